@@ -1,0 +1,83 @@
+"""One runner for all experiments: a sweep is a list of frozen points; finished points are skipped.
+
+A point is a frozen dataclass of JSON values; its record is addressed by all of them.  Results do
+not depend on the executor or on the order; a killed sweep goes on where it stood.
+"""
+
+import dataclasses
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from escape_ntk import checks
+from escape_ntk.records import Checkpoint, Record, RecordStore
+
+Result = tuple[dict, dict[str, np.ndarray]]
+
+
+class Point(Protocol):
+    """One run: a frozen dataclass whose fields are its configuration."""
+
+    experiment: ClassVar[str]
+
+    def compute(self, checkpoint: Checkpoint | None, progress: str | None) -> Result:
+        """(summary, arrays) of this point."""
+        ...
+
+
+def configuration(point: Point) -> dict:
+    """The fields of a point, by which its record is addressed."""
+    return dataclasses.asdict(point)
+
+
+def lookup(point: Point, store: RecordStore) -> Record | None:
+    """The stored record of a point, or None."""
+    return store.load(point.experiment, configuration(point))
+
+
+def run_point(point: Point, store: RecordStore, progress: str | None = None) -> Record:
+    """Load or compute one point; a checkpoint of an earlier attempt is taken up."""
+    config = configuration(point)
+    checkpoint = store.checkpoint(point.experiment, config)
+    record = store.get_or_run(
+        point.experiment, config, lambda: point.compute(checkpoint, progress)
+    )
+    checkpoint.clear()
+    return record
+
+
+def _worker(point: Point, root: Path, threads: int) -> None:
+    torch.set_num_threads(threads)
+    run_point(point, RecordStore(root))
+
+
+def run_points(
+    points: Sequence[Point], store: RecordStore, *, workers: int = 1, progress: bool = True
+) -> list[Record]:
+    """Records of all points, in their order; missing ones computed by ``workers`` processes.
+
+    The cores are shared evenly: threads per process = torch threads // workers.
+    """
+    checks.integer("workers", workers, least=1)
+    missing = [point for point in points if lookup(point, store) is None]
+    threads = max(1, torch.get_num_threads() // workers)
+    bar = tqdm(total=len(missing), desc="runs", disable=not (progress and missing), delay=2)
+    with bar:
+        if workers == 1:
+            for point in missing:
+                run_point(point, store, "this run" if progress else None)
+                bar.update()
+        elif missing:
+            context = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(workers, mp_context=context) as pool:
+                jobs = [pool.submit(_worker, point, store.root, threads) for point in missing]
+                for job in as_completed(jobs):
+                    job.result()
+                    bar.update()
+    return [run_point(point, store) for point in points]
