@@ -1,0 +1,115 @@
+# escape-ntk. `make help` lists what can be asked for.
+#
+# Variables:  PYTHON=python3.12    the interpreter that .venv is made with (3.11 or newer)
+#             TORCH_INDEX=<URL>    one more package index to look for torch in, for example the
+#                                  CPU index that PyTorch's install page prints
+#             PAGES="book/x.md"    the pages that `make notebooks` executes
+#             PORT=8000            where `make serve` listens
+
+SHELL         := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+PYTHON      ?= python3
+TORCH_INDEX ?=
+PORT        ?= 8000
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PAGES ?= $(shell grep -l '^```{code-cell' book/*.md 2>/dev/null)
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+PIP_INSTALL := $(PIP) install $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+PIP_TOOLS   := pip-tools==7.6.2
+
+##@ For readers
+
+.PHONY: book
+book: $(STAMP)  ## Build the book: _build/html/index.html
+	@# --all: every page is read again, so that a warning is seen on each run and not only on
+	@# the first; outputs come from the cache, and cells run only when something changed.
+	@$(BIN)/jupyter-book build . --all --warningiserror --keep-going
+
+.PHONY: serve
+serve: book  ## Build the book and serve it at http://127.0.0.1:PORT
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+.PHONY: test
+test: $(STAMP)  ## Run all tests: units, bad input, notebooks, the site in a browser
+	@$(MAKE) --no-print-directory --keep-going test-unit test-input test-notebooks test-site
+
+##@ For authors
+
+.PHONY: test-unit test-input test-notebooks test-site
+test-unit: $(STAMP)  # the package, with array shapes checked against the signatures
+	@echo "== tests of the package"
+	@SHAPES=1 $(BIN)/python -m pytest tests --ignore=tests/bad_input --ignore=tests/site
+
+test-input: $(STAMP)  # bad input; shapes unchecked, as users run the package
+	@echo "== tests of bad input"
+	@$(BIN)/python -m pytest tests/bad_input
+
+test-notebooks: $(STAMP)  # executed again, outputs compared with the stored ones
+	@echo "== notebooks executed again"
+	@$(BIN)/python -m pytest --nbval-lax --nbval-current-env \
+	    --nbval-sanitize-with tests/nbval.cfg book/*.ipynb
+
+test-site: book  # the built site in a real browser
+	@echo "== the site in a browser"
+	@$(BIN)/python -m pytest tests/site
+
+.PHONY: notebooks
+notebooks: $(STAMP)  ## Execute pages into their paired .ipynb (PAGES="book/setup.md" for some)
+	@$(BIN)/python book/_ext/pair_notebooks.py $(PAGES)
+
+.PHONY: lock
+lock:  ## Pin requirements.in, transitive packages included, into requirements.txt
+	@# Pins that still fit are kept; delete requirements.txt first to take the newest of all.
+	@$(call require_python,$(PYTHON))
+	@$(PYTHON) -m venv --clear _build/lock
+	@_build/lock/bin/python -m pip --disable-pip-version-check -q install $(PIP_TOOLS)
+	@CUSTOM_COMPILE_COMMAND="make lock" _build/lock/bin/pip-compile -q \
+	    --no-config --strip-extras --allow-unsafe --annotation-style=line \
+	    --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options \
+	    $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
+	    --output-file=requirements.txt requirements.in
+	@# torch: no local suffix (+cpu), so that the pin holds for every build of it; the CUDA
+	@# packages of its Linux build are left to torch, which pins them exactly itself.
+	@sed -i.bak -E -e 's/^(torch==[^+ ]+)\+[a-z0-9.]+/\1/' -e '/^(nvidia-|cuda-|triton)/d' \
+	    requirements.txt && rm -r requirements.txt.bak _build/lock
+
+.PHONY: clean
+clean:  ## Remove what was built; .venv stays
+	rm -rf _build
+
+.PHONY: help
+help:  ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } \
+	    /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	    /^[a-z]+:.*## / { split($$1, name, ":"); printf "  make %-10s %s\n", name[1], $$2 }' \
+	    $(MAKEFILE_LIST)
+	@printf '\nVariables: PYTHON, TORCH_INDEX, PAGES, PORT (see the first lines of the Makefile)\n'
+
+# --- the environment ---------------------------------------------------------------------------
+
+IS_RECENT := import sys; sys.exit(sys.version_info < (3, 11))
+
+# $(call require_python,PYTHON): stop with a clear message unless it is 3.11 or newer.
+define require_python
+command -v $(1) >/dev/null || { \
+    echo "error: expected Python 3.11 or newer; found no '$(1)'." \
+         "Install one, or choose it: make PYTHON=/path/to/python3.12" >&2; exit 1; }; \
+$(1) -c '$(IS_RECENT)' || { \
+    echo "error: expected Python 3.11 or newer; got $$($(1) --version 2>&1) as '$(1)'." \
+         "Install a newer one, or choose it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+endef
+
+# Installed once: again only when the pins or the package's own declaration change.
+$(STAMP): requirements.txt pyproject.toml
+	@$(BIN)/python -c '$(IS_RECENT)' 2>/dev/null || { \
+	    $(call require_python,$(PYTHON)); $(PYTHON) -m venv --clear $(VENV); }
+	@echo "installing the packages of requirements.txt into $(VENV) (once, some minutes)"
+	@$(PIP_INSTALL) -r requirements.txt
+	@$(PIP) install --no-build-isolation --no-deps -e .
+	@touch $@

@@ -1,0 +1,51 @@
+"""Execute pages and write each beside itself as a notebook: ``page.md`` -> ``page.ipynb``.
+
+One direction only.  The Markdown is what a person edits; the notebook, with its outputs, is made
+from it, for Jupyter, for readers of the repository and for the notebook tests.  A page whose cell
+fails leaves its old notebook as it was.
+
+Called by ``make notebooks``, or by hand: ``python book/_ext/pair_notebooks.py book/setup.md``.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import jupytext
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+CELL_TIMEOUT = 600  # seconds, as in _config.yml
+
+
+def executed(page: Path) -> NotebookNode:
+    """Return ``page`` as a notebook, run from its own folder in a fresh kernel."""
+    notebook = jupytext.read(page)
+    for index, cell in enumerate(notebook.cells):
+        cell.id = f"{page.stem}-{index:02d}"  # no random ids: a diff shows what changed
+    NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        record_timing=False,
+        resources={"metadata": {"path": str(page.parent)}},
+    ).execute()
+    notebook.metadata.get("language_info", {}).pop("version", None)
+    return notebook
+
+
+def main(names: list[str]) -> None:
+    """Execute the pages ``names`` one after the other."""
+    if not names:
+        raise SystemExit("expected at least one page; got none; for example book/setup.md")
+    for page in map(Path, names):
+        start = time.perf_counter()
+        notebook = executed(page)
+        jupytext.write(notebook, page.with_suffix(".ipynb"))
+        print(f"{page.with_suffix('.ipynb')}: {time.perf_counter() - start:.1f} s")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,23 @@
+"""Shared by all tests: array shapes checked against the signatures, and patient properties.
+
+With ``SHAPES=1`` every function of the package is wrapped so that ``Float[Tensor, "n d"]`` in its
+signature is checked at each call.  Tests of bad input run without it, as users run the package.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from hypothesis import settings
+
+if os.environ.get("SHAPES") == "1":
+    if "escape_ntk" in sys.modules:
+        raise RuntimeError("SHAPES=1: expected escape_ntk not yet imported; only tests import it")
+    from jaxtyping import install_import_hook
+
+    install_import_hook("escape_ntk", "beartype.beartype")
+
+# A deadline per example would measure how busy the machine is.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")

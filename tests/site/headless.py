@@ -1,0 +1,138 @@
+"""A real browser without a window, a server for a built site, and what is wrong with a page."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+SITE = Path(__file__).parents[2] / "_build" / "html"
+BROWSERS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+)
+NO_BROWSER = f"no browser found: expected one of {', '.join(BROWSERS)}"
+DESKTOP, PHONE = 1280, 390
+# No window, no graphics card, and no conversation of the browser with its maker.
+FLAGS = (
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+ROOT_FLAG = "--no-sandbox"  # Chromium refuses its sandbox to root
+
+# Every element of the page that holds a formula, and whether MathJax has typeset it.
+FORMULAS = """async () => {
+    if (window.MathJax?.startup?.promise) await MathJax.startup.promise;
+    const drawn = (e) => [...e.querySelectorAll('mjx-container')].some(
+        (m) => m.getBoundingClientRect().height > 0 || !m.checkVisibility());
+    const bad = (e) => !drawn(e) || e.querySelector('mjx-merror, [data-mjx-error]');
+    return [...document.querySelectorAll('.math')].filter(bad).map((e) => e.textContent);
+}"""
+BROKEN_IMAGES = """() => [...document.images]
+    .filter((i) => i.complete && !i.naturalWidth).map((i) => i.src)"""
+OVERFLOW = """() => Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)
+    - document.documentElement.clientWidth"""
+SEARCH_BOXES = """() => [...document.querySelectorAll(
+        'input[type=search], .search-button, .search-button-field, .search-button__button')]
+    .filter((e) => e.checkVisibility({visibilityProperty: true})
+        && e.getBoundingClientRect().width > 0).map((e) => e.outerHTML)"""
+
+
+def find_browser() -> str | None:
+    """Return the path of an installed Chromium, or None."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start the installed Chromium; close it at the end."""
+    flags = [*FLAGS, ROOT_FLAG] if os.geteuid() == 0 else [*FLAGS]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=flags)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    def log_message(self, *args) -> None:
+        """Say nothing about requests that were answered."""
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *args) -> None:
+        """Say nothing about a browser that was closed in the middle of an answer."""
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve ``folder`` on this machine only; yield its address."""
+    server = _Server(("127.0.0.1", 0), partial(_Handler, directory=str(folder)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@dataclass
+class Findings:
+    """What is wrong with one page at one width; all empty when nothing is."""
+
+    console: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    formulas: list[str] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
+    overflow: int = 0
+
+    def watch(self, page: Page, host: str) -> None:
+        """Note what the browser reports about ``page`` while it loads."""
+        page.on("console", lambda m: m.type == "error" and self.console.append(m.text))
+        page.on("pageerror", lambda error: self.console.append(str(error)))
+        page.on("requestfailed", lambda request: self.failed.append(request.url))
+        page.on("response", lambda r: r.status >= 400 and self.failed.append(r.url))
+        page.on("request", lambda request: self._note_host(request.url, host))
+
+    def _note_host(self, url: str, host: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("data", "blob", "about") and parts.netloc != host:
+            self.foreign.append(url)
+
+
+def inspect(browser: Browser, url: str, width: int) -> Findings:
+    """Open ``url`` in a window of ``width`` pixels and return what is wrong with it."""
+    findings = Findings()
+    with browser.new_context(viewport={"width": width, "height": 900}) as context:
+        page = context.new_page()
+        findings.watch(page, urlsplit(url).netloc)
+        page.goto(url, wait_until="load")
+        findings.formulas = page.evaluate(FORMULAS)
+        _scroll_through(page)
+        page.wait_for_load_state("networkidle")
+        findings.images = page.evaluate(BROKEN_IMAGES)
+        findings.overflow = max(0, page.evaluate(OVERFLOW))
+    return findings
+
+
+def _scroll_through(page: Page) -> None:
+    """Bring images that wait for being seen to load."""
+    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")

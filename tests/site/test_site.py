@@ -1,0 +1,99 @@
+"""The built site, opened page by page in a real browser, at desktop and at phone width."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import headless
+import pytest
+from headless import DESKTOP, PHONE, SITE
+
+REDIRECT = "index.html"  # the root of the site only leads to the home page
+PAGES = [
+    path
+    for path in sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html"))
+    if not path.startswith(("_static/", "_downloads/")) and path != REDIRECT
+]
+WIDTHS = pytest.mark.parametrize("width", [DESKTOP, PHONE])
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if headless.find_browser() is None:
+        pytest.skip(headless.NO_BROWSER)
+    with headless.chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def site():
+    with headless.served(SITE) as address:
+        yield address
+
+
+def test_site_is_built():
+    assert "book/index.html" in PAGES, f"expected a built site in {SITE}; run `make book`"
+    assert any('class="math' in (SITE / page).read_text("utf-8") for page in PAGES)
+
+
+@WIDTHS
+@pytest.mark.parametrize("path", PAGES)
+def test_page_is_sound(browser, site, path, width):
+    assert headless.inspect(browser, f"{site}/{path}", width) == headless.Findings()
+
+
+def test_root_leads_home(browser, site):
+    page = browser.new_page()
+    page.goto(f"{site}/")
+    page.wait_for_url("**/book/index.html")
+    page.close()
+
+
+def test_one_search_box(browser, site):
+    page = browser.new_page(viewport={"width": DESKTOP, "height": 900})
+    page.goto(f"{site}/book/index.html")
+    boxes = page.evaluate(headless.SEARCH_BOXES)
+    page.close()
+    assert len(boxes) == 1, boxes
+
+
+def test_search_finds_a_page(browser, site):
+    page = browser.new_page()
+    page.goto(f"{site}/search.html?q=regime")
+    page.wait_for_selector("#search-results li")
+    page.close()
+
+
+# --- negative controls: each check fails on a page with its condition broken -------------------
+
+SOUND = "<!doctype html><title>t</title><p>text</p>"
+BROKEN = {
+    "console": "<script>throw new Error('broken on purpose')</script>",
+    "failed": "<link rel=stylesheet href=missing.css>",
+    "foreign": "<script src=http://127.0.0.2:9/x.js></script>",
+    "formulas": r"<p class=math>\(x^2\)</p>",
+    "images": "<img src=missing.png>",
+    "overflow": "<div style='width: 2000px; height: 1px'></div>",
+}
+
+
+@pytest.fixture
+def inspect(browser, tmp_path: Path):
+    """Return a function from the text of a page to its findings at phone width."""
+    (tmp_path / "favicon.ico").write_bytes(b"")
+
+    def run(html: str) -> headless.Findings:
+        (tmp_path / "page.html").write_text(html, "utf-8")
+        with headless.served(tmp_path) as address:
+            return headless.inspect(browser, f"{address}/page.html", PHONE)
+
+    return run
+
+
+def test_sound_page_passes(inspect):
+    assert inspect(SOUND) == headless.Findings()
+
+
+@pytest.mark.parametrize("finding", BROKEN)
+def test_broken_page_is_found(inspect, finding):
+    assert getattr(inspect(SOUND + BROKEN[finding]), finding)
