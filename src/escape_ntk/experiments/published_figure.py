@@ -2,8 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
+import torch
+
+from escape_ntk.data import draw_inputs
 from escape_ntk.experiments.curves import Curve
+from escape_ntk.experiments.sweep import Result
+from escape_ntk.network import activation, draw_weights
+from escape_ntk.pairs import PairFeatures
 
 LAMBDAS = (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 """The plotted coefficients λ of the published figure.  [C]"""
@@ -52,3 +59,32 @@ def figure_points(
 def certificate_points(**size) -> list[Curve]:
     """One curve by plain gradient descent, every step: the certificate for the flow (λ = 1e-5)."""
     return [SUM_NO_R1.curve(1e-5, 1, **size).at(method="descent")]
+
+
+@dataclass(frozen=True)
+class DroppedConstant:
+    """Which Gram eigenvector is the constant function: squared overlaps u_j·1/√n."""
+
+    experiment: ClassVar[str] = "dropped-constant"
+
+    seed: int
+    d: int = 100
+    n: int = 1000
+    m: int = 10_000
+    input_law: str = "gaussian"
+    activation: str = "sigmoid(z-1)"
+
+    def compute(self, checkpoint=None, progress=None) -> Result:
+        """Overlap with the first d eigenvectors together, and with the (d+1)-th."""
+        generator = torch.Generator().manual_seed(self.seed)
+        weights = draw_weights(self.m, self.d, generator)
+        X = draw_inputs(self.n, self.d, self.input_law, generator)
+        features = PairFeatures(X, weights, activation(self.activation))
+        values, vectors = torch.linalg.eigh(features.cross_gram(features).double())
+        values, vectors = 2 * values.flip(0), vectors.flip(1)
+        overlap = (vectors.sum(0).square() / self.n).numpy()
+        summary = {
+            "first_d": float(overlap[: self.d].sum()),
+            "next": float(overlap[self.d]),
+        }
+        return summary, {"eigenvalues": values.numpy(), "overlap": overlap}

@@ -1,0 +1,98 @@
+"""The command line: ``escape-ntk list | run NAME | claims``."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from escape_ntk import checks, claims
+from escape_ntk.experiments import sweep
+from escape_ntk.experiments.catalogue import EXPERIMENTS, SCALES, experiment
+from escape_ntk.records import RecordStore, default_root
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """``"1,2,5-8"`` → (1, 2, 5, 6, 7, 8)."""
+    seeds: list[int] = []
+    for piece in text.split(","):
+        first, dash, last = piece.strip().partition("-")
+        try:
+            seeds += range(int(first), int(last if dash else first) + 1)
+        except ValueError:
+            seeds = []
+        if not seeds:
+            raise checks.InputError(
+                checks.message(
+                    expected="seeds such as 1,2,5-8", got=repr(text), remedy="--seeds 1-10"
+                )
+            )
+    return tuple(dict.fromkeys(seeds))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The three commands and their options."""
+    top = argparse.ArgumentParser(prog="escape-ntk", description="Experiments and claims.")
+    top.add_argument("--records", type=Path, help="folder of the records (default: the book's)")
+    commands = top.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="the experiments, and how many of their runs are recorded")
+    run = commands.add_parser("run", help="compute what is not recorded yet; resumes when killed")
+    run.add_argument("name")
+    run.add_argument("--scale", default="full", help=" or ".join(SCALES) + " (default: full)")
+    run.add_argument("--seeds", help="for example 1,2,5-8 (default: those of the claims)")
+    run.add_argument("--workers", type=int, default=1, help="processes that share the cores")
+    ledger = commands.add_parser("claims", help="every claim with its verdict")
+    ledger.add_argument("--json", action="store_true", help="the whole ledger as a JSON array")
+    return top
+
+
+def list_experiments(store: RecordStore) -> None:
+    """One line for each experiment."""
+    for e in EXPERIMENTS:
+        for scale in SCALES:
+            points = e.points(scale)
+            done = sum(sweep.lookup(point, store) is not None for point in points)
+            print(f"{e.name:18} {scale:5} {done:4}/{len(points):<4} recorded   {e.title}")
+
+
+def run(store: RecordStore, args: argparse.Namespace) -> None:
+    """Compute the missing points of one experiment and say what each run gave."""
+    seeds = parse_seeds(args.seeds) if args.seeds else None
+    points = experiment(args.name).points(args.scale, seeds)
+    records = sweep.run_points(points, store, workers=args.workers)
+    print(f"{len(records)} runs of {args.name} ({args.scale}) recorded below {store.root}")
+
+
+def show_claims(store: RecordStore, as_json: bool) -> None:
+    """The ledger, as JSON or as one line a claim."""
+    rows = claims.evaluate_all(store)
+    if as_json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    for row in rows:
+        control = "control fails" if row["negative_control"]["failed"] else "CONTROL PASSES"
+        print(f"{row['verdict']:15} {control:14} {row['id']:26} {row['statement']}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; errors of the package are printed without a traceback, exit status 2."""
+    args = parser().parse_args(argv)
+    store = RecordStore(args.records or default_root())
+    try:
+        if args.command == "list":
+            list_experiments(store)
+        elif args.command == "run":
+            run(store, args)
+        else:
+            show_claims(store, args.json)
+    except checks.EscapeNTKError as error:
+        print(f"escape-ntk: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("escape-ntk: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,14 @@
+"""All claims of the book, in the order of its chapters."""
+
+from escape_ntk.claims import published_figure, setup
+from escape_ntk.claims.ledger import Claim, MissingRecordError, Verdict
+from escape_ntk.records import RecordStore
+
+__all__ = ["CLAIMS", "Claim", "MissingRecordError", "Verdict", "evaluate_all"]
+
+CLAIMS: tuple[Claim, ...] = (*setup.CLAIMS, *published_figure.CLAIMS)
+
+
+def evaluate_all(store: RecordStore) -> list[dict]:
+    """The ledger: one row for each claim, see :meth:`~escape_ntk.claims.ledger.Claim.evaluate`."""
+    return [claim.evaluate(store) for claim in CLAIMS]

@@ -1,0 +1,160 @@
+"""The claims ledger: what is stated, how it is checked, and proof that the check can fail.
+
+A claim gathers values from records, judges them, and judges a *negative control* (the same
+measurement with one hypothesis broken) by the same rule: the control must not pass.
+"""
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from escape_ntk import checks
+from escape_ntk.experiments import sweep
+from escape_ntk.records import Record, RecordStore
+from escape_ntk.stats import Interval, mean_interval
+
+SOURCES = ("A", "C", "L", "D", "M", "R")
+"""Source tags: abstract, public code, literature, derived here, measured, recalled."""
+
+
+class Verdict(enum.StrEnum):
+    """What the evidence says of a claim."""
+
+    REPRODUCED = "reproduced"
+    PARTLY = "partly"
+    NOT_REPRODUCED = "not_reproduced"
+    NOT_TESTABLE = "not_testable"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A verdict and the numbers behind it (JSON values)."""
+
+    verdict: Verdict
+    measured: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Values gathered from records, and which records."""
+
+    values: object
+    records: tuple[str, ...]
+
+
+class MissingRecordError(checks.EscapeNTKError, LookupError):
+    """A claim rests on a record that is not there."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One entry of the ledger; ``gather(store, broken)`` collects the evidence or its control."""
+
+    id: str
+    chapter: str
+    statement: str
+    source: str
+    target: str
+    tolerance: str
+    broken: str
+    gather: Callable[[RecordStore, bool], Evidence]
+    judge: Callable[[object], Finding]
+
+    def __post_init__(self):
+        for letter in self.source.split("+"):
+            checks.one_of("source tag", letter, SOURCES)
+
+    def evaluate(self, store: RecordStore) -> dict:
+        """The ledger's row: verdict, measured values, and the fate of the negative control."""
+        evidence, control = self.gather(store, False), self.gather(store, True)
+        finding, failing = self.judge(evidence.values), self.judge(control.values)
+        return {
+            "id": self.id,
+            "chapter": self.chapter,
+            "statement": self.statement,
+            "source": self.source,
+            "verdict": str(finding.verdict),
+            "measured": dict(finding.measured),
+            "target": self.target,
+            "tolerance": self.tolerance,
+            "negative_control": {
+                "broken": self.broken,
+                "failed": failing.verdict != Verdict.REPRODUCED,
+                "verdict": str(failing.verdict),
+                "measured": dict(failing.measured),
+            },
+            "record": sorted({*evidence.records, *control.records}),
+        }
+
+
+def require(points: Sequence[sweep.Point], store: RecordStore, command: str) -> list[Record]:
+    """Records of ``points``; raises :class:`MissingRecordError` naming the command to run."""
+    found = [sweep.lookup(point, store) for point in points]
+    missing = [p for p, record in zip(points, found, strict=True) if record is None]
+    if missing:
+        raise MissingRecordError(
+            checks.message(
+                expected=f"{len(points)} records below {store.root}",
+                got=f"{len(missing)} missing, the first {missing[0]}",
+                remedy=f"run `{command}`",
+            )
+        )
+    return found
+
+
+def name(record: Record) -> str:
+    """``experiment/key16``: how the ledger refers to a record."""
+    return f"{record.experiment}/{record.key[:16]}"
+
+
+def names(records: Sequence[Record]) -> tuple[str, ...]:
+    """The names of several records."""
+    return tuple(name(record) for record in records)
+
+
+# ------------------------------------------------------------------ judges
+
+
+def at_most(limit: float) -> Callable[[Sequence[float]], Finding]:
+    """Reproduced when every value is ≤ ``limit``."""
+
+    def judge(values: Sequence[float]) -> Finding:
+        worst = float(max(values))
+        verdict = Verdict.REPRODUCED if worst <= limit else Verdict.NOT_REPRODUCED
+        return Finding(verdict, {"largest": worst, "runs": len(values)})
+
+    return judge
+
+
+def slope_near(target: float, tolerance: float) -> Callable[[Sequence[float]], Finding]:
+    """Reproduced when the 95 % interval of the mean slope lies within target ± tolerance.
+
+    Partly when it only meets that band.
+    """
+
+    def judge(slopes: Sequence[float]) -> Finding:
+        got = mean_interval(slopes)
+        inside = target - tolerance <= got.low and got.high <= target + tolerance
+        meets = got.low <= target + tolerance and target - tolerance <= got.high
+        verdict = Verdict.REPRODUCED if inside else Verdict.PARTLY if meets else None
+        measured = {"slope": got.value, "low": got.low, "high": got.high, "runs": len(slopes)}
+        return Finding(verdict or Verdict.NOT_REPRODUCED, measured)
+
+    return judge
+
+
+def inside_intervals(rows: Sequence[tuple[str, float, Interval]]) -> Finding:
+    """Reproduced when every published value lies in its interval; partly when most do."""
+    hits = [published in interval for _, published, interval in rows]
+    measured = {
+        label: {"published": value, "own": i.value, "low": i.low, "high": i.high, "inside": hit}
+        for (label, value, i), hit in zip(rows, hits, strict=True)
+    }
+    measured["inside"] = sum(hits)
+    measured["of"] = len(hits)
+    verdict = Verdict.NOT_REPRODUCED
+    if all(hits):
+        verdict = Verdict.REPRODUCED
+    elif sum(hits) > len(hits) / 2:
+        verdict = Verdict.PARTLY
+    return Finding(verdict, measured)

@@ -1,0 +1,300 @@
+"""Claims of the chapter *The published figure*, and its forensic table."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from escape_ntk import published
+from escape_ntk.claims.ledger import (
+    Claim,
+    Evidence,
+    Finding,
+    Verdict,
+    at_most,
+    inside_intervals,
+    names,
+    require,
+)
+from escape_ntk.experiments import published_figure as f
+from escape_ntk.experiments.curves import Curve
+from escape_ntk.records import Record, RecordStore
+from escape_ntk.stats import Interval, mean_interval, prediction_interval
+
+CHAPTER = "published-figure"
+COMMAND = "escape-ntk run published-figure --scale full"
+SEEDS = tuple(range(1, 11))
+"""Seeds of the figure itself."""
+R1_SEEDS = (1, 2, 3)
+PAIRED_SEEDS = (1, 2, 3, 4, 5)
+"""Seeds on which the hypotheses are compared pair by pair."""
+PENALTY_VISIBLE = (0.0, 1e-5, 1e-4)
+"""λ whose published penalty ends well above zero; the others end within two pixels of it."""
+
+
+def panel_values(panel: str, records: Sequence[Record], times: np.ndarray) -> np.ndarray:
+    """Own values of a panel at ``times``, (records, times), interpolated in log(t+1).
+
+    ``penalty`` is the published quantity: the sum n·R_2 over the training set.
+    """
+    rows = []
+    for record in records:
+        own = record.arrays["times"]
+        if panel == "penalty":
+            values = record.config["n"] * record.arrays["empirical_leak"]
+        else:
+            values = record.arrays[panel]
+        rows.append(np.interp(np.log1p(times), np.log1p(own), values))
+    return np.array(rows)
+
+
+def final_row(panel: str, curve: published.DigitizedCurve, records: Sequence[Record]):
+    """(label, published final value, 95 % prediction interval of a three-seed mean)."""
+    own = panel_values(panel, records, curve.times[-1:])[:, 0]
+    return f"{curve.lam:g}", curve.final, prediction_interval(own, published.N_SEEDS)
+
+
+@dataclass(frozen=True)
+class Residual:
+    """Published minus own final value under one hypothesis, in standard errors of the difference.
+
+    ``error`` = s √(1/3 + 1/N): three published seeds, N own.
+    """
+
+    hypothesis: f.Hypothesis
+    panel: str
+    lam: float
+    published: float
+    own: float
+    error: float
+    n_seeds: int
+    interval: Interval
+
+    @property
+    def in_errors(self) -> float:
+        """(published − own)/error."""
+        return (self.published - self.own) / self.error
+
+
+def hypothesis_residuals(
+    store: RecordStore, hypothesis: f.Hypothesis, seeds: Sequence[int]
+) -> list[Residual]:
+    """Every comparable final value of both digitised panels under ``hypothesis``."""
+    out = []
+    for panel in published.PANELS:
+        for curve in published.curves(panel):
+            if panel == "penalty" and curve.lam not in PENALTY_VISIBLE:
+                continue
+            records = require(f.figure_points(seeds, hypothesis, (curve.lam,)), store, COMMAND)
+            own = panel_values(panel, records, curve.times[-1:])[:, 0]
+            error = own.std(ddof=1) * math.sqrt(1 / published.N_SEEDS + 1 / len(own))
+            out.append(
+                Residual(
+                    hypothesis, panel, curve.lam, curve.final, float(own.mean()), float(error),
+                    len(own), prediction_interval(own, published.N_SEEDS),
+                )
+            )
+    return out
+
+
+def _gather_panel(panel: str, lambdas: Sequence[float]):
+    """Finals of a panel; the control reads λ as a coefficient of the mean instead of the sum."""
+
+    def gather(store: RecordStore, broken: bool) -> Evidence:
+        hypothesis, seeds = (f.MEAN_NO_R1, PAIRED_SEEDS) if broken else (f.SUM_NO_R1, SEEDS)
+        rows, used = [], []
+        for curve in published.curves(panel):
+            if curve.lam in lambdas:
+                points = f.figure_points(seeds, hypothesis, (curve.lam,))
+                records = require(points, store, COMMAND)
+                rows.append(final_row(panel, curve, records))
+                used += names(records)
+        return Evidence(rows, tuple(used))
+
+    return gather
+
+
+def _gather_train(store: RecordStore, broken: bool) -> Evidence:
+    """Final training losses; the control looks at t ≈ 30, before the runs have fitted."""
+    records = require(f.figure_points(SEEDS), store, COMMAND)
+    time = np.array([30.0 if broken else f.Curve.t_end])
+    losses = panel_values("train_loss", records, time)[:, 0]
+    return Evidence(losses.tolist(), names(records))
+
+
+def flow_gaps(flow: Record, descent: Record) -> dict[str, float]:
+    """Largest differences between flow and descent for t ≥ 100: relative, and for train excess.
+
+    ``train_loss`` is |difference| − 1e-4 over the value: at most 0.005 means within .5 % + 1e-4.
+    """
+    late = flow.arrays["times"] >= 100
+    out = {}
+    for name, slack in (("test_loss", 0.0), ("empirical_leak", 0.0), ("train_loss", 1e-4)):
+        own, exact = flow.arrays[name][late], descent.arrays[name][late]
+        out[name] = float((np.maximum(np.abs(own - exact) - slack, 0.0) / exact).max())
+    return out
+
+
+def _gather_flow(store: RecordStore, broken: bool) -> Evidence:
+    """Flow against all steps of descent at λ = 1e-5; the control is the flow at λ = 0."""
+    (descent,) = require(f.certificate_points(), store, COMMAND)
+    lam = 0.0 if broken else 1e-5
+    (flow,) = require([f.SUM_NO_R1.curve(lam, descent.config["seed"])], store, COMMAND)
+    return Evidence(flow_gaps(flow, descent), names([flow, descent]))
+
+
+def _judge_flow(gaps: dict[str, float]) -> Finding:
+    ok = all(gap <= 0.005 for gap in gaps.values())
+    return Finding(Verdict.REPRODUCED if ok else Verdict.NOT_REPRODUCED, gaps)
+
+
+def _gather_r1_alone(store: RecordStore, broken: bool) -> Evidence:
+    """Final leaks and losses with R_1 alone; the control has R_2 (λ = 1e-2) instead."""
+    points = (
+        f.figure_points(R1_SEEDS, f.SUM_NO_R1, (1e-2,))
+        if broken
+        else f.figure_points(R1_SEEDS, f.R1_ALONE, (0.0,))
+    )
+    records = require(points, store, COMMAND)
+    names_ = ("population_leak", "empirical_leak", "test_loss", "quadratic_on_part1")
+    values = {name: [float(r.arrays[name][-1]) for r in records] for name in names_}
+    return Evidence(values, names(records))
+
+
+def _judge_r1_alone(values: dict[str, list[float]]) -> Finding:
+    """Population leak ≤ 0.005, and yet empirical leak ≥ 0.2 and test loss ≥ 0.4, in every run."""
+    ok = (
+        max(values["population_leak"]) <= 0.005
+        and min(values["empirical_leak"]) >= 0.2
+        and min(values["test_loss"]) >= 0.4
+    )
+    means = {name: float(np.mean(v)) for name, v in values.items()}
+    verdict = Verdict.REPRODUCED if ok else Verdict.NOT_REPRODUCED
+    return Finding(verdict, means | {"runs": len(values["test_loss"])})
+
+
+def _gather_gain(store: RecordStore, broken: bool) -> Evidence:
+    """Test loss at λ = 0 minus at λ = 1e-2, seed by seed; the control compares λ = 0 and 1e-5."""
+    lam = 1e-5 if broken else 1e-2
+    without = require(f.figure_points(SEEDS, lambdas=(0.0,)), store, COMMAND)
+    with_r2 = require(f.figure_points(SEEDS, lambdas=(lam,)), store, COMMAND)
+
+    def final(records, name):
+        return np.array([r.arrays[name][-1] for r in records])
+
+    values = {
+        "gain": final(without, "test_loss") - final(with_r2, "test_loss"),
+        "share_without": final(without, "quadratic_on_part1"),
+        "share_with": final(with_r2, "quadratic_on_part1"),
+    }
+    return Evidence(values, names([*without, *with_r2]))
+
+
+def _judge_gain(values: dict[str, np.ndarray]) -> Finding:
+    """Reproduced when the 95 % interval of the paired gain lies above 0.2."""
+    gain = mean_interval(values["gain"])
+    verdict = Verdict.REPRODUCED if gain.low > 0.2 else Verdict.NOT_REPRODUCED
+    return Finding(
+        verdict,
+        {
+            "gain": gain.value,
+            "low": gain.low,
+            "high": gain.high,
+            "share_without": float(values["share_without"].mean()),
+            "share_with": float(values["share_with"].mean()),
+            "runs": len(values["gain"]),
+        },
+    )
+
+
+def _gather_constant(store: RecordStore, broken: bool) -> Evidence:
+    """1 − overlap of the constant with eigenvector d + 1; control: with the first d together."""
+    records = require([f.DroppedConstant(seed) for seed in SEEDS], store, COMMAND)
+    key = "first_d" if broken else "next"
+    return Evidence([1 - float(r.summary[key]) for r in records], names(records))
+
+
+CLAIMS: Sequence[Claim] = (
+    Claim(
+        id="figure-flow",
+        chapter=CHAPTER,
+        statement="Gradient flow stands in for 20 000 steps of gradient descent with step 1: same "
+        "test loss, penalty and training loss for t ≥ 100 (λ = 1e-5).",
+        source="M",
+        target="relative difference 0",
+        tolerance="0.5 % (training loss: 0.5 % + 1e-4)",
+        broken="the flow run at λ = 0",
+        gather=_gather_flow,
+        judge=_judge_flow,
+    ),
+    Claim(
+        id="figure-test-loss",
+        chapter=CHAPTER,
+        statement="Right panel: the published final test losses, with λ multiplying a sum over the "
+        "training set and no R_1.",
+        source="C+M",
+        target="six published final values",
+        tolerance="95 % prediction interval of a three-seed mean, from ten own seeds",
+        broken="λ multiplies the mean over the training set",
+        gather=_gather_panel("test_loss", f.LAMBDAS),
+        judge=inside_intervals,
+    ),
+    Claim(
+        id="figure-penalty",
+        chapter=CHAPTER,
+        statement="Penalty panel: the published final penalties Σ_i f_L(x_i; P_{>k}W)² where they "
+        "end above two pixels (λ ≤ 1e-4).",
+        source="C+M",
+        target="three published final values",
+        tolerance="95 % prediction interval of a three-seed mean, from ten own seeds",
+        broken="λ multiplies the mean over the training set",
+        gather=_gather_panel("penalty", PENALTY_VISIBLE),
+        judge=inside_intervals,
+    ),
+    Claim(
+        id="figure-train-loss",
+        chapter=CHAPTER,
+        statement="Training-loss panel: every λ fits the training set by t = 20 000.",
+        source="C+M",
+        target="final training loss 0 (no digitised curve)",
+        tolerance="0.01, where Σ y² / n = 1",
+        broken="read at t = 30",
+        gather=_gather_train,
+        judge=at_most(0.01),
+    ),
+    Claim(
+        id="figure-r2-teaches",
+        chapter=CHAPTER,
+        statement="With R_2 (λ = 1e-2) f_Q learns the quadratic part; without it f_L memorises.",
+        source="M",
+        target="test loss lower by more than 0.2",
+        tolerance="95 % interval of the paired difference over ten seeds above 0.2",
+        broken="λ = 1e-5 instead of 1e-2",
+        gather=_gather_gain,
+        judge=_judge_gain,
+    ),
+    Claim(
+        id="figure-r1-alone",
+        chapter=CHAPTER,
+        statement="R_1 alone (λ_1 = 10) removes the population leak and still does not generalise.",
+        source="M",
+        target="population leak 0, empirical leak and test loss as without a regulariser",
+        tolerance="population leak ≤ 0.005, empirical leak ≥ 0.2, test loss ≥ 0.4 in every run",
+        broken="R_2 (λ = 1e-2) in place of R_1",
+        gather=_gather_r1_alone,
+        judge=_judge_r1_alone,
+    ),
+    Claim(
+        id="figure-constant",
+        chapter=CHAPTER,
+        statement="With n_k = d the projector keeps the linear directions and drops the constant, "
+        "which is eigenvector d + 1.",
+        source="M",
+        target="squared overlap of the constant with eigenvector d + 1: 1",
+        tolerance="at least 0.7 in each of ten draws",
+        broken="overlap with the first d eigenvectors together",
+        gather=_gather_constant,
+        judge=at_most(0.3),
+    ),
+)

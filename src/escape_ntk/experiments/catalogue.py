@@ -1,0 +1,89 @@
+"""Every experiment by name: what `escape-ntk list` shows and `escape-ntk run` runs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from escape_ntk import checks
+from escape_ntk.experiments import foundations as setup
+from escape_ntk.experiments import published_figure as figure
+from escape_ntk.experiments.sweep import Point
+
+SCALES = ("live", "full")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A named list of points for each scale; ``seeds`` are those the claims rest on."""
+
+    name: str
+    title: str
+    seeds: tuple[int, ...]
+    live: Callable[[Sequence[int]], list[Point]]
+    full: Callable[[Sequence[int]], list[Point]]
+
+    def points(self, scale: str, seeds: Sequence[int] | None = None) -> list[Point]:
+        """The frozen points of ``scale``, for the default seeds or for these."""
+        checks.one_of("scale", scale, SCALES)
+        chosen = self.seeds if seeds is None else tuple(seeds)
+        for seed in chosen:
+            checks.integer("seed", seed, least=0)
+        return (self.live if scale == "live" else self.full)(chosen)
+
+
+def _figure_live(seeds: Sequence[int]) -> list[Point]:
+    size = figure.LIVE_SIZE
+    curves = figure.figure_points(seeds, lambdas=figure.LIVE_LAMBDAS, **size)
+    return [*curves, *figure.certificate_points(**size)]
+
+
+def _figure_full(seeds: Sequence[int]) -> list[Point]:
+    return [
+        *figure.figure_points(seeds),
+        *figure.certificate_points(),
+        *(figure.DroppedConstant(seed) for seed in seeds),
+    ]
+
+
+def _forensics_full(seeds: Sequence[int]) -> list[Point]:
+    return [
+        *figure.figure_points(seeds[:3], figure.R1_ALONE, (0.0,)),
+        *figure.figure_points(seeds, figure.MEAN_NO_R1),
+        *figure.figure_points(seeds, figure.SUM_R1_ONE),
+    ]
+
+
+def _forensics_live(seeds: Sequence[int]) -> list[Point]:
+    size = figure.LIVE_SIZE
+    return figure.figure_points(seeds[:1], figure.R1_ALONE, (0.0,), **size)
+
+
+TEN = tuple(range(1, 11))
+EXPERIMENTS = (
+    Experiment(
+        "setup",
+        "Checks behind the chapter Setup: Taylor terms, pairs, projector, closed-form R_1",
+        TEN,
+        setup.foundation_points,
+        setup.foundation_points,
+    ),
+    Experiment(
+        "published-figure",
+        "The published figure: six λ, and one curve by plain gradient descent",
+        TEN,
+        _figure_live,
+        _figure_full,
+    ),
+    Experiment(
+        "figure-forensics",
+        "How λ entered the published runs: sum or mean, with or without R_1; R_1 alone",
+        TEN[:5],
+        _forensics_live,
+        _forensics_full,
+    ),
+)
+
+
+def experiment(name: str) -> Experiment:
+    """The experiment of this name; :class:`~escape_ntk.checks.UnknownNameError` otherwise."""
+    known = {e.name: e for e in EXPERIMENTS}
+    return known[checks.one_of("experiment", name, tuple(known))]

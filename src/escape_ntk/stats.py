@@ -1,0 +1,68 @@
+"""Slopes with intervals, means with intervals, and prediction intervals: one place for all."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from escape_ntk import checks
+
+LEVEL = 0.95
+"""Coverage of every interval in the book."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its two-sided interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __contains__(self, x: float) -> bool:
+        return self.low <= x <= self.high
+
+    def __str__(self) -> str:
+        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
+
+
+def log_slope(x: Sequence[float], y: Sequence[float]) -> float:
+    """Least-squares slope of log y on log x."""
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if len(x) < 2 or x.shape != y.shape or not ((x > 0).all() and (y > 0).all()):
+        raise checks.InputError(
+            checks.message(
+                expected="two or more pairs of positive numbers",
+                got=f"shapes {x.shape} and {y.shape}, least {min(x.min(), y.min()):.3g}",
+                remedy="drop zeros, or use more points",
+            )
+        )
+    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
+
+
+def mean_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
+    """Mean of independent values with its t-interval: x̄ ± t s/√N."""
+    return _spread(values, level, lambda n: 1 / n)
+
+
+def prediction_interval(values: Sequence[float], n_mean: int, level: float = LEVEL) -> Interval:
+    """Where the mean of ``n_mean`` further values falls: x̄ ± t s √(1/n_mean + 1/N)."""
+    checks.integer("n_mean", n_mean, least=1)
+    return _spread(values, level, lambda n: 1 / n_mean + 1 / n)
+
+
+def _spread(values: Sequence[float], level: float, variance_factor) -> Interval:
+    v = np.asarray(values, dtype=float)
+    if v.ndim != 1 or len(v) < 2 or not np.isfinite(v).all():
+        raise checks.InputError(
+            checks.message(
+                expected="two or more finite values",
+                got=str(v)[:80],
+                remedy="run more seeds",
+            )
+        )
+    half = stats.t.ppf((1 + level) / 2, len(v) - 1) * v.std(ddof=1)
+    half *= math.sqrt(variance_factor(len(v)))
+    return Interval(float(v.mean()), float(v.mean() - half), float(v.mean() + half))
