@@ -16,7 +16,10 @@ if os.environ.get("SHAPES") == "1":
         raise RuntimeError("SHAPES=1: expected escape_ntk not yet imported; only tests import it")
     from jaxtyping import install_import_hook
 
-    install_import_hook("escape_ntk", "beartype.beartype")
+    # An int is welcome where a float is asked for, as everywhere in Python (PEP 484).
+    install_import_hook(
+        "escape_ntk", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+    )
 
 # A deadline per example would measure how busy the machine is.
 settings.register_profile("patient", deadline=None)

@@ -37,7 +37,7 @@ def gradient_descent(
     *,
     step: float,
     n_steps: int,
-    record_at: Sequence[int],
+    record_at: Sequence[float] | np.ndarray,
     observe: Observe,
     allow_unstable: bool = False,
     checkpoint: Checkpoint | None = None,
@@ -72,7 +72,9 @@ def gradient_descent(
         state.copy_(torch.from_numpy(np.array(saved["state"])))
         done = int(saved["done"])
     last_saved = time.monotonic()
-    bar = tqdm(total=n_steps, initial=done, desc=progress, disable=progress is None, delay=2, leave=False)
+    bar = tqdm(
+        total=n_steps, initial=done, desc=progress, disable=progress is None, delay=2, leave=False
+    )
     with bar:
         while True:
             if recorder.next_time == done:

@@ -22,8 +22,8 @@ class TrainingProjector:
     """P_{≤k} and P_{>k} = I − P_{≤k} for the top ``n_k`` eigenvectors of the training Gram matrix.
 
     ``eigenvalues`` (n,) are those of the tangent kernel K of all weights (twice those of A Aᵀ).
-    Raises :class:`~escape_ntk.checks.RankError` when n_k exceeds the numerical rank, and warns
-    with :class:`~escape_ntk.checks.CutoffWarning` when the cut falls between near-equal eigenvalues.
+    Raises :class:`~escape_ntk.checks.RankError` when n_k exceeds the numerical rank; warns with
+    :class:`~escape_ntk.checks.CutoffWarning` when the cut falls between near-equal eigenvalues.
     """
 
     def __init__(self, features: PairFeatures, n_k: int, *, rcond: float = RCOND):
@@ -43,9 +43,11 @@ class TrainingProjector:
                     remedy="lower n_k (or k), or use more training points",
                 )
             )
-        if 0 < n_k < len(values) and float(values[n_k - 1] - values[n_k]) < rcond * float(values[0]):
+        if 0 < n_k < len(values) and float(values[n_k - 1] - values[n_k]) < rcond * float(
+            values[0]
+        ):
             warnings.warn(
-                f"the eigenvalues on both sides of n_k = {n_k} agree to {rcond:g}: P_≤k is not unique",
+                f"eigenvalues {n_k} and {n_k + 1} agree to {rcond:g}: P_≤k is not unique",
                 checks.CutoffWarning,
                 stacklevel=2,
             )

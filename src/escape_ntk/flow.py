@@ -77,9 +77,7 @@ class _Flow:
         s = self.stages()  # first: it may shorten h
         new = rkc.rkc_step(self.call, self.y, self.f, self.h, s)
         f_new = self.call(new)
-        return new, f_new, rkc.error_norm(
-            self.y, self.f, new, f_new, self.h, self.rtol, self.atol
-        )
+        return new, f_new, rkc.error_norm(self.y, self.f, new, f_new, self.h, self.rtol, self.atol)
 
     def accept(self, new: Tensor, f_new: Tensor, error: float) -> None:
         """Advance and choose the next step (PI control of Sommeijer et al.)."""
@@ -102,9 +100,7 @@ class _Flow:
         if self.since_radius:
             self.estimate_radius()
 
-    SCALARS = (
-        "t calls steps rejected since_radius h rho last_error last_h".split()
-    )
+    SCALARS = "t calls steps rejected since_radius h rho last_error last_h".split()
     TENSORS = ("y", "f", "direction")
 
     def dump(self) -> dict:
@@ -124,7 +120,7 @@ def gradient_flow(
     state: Tensor,
     *,
     t_end: float,
-    record_at: Sequence[float],
+    record_at: Sequence[float] | np.ndarray,
     observe: Observe,
     rtol: float = 1e-3,
     atol: float = 1e-5,
@@ -135,8 +131,8 @@ def gradient_flow(
 ) -> Trajectory:
     """Integrate the gradient flow of ``risk`` from ``state`` (2, p, d) to ``t_end``.
 
-    Local error per step, rms over s and over t, ≤ atol + rtol rms(s or t); measurements at the times ``record_at``
-    through cubic Hermite interpolation, so that declared times cost no gradients.  With a
+    Local error per step ≤ atol + rtol·rms, in rms over s and over t.  Measurements at the times
+    ``record_at`` by cubic Hermite interpolation: declared times cost no gradients.  With a
     ``checkpoint`` a killed run goes on where it was saved and ends with the same numbers.
     Outcomes: REACHED_END, DIVERGED, MAX_GRADIENTS, STEP_UNDERFLOW.
     """
@@ -162,7 +158,9 @@ def gradient_flow(
     else:
         flow.restore(saved)
         recorder.restore(saved)
-    outcome = _integrate(flow, recorder, t_end, max_gradients, checkpoint, checkpoint_seconds, progress)
+    outcome = _integrate(
+        flow, recorder, t_end, max_gradients, checkpoint, checkpoint_seconds, progress
+    )
     return Trajectory(
         recorder.times, recorder.values(), flow.y, outcome, flow.calls, flow.steps, flow.rejected
     )
@@ -178,8 +176,14 @@ def _velocity(risk: RegularizedRisk) -> rkc.Velocity:
 def _integrate(flow, recorder, t_end, max_gradients, checkpoint, every, progress) -> Outcome:
     """Step to t_end; record, save, and say how it ended."""
     last_saved = time.monotonic()
-    with tqdm(total=1.0, desc=progress, disable=progress is None, delay=2, leave=False,
-              bar_format="{l_bar}{bar}| [{elapsed}<{remaining}]") as bar:
+    with tqdm(
+        total=1.0,
+        desc=progress,
+        disable=progress is None,
+        delay=2,
+        leave=False,
+        bar_format="{l_bar}{bar}| [{elapsed}<{remaining}]",
+    ) as bar:
         while flow.t < t_end:
             if flow.calls >= max_gradients:
                 return Outcome.MAX_GRADIENTS

@@ -34,7 +34,10 @@ class Activation:
 
     def __post_init__(self):
         z = torch.linspace(-4, 4, 41, dtype=torch.float64)
-        for lower, upper, label in ((self.value, self.first, "σ'"), (self.first, self.second, "σ''")):
+        for lower, upper, label in (
+            (self.value, self.first, "σ'"),
+            (self.first, self.second, "σ''"),
+        ):
             _, slope = torch.func.jvp(lower, (z,), (torch.ones_like(z),))
             gap = float((upper(z) - slope).abs().max())
             if not gap <= 1e-8 * (1 + float(slope.abs().max())):
@@ -152,7 +155,7 @@ def draw_weights(
     *,
     law: str = "sphere",
     dtype: torch.dtype = torch.float32,
-) -> Float[Tensor, "m/2 d"]:
+) -> Float[Tensor, "{m//2} d"]:
     """The m/2 frozen weights of m paired neurons: unit sphere, or N(0, I/d).  Odd m is refused."""
     checks.even_width(m)
     checks.integer("d", d, least=1)

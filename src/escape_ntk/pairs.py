@@ -20,7 +20,7 @@ STEP_FACTOR = 2.0
 """Gradient descent with step η in (u, v) is gradient descent with step 2η in (s, t).  [D]"""
 
 
-def to_pairs(U: Float[Tensor, "m d"]) -> Float[Tensor, "2 m/2 d"]:
+def to_pairs(U: Float[Tensor, "m d"]) -> Float[Tensor, "2 m//2 d"]:
     """(s, t) = (u + v, u − v) stacked, from the movement of all m neurons."""
     checks.array("U", U, (None, None))
     checks.even_width(len(U))
@@ -59,8 +59,8 @@ class PairFeatures:
         self.second = torch.empty_like(self.first)
         for rows in self._blocks():
             z = X[rows] @ weights.T
-            self.first[rows] = activation.first(z).div_(math.sqrt(m))
-            self.second[rows] = activation.second(z).div_(2 * math.sqrt(m))
+            self.first[rows] = activation.first(z) / math.sqrt(m)
+            self.second[rows] = activation.second(z) / (2 * math.sqrt(m))
         self._buffers: tuple[Tensor, Tensor] | None = None
 
     def __len__(self) -> int:

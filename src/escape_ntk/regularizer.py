@@ -10,7 +10,7 @@ R_1 is given as a closed form (:class:`GaussianLeak`) or by fresh inputs (:class
 
 import math
 from dataclasses import dataclass, fields
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -41,6 +41,7 @@ class Penalties:
             checks.number(f"penalty λ ({field.name})", getattr(self, field.name), least=0)
 
 
+@runtime_checkable
 class PopulationLeak(Protocol):
     """E_x f_L(x; t)² as a quadratic form in t."""
 
@@ -66,8 +67,9 @@ class GaussianLeak:
 
     With G = W Wᵀ over the p pairs, ĉ_j = E[σ'(Z) he_j(Z)], D_{rs} = w_r·t_s, τ_r = w_r·t_r:
     m·E f_L² = Σ_{rs} [κ00 t_r·t_s + 2κ20 τ_r D_{rs} + κ11(τ_rτ_s + D_{rs}D_{sr})],
-    κ00 = Σ ĉ_j² G^j,  κ11 = Σ (j+1) ĉ_{j+1}² G^j,  κ20 = Σ √((j+1)(j+2)) ĉ_{j+2}ĉ_j G^j (entrywise),
-    by Stein's lemma used twice; on the diagonal (G = 1) the sums are E σ'², E σ''², E σ'σ'''.
+    κ00 = Σ ĉ_j² G^j,  κ11 = Σ (j+1) ĉ_{j+1}² G^j,  κ20 = Σ √((j+1)(j+2)) ĉ_{j+2}ĉ_j G^j,
+    entrywise, by Stein's lemma used twice; on the diagonal (G = 1) they are E σ'², E σ''²,
+    E σ'σ'''.
     Memory: three (p, p) matrices; a gradient costs three products (p, p)×(p, d).  Source: [D].
     """
 
@@ -95,7 +97,8 @@ class GaussianLeak:
         c = hermite_coefficients(activation.first, self.degree + 2)
         series, diagonals = _leak_series(c), _leak_diagonals(activation)
         self.k00, self.k11, self.k20 = (
-            _entrywise_series(gram, a, diagonal) for a, diagonal in zip(series, diagonals, strict=True)
+            _entrywise_series(gram, a, diagonal)
+            for a, diagonal in zip(series, diagonals, strict=True)
         )
 
     def value_and_gradient(self, t: Float[Tensor, "p d"]) -> tuple[Tensor, Tensor]:
@@ -202,7 +205,10 @@ class RegularizedRisk:
         self.y = checks.array("y", y, (len(features),), like=features.X)
         self.penalties = penalties if penalties is not None else Penalties()
         p = self.penalties
-        needed = {"projector": p.population or p.empirical or p.low_degree, "population": p.population}
+        needed = {
+            "projector": p.population or p.empirical or p.low_degree,
+            "population": p.population,
+        }
         for name, positive in needed.items():
             if positive and getattr(self, name) is None:
                 raise checks.InputError(

@@ -98,7 +98,8 @@ def spectral_radius(
 ) -> tuple[float, Tensor, int]:
     """|λ|_max of F'(y) by power iteration on differences of F: (ρ, direction, calls of F).
 
-    ``direction`` is the warm start; stops when ρ moves by less than ``rtol``, at most ``most`` calls.
+    ``direction`` is the warm start; stops when ρ moves by less than ``rtol``, or after ``most``
+    calls.
     """
     eps = torch.finfo(y.dtype).eps
     size = math.sqrt(eps) * max(float(y.norm()), 1.0)

@@ -38,7 +38,7 @@ class Trajectory:
 class Recorder:
     """Collects measurements at declared times; its contents can be saved and restored."""
 
-    def __init__(self, times: Sequence[float], observe: Observe):
+    def __init__(self, times: Sequence[float] | np.ndarray, observe: Observe):
         self.times = np.asarray(times, dtype=np.float64)
         ordered = self.times.ndim == 1 and len(self.times) and (np.diff(self.times) > 0).all()
         if not ordered or self.times[0] < 0 or not np.isfinite(self.times).all():

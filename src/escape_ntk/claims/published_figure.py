@@ -18,7 +18,6 @@ from escape_ntk.claims.ledger import (
     require,
 )
 from escape_ntk.experiments import published_figure as f
-from escape_ntk.experiments.curves import Curve
 from escape_ntk.records import Record, RecordStore
 from escape_ntk.stats import Interval, mean_interval, prediction_interval
 
@@ -91,8 +90,14 @@ def hypothesis_residuals(
             error = own.std(ddof=1) * math.sqrt(1 / published.N_SEEDS + 1 / len(own))
             out.append(
                 Residual(
-                    hypothesis, panel, curve.lam, curve.final, float(own.mean()), float(error),
-                    len(own), prediction_interval(own, published.N_SEEDS),
+                    hypothesis,
+                    panel,
+                    curve.lam,
+                    curve.final,
+                    float(own.mean()),
+                    float(error),
+                    len(own),
+                    prediction_interval(own, published.N_SEEDS),
                 )
             )
     return out

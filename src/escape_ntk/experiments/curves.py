@@ -83,7 +83,9 @@ class Curve:
         )
         start = problem.features.zero_state()
         if self.method == "descent":
-            run = gradient_descent(problem.risk, start, step=self.step, n_steps=self.t_end, **common)
+            run = gradient_descent(
+                problem.risk, start, step=self.step, n_steps=self.t_end, **common
+            )
         else:
             run = gradient_flow(
                 problem.risk, start, t_end=self.t_end, rtol=self.rtol, atol=self.atol, **common

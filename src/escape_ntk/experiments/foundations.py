@@ -170,8 +170,12 @@ class PairDescent:
         out = {}
         for name, step in (("right", self.step), ("wrong", self.step / STEP_FACTOR)):
             run = gradient_descent(
-                risk, to_pairs(start), step=step, n_steps=self.n_steps,
-                record_at=[self.n_steps], observe=lambda state: {},
+                risk,
+                to_pairs(start),
+                step=step,
+                n_steps=self.n_steps,
+                record_at=[self.n_steps],
+                observe=lambda state: {},
             )
             gap = (from_pairs(run.state) - full).norm() / (full - start).norm()
             out[name] = float(gap)
@@ -259,7 +263,12 @@ class DenseProjector:
 
 
 POINTS = (
-    Initialization, RemainderOrder, QuadraticScale, PairDescent, LeakClosedForm, DenseProjector
+    Initialization,
+    RemainderOrder,
+    QuadraticScale,
+    PairDescent,
+    LeakClosedForm,
+    DenseProjector,
 )
 """Everything that the claims of the chapter *Setup* rest on."""
 

@@ -45,9 +45,7 @@ def run_point(point: Point, store: RecordStore, progress: str | None = None) -> 
     """Load or compute one point; a checkpoint of an earlier attempt is taken up."""
     config = configuration(point)
     checkpoint = store.checkpoint(point.experiment, config)
-    record = store.get_or_run(
-        point.experiment, config, lambda: point.compute(checkpoint, progress)
-    )
+    record = store.get_or_run(point.experiment, config, lambda: point.compute(checkpoint, progress))
     checkpoint.clear()
     return record
 
@@ -81,3 +79,19 @@ def run_points(
                     job.result()
                     bar.update()
     return [run_point(point, store) for point in points]
+
+
+@dataclasses.dataclass(frozen=True)
+class LiveResult:
+    """A point computed now and not stored; figures take it in place of a record."""
+
+    experiment: str
+    config: dict
+    summary: dict
+    arrays: dict[str, np.ndarray]
+
+
+def run_live(point: Point) -> LiveResult:
+    """Compute a point here and now, without records."""
+    summary, arrays = point.compute(None, None)
+    return LiveResult(point.experiment, configuration(point), summary, arrays)

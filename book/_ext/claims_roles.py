@@ -1,0 +1,71 @@
+"""Sphinx roles that let prose speak of claims without a number typed by hand.
+
+* ``{claim}`figure-test-loss` `` becomes the verdict's badge, linked to its row of the scorecard;
+* ``{measured}`figure-flow/test_loss:.2%` `` becomes a measured value of the ledger, formatted:
+  the path walks through the claim's ``measured`` mapping.
+
+The ledger is evaluated once a build.  An unknown claim or path is a warning, hence an error.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxRole
+
+from escape_ntk.claims import evaluate_all
+from escape_ntk.page import WORDS
+from escape_ntk.records import RecordStore, default_root
+
+SCORECARD = "book/scorecard"
+
+
+@functools.cache
+def ledger() -> dict[str, dict]:
+    """Every claim's row by its id."""
+    return {row["id"]: row for row in evaluate_all(RecordStore(default_root()))}
+
+
+def measured(text: str) -> str:
+    """``id/key/key:format`` looked up in the ledger and formatted."""
+    path, _, form = text.partition(":")
+    claim, *keys = path.split("/")
+    value = ledger()[claim]["measured"]
+    for key in keys:
+        value = value[key]
+    return format(value, form)
+
+
+class ClaimRole(SphinxRole):
+    """The badge of a claim."""
+
+    def run(self):
+        row = ledger().get(self.text)
+        if row is None:
+            return [], [
+                self.inliner.reporter.warning(f"unknown claim {self.text!r}", line=self.lineno)
+            ]
+        verdict = row["verdict"]
+        target = self.env.app.builder.get_relative_uri(self.env.docname, SCORECARD)
+        link = nodes.reference("", WORDS[verdict], refuri=f"{target}#{self.text}", internal=True)
+        link["classes"] += ["claim-badge", verdict]
+        return [link], []
+
+
+class MeasuredRole(SphinxRole):
+    """A measured value."""
+
+    def run(self):
+        try:
+            return [nodes.inline("", measured(self.text), classes=["measured"])], []
+        except (KeyError, TypeError, ValueError) as error:
+            problem = f"no measured value {self.text!r}: {error}"
+            return [], [self.inliner.reporter.warning(problem, line=self.lineno)]
+
+
+def setup(app) -> dict[str, object]:
+    """Register with Sphinx."""
+    app.add_role("claim", ClaimRole())
+    app.add_role("measured", MeasuredRole())
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,346 @@
+"""Records → matplotlib figures.  Nothing is computed here but means, bands and positions.
+
+Colours are Okabe and Ito's, the same quantity in the same colour throughout the book; λ runs along
+a part of viridis, with λ = 0 in grey.  Every function returns a figure.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from escape_ntk import published
+from escape_ntk.records import Record
+from escape_ntk.stats import Interval, mean_interval, prediction_interval
+
+COLOURS = {
+    "linear": "#0072B2",
+    "quadratic": "#D55E00",
+    "remainder": "#009E73",
+    "test": "#000000",
+    "leak": "#CC79A7",
+    "descent": "#000000",
+    "flow": "#E69F00",
+}
+STYLE = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e3e3e3",
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 130,
+    "lines.linewidth": 1.8,
+}
+HYPOTHESIS_MARKS = ("o", "s", "D", "^")
+
+
+def lambda_colour(lam: float, lambdas: Sequence[float]) -> tuple | str:
+    """Grey for λ = 0, then viridis from dark to light with growing λ."""
+    positive = sorted(x for x in lambdas if x > 0)
+    if lam == 0:
+        return "#8c8c8c"
+    place = positive.index(lam) / max(1, len(positive) - 1)
+    return matplotlib.colormaps["viridis"](0.05 + 0.82 * place)
+
+
+def lambda_label(lam: float) -> str:
+    """ "λ = 0" or "λ = 10⁻³"."""
+    return "$\\lambda=0$" if lam == 0 else f"$\\lambda=10^{{{round(np.log10(lam))}}}$"
+
+
+def _axes(n: int, width: float, height: float, **kwargs) -> tuple[Figure, np.ndarray]:
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, n, figsize=(width, height), squeeze=False, **kwargs)
+    return figure, axes[0]
+
+
+def _in_style(draw):
+    """Draw inside the house style, whatever the caller's settings."""
+
+    def styled(*args, **kwargs):
+        with plt.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    styled.__doc__, styled.__name__ = draw.__doc__, draw.__name__
+    return styled
+
+
+def curve_band(values: np.ndarray, n_mean: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and 95 % prediction interval of a mean of ``n_mean`` runs, for each column."""
+    bands = [prediction_interval(column, n_mean) for column in values.T]
+    return tuple(np.array([getattr(b, k) for b in bands]) for k in ("value", "low", "high"))
+
+
+def _log_x(t: np.ndarray) -> np.ndarray:
+    return np.asarray(t, dtype=float) + 1.0
+
+
+@_in_style
+def figure_panels(
+    runs: Mapping[float, Sequence[Record]], panels: Sequence[str], *, with_published: bool = True
+) -> Figure:
+    """Curves over descent time for each λ: mean of own seeds, prediction band, published marks.
+
+    ``panels`` among train_loss, test_loss, penalty; λ without published values is drawn alone.
+    """
+    titles = {
+        "train_loss": "training loss",
+        "test_loss": "test loss",
+        "penalty": "penalty  $\\sum_i f_L(x_i;P_{>k}W)^2$",
+    }
+    figure, axes = _axes(len(panels), 3.6 * len(panels), 3.7)
+    for ax, panel in zip(axes, panels, strict=True):
+        for lam, records in runs.items():
+            colour = lambda_colour(lam, list(runs))
+            times = records[0].arrays["times"]
+            _draw_runs(ax, times, own_values(panel, records), colour, lambda_label(lam))
+            if with_published and panel in published.PANELS:
+                _draw_published(ax, panel, lam, colour)
+        ax.set(xscale="log", xlabel="$t+1$ (steps of size 1)", ylabel=titles[panel])
+    axes[1 if len(axes) > 1 else 0].set_ylim(bottom=0)
+    handles, labels = axes[0].get_legend_handles_labels()
+    if with_published:
+        handles.append(plt.Line2D([], [], ls="", marker="o", mfc="white", mec="#333333", ms=5))
+        labels.append("published")
+    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    return figure
+
+
+def own_values(panel: str, records: Sequence[Record]) -> np.ndarray:
+    """(records, times): the measurement, or for ``penalty`` the published n·R_2."""
+    if panel == "penalty":
+        return np.array([r.config["n"] * r.arrays["empirical_leak"] for r in records])
+    return np.array([r.arrays[panel] for r in records])
+
+
+def _draw_runs(ax: Axes, times, values: np.ndarray, colour, label: str) -> None:
+    if len(values) == 1:
+        ax.plot(_log_x(times), values[0], color=colour, label=label)
+        return
+    mean, low, high = curve_band(values, published.N_SEEDS)
+    ax.plot(_log_x(times), mean, color=colour, label=label)
+    ax.fill_between(_log_x(times), low, high, color=colour, alpha=0.18, linewidth=0)
+
+
+def _draw_published(ax: Axes, panel: str, lam: float, colour) -> None:
+    for curve in published.curves(panel):
+        if curve.lam == lam:
+            times = np.geomspace(max(curve.times[0], 1.0), curve.times[-1], 14)
+            ax.plot(
+                _log_x(times), curve.at(times), ls="", marker="o", ms=4.5, mfc="white", mec=colour
+            )
+
+
+@_in_style
+def finals_by_hypothesis(rows: Sequence, panel: str) -> Figure:
+    """Published final values against each hypothesis' prediction interval, λ by λ.
+
+    ``rows``: residuals of :func:`escape_ntk.claims.published_figure.hypothesis_residuals`.
+    """
+    rows = [row for row in rows if row.panel == panel]
+    lambdas = sorted({row.lam for row in rows})
+    names = list(dict.fromkeys(row.hypothesis.name for row in rows))
+    colours = ("#0072B2", "#CC79A7", "#E69F00", "#009E73")
+    figure, (ax,) = _axes(1, 7.2, 3.6)
+    for row in rows:
+        place = names.index(row.hypothesis.name)
+        x = lambdas.index(row.lam) + 0.18 * (place - (len(names) - 1) / 2)
+        ax.errorbar(
+            x,
+            row.own,
+            [[row.own - row.interval.low], [row.interval.high - row.own]],
+            color=colours[place],
+            marker=HYPOTHESIS_MARKS[place],
+            ms=5,
+            capsize=3,
+            lw=1.4,
+            label=row.hypothesis.name if row.lam == lambdas[0] else None,
+        )
+    for lam in lambdas:
+        value = next(row.published for row in rows if row.lam == lam)
+        x = lambdas.index(lam)
+        label = "published" if lam == lambdas[0] else None
+        ax.plot([x - 0.4, x + 0.4], [value, value], color="#000000", lw=2, label=label)
+    ax.set_xticks(range(len(lambdas)), [lambda_label(lam) for lam in lambdas])
+    ax.set_ylabel({"test_loss": "final test loss", "penalty": "final penalty"}[panel])
+    ax.set_ylim(bottom=0)
+    ax.legend(ncols=2)
+    return figure
+
+
+@_in_style
+def flow_over_descent(pairs: Mapping[str, tuple[Record, Record]]) -> Figure:
+    """Flow (line) over descent (dots): test loss, penalty and training loss of each named pair."""
+    panels = {
+        "test_loss": "test loss",
+        "empirical_leak": "$R_2$",
+        "train_loss": "training loss",
+    }
+    figure, axes = _axes(3, 10.2, 3.2)
+    for flow, descent in pairs.values():
+        for ax, (name, title) in zip(axes, panels.items(), strict=True):
+            t = _log_x(descent.arrays["times"])
+            ax.plot(
+                t,
+                descent.arrays[name],
+                ls="",
+                marker="o",
+                ms=4.5,
+                mfc="none",
+                color=COLOURS["descent"],
+                label="gradient descent",
+            )
+            ax.plot(
+                _log_x(flow.arrays["times"]),
+                flow.arrays[name],
+                color=COLOURS["flow"],
+                label="gradient flow",
+            )
+            ax.set(xscale="log", xlabel="$t+1$", ylabel=title)
+    axes[2].set_yscale("log")
+    axes[0].legend()
+    return figure
+
+
+@_in_style
+def what_each_penalty_does(cases: Mapping[str, Sequence[Record]]) -> Figure:
+    """Test loss, both leaks, and f_Q's share of the quadratic part, over time, case by case."""
+    names = {
+        "test_loss": "test loss",
+        "population_leak": "population leak  $E\\,f_L(x;P_{>k}W)^2$",
+        "empirical_leak": "empirical leak  $R_2$",
+        "quadratic_on_part1": "share of the quadratic part in $f_Q$",
+    }
+    colours = ("#8c8c8c", "#CC79A7", "#0072B2")
+    figure, axes = _axes(4, 13.2, 3.4)
+    for (label, records), colour in zip(cases.items(), colours, strict=False):
+        for ax, (name, title) in zip(axes, names.items(), strict=True):
+            values = np.array([r.arrays[name] for r in records])
+            times = _log_x(records[0].arrays["times"])
+            ax.plot(times, values.mean(0), color=colour, label=label)
+            ax.fill_between(times, values.min(0), values.max(0), color=colour, alpha=0.2, lw=0)
+            ax.set(xscale="log", xlabel="$t+1$", ylabel=title)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
+
+
+@_in_style
+def shares_over_time(records: Sequence[Record]) -> Figure:
+    """How much of the linear and of the quadratic part f_L and f_Q carry, on fresh inputs."""
+    figure, axes = _axes(2, 8.2, 3.2, sharey=True)
+    for ax, (j, part) in zip(axes, enumerate(("linear part", "quadratic part")), strict=True):
+        for term, label in (("linear", "$f_L$"), ("quadratic", "$f_Q$")):
+            values = np.array([r.arrays[f"{term}_on_part{j}"] for r in records])
+            times = _log_x(records[0].arrays["times"])
+            ax.plot(times, values.mean(0), color=COLOURS[term], label=label)
+            ax.fill_between(
+                times, values.min(0), values.max(0), color=COLOURS[term], alpha=0.2, lw=0
+            )
+        ax.axhline(1, color="#555555", lw=1, ls=":")
+        ax.set(xscale="log", xlabel="$t+1$", ylabel=f"share of the {part}")
+    axes[0].legend(loc="upper left")
+    return figure
+
+
+@_in_style
+def remainder_orders(sizes: Sequence[Record], scales: Sequence[Record]) -> Figure:
+    """Remainder against the size of the movement; and at the scale m^{−1/4}, against m."""
+    figure, axes = _axes(2, 8.6, 3.5)
+    x = sizes[0].arrays["size"]
+    _power_law(
+        axes[0], x, [r.arrays["first_order"] for r in sizes], COLOURS["linear"], "$f-f_L$", 2
+    )
+    _power_law(
+        axes[0],
+        x,
+        [r.arrays["second_order"] for r in sizes],
+        COLOURS["remainder"],
+        "$f-f_L-f_Q$",
+        3,
+    )
+    axes[0].set(xlabel="rms movement of a neuron", ylabel="rms over inputs")
+    m = scales[0].arrays["width"]
+    _power_law(
+        axes[1],
+        m,
+        [r.arrays["remainder_same"] for r in scales],
+        COLOURS["quadratic"],
+        "all signs equal",
+        -0.25,
+    )
+    _power_law(
+        axes[1],
+        m,
+        [r.arrays["remainder_random"] for r in scales],
+        COLOURS["remainder"],
+        "random signs",
+        -0.5,
+    )
+    axes[1].set(xlabel="width $m$", ylabel="rms remainder")
+    for ax in axes:
+        ax.legend()
+    return figure
+
+
+def _power_law(ax: Axes, x, rows, colour, label: str, slope: float) -> None:
+    """Geometric mean with range over draws, and a dotted guide of the predicted slope."""
+    rows = np.array(rows)
+    centre = np.exp(np.log(rows).mean(0))
+    ax.fill_between(x, rows.min(0), rows.max(0), color=colour, alpha=0.2, lw=0)
+    ax.loglog(
+        x, centre, color=colour, marker="o", ms=4, label=f"{label} (predicted slope {slope:g})"
+    )
+    ax.loglog(x, centre[-1] * (np.asarray(x) / x[-1]) ** slope, color="#555555", lw=1, ls=":")
+
+
+@_in_style
+def gram_spectrum(record: Record, n_k: int) -> Figure:
+    """Eigenvalues of the training Gram matrix, and each eigenvector's overlap with the constant."""
+    figure, axes = _axes(2, 8.6, 3.3)
+    values, overlap = record.arrays["eigenvalues"], record.arrays["overlap"]
+    index = np.arange(1, len(values) + 1)
+    kept = index <= n_k
+    axes[0].loglog(index[kept], values[kept], ".", color=COLOURS["linear"], label=f"kept: {n_k}")
+    axes[0].loglog(index[~kept], values[~kept], ".", color="#8c8c8c", label="dropped")
+    axes[0].loglog(
+        n_k + 1,
+        values[n_k],
+        "o",
+        mfc="none",
+        ms=9,
+        color=COLOURS["quadratic"],
+        label=f"number {n_k + 1}",
+    )
+    axes[0].set(xlabel="number", ylabel="eigenvalue of $K$")
+    axes[0].legend()
+    near = slice(0, 2 * n_k)
+    axes[1].plot(index[near], overlap[near], color="#8c8c8c", lw=1)
+    axes[1].plot(n_k + 1, overlap[n_k], "o", mfc="none", ms=9, color=COLOURS["quadratic"])
+    axes[1].set(xlabel="number", ylabel="squared overlap with the constant", ylim=(-0.02, 1))
+    return figure
+
+
+@_in_style
+def paired_gains(gains: Sequence[float], label: str) -> Figure:
+    """One dot a seed, and the 95 % interval of the mean."""
+    figure, (ax,) = _axes(1, 5.2, 1.6)
+    ax.plot(gains, np.zeros(len(gains)), "o", color=COLOURS["quadratic"], alpha=0.6)
+    mean: Interval = mean_interval(gains)
+    ax.errorbar(
+        mean.value,
+        0.5,
+        xerr=[[mean.value - mean.low], [mean.high - mean.value]],
+        fmt="s",
+        color="#000000",
+        capsize=4,
+    )
+    ax.axvline(0, color="#555555", lw=1)
+    ax.set(yticks=[0, 0.5], yticklabels=["seeds", "mean"], ylim=(-0.4, 0.9), xlabel=label)
+    return figure

@@ -1,0 +1,132 @@
+"""What a page of the book shows of records and claims: provenance strips, tables, status lines.
+
+Everything here turns results into HTML for a notebook cell; nothing is computed.
+"""
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from escape_ntk.records import Record
+
+WORDS = {
+    "reproduced": "reproduced",
+    "partly": "partly",
+    "not_reproduced": "not reproduced",
+    "not_testable": "not testable here",
+}
+
+
+@dataclass(frozen=True)
+class Html:
+    """A fragment that a notebook shows as HTML."""
+
+    text: str
+
+    def _repr_html_(self) -> str:
+        return self.text
+
+
+def badge(verdict: str, target: str | None = None) -> str:
+    """A verdict as a badge; with ``target``, a link."""
+    tag, link = ("a", f' href="{html.escape(target)}"') if target else ("span", "")
+    return f'<{tag} class="claim-badge {verdict}"{link}>{WORDS[verdict]}</{tag}>'
+
+
+def provenance(records: Sequence[Record], command: str) -> Html:
+    """The strip under a recorded figure: seeds, code, machine, time, and how to make it again."""
+    seeds = sorted({r.config["seed"] for r in records})
+    runs = [r.provenance for r in records]
+    seconds = sum(p["wall_seconds"] for p in runs)
+    facts = {
+        "runs": f"{len(records)} (seeds {_ranges(seeds)})",
+        "commit": _several(str(p["commit"])[:10] + ("+" if p["dirty"] else "") for p in runs),
+        "source": _several(p["source_sha256"][:10] for p in runs),
+        "machine": _several(
+            f"{p['accelerator'] or p['cpu']}, {p['threads']} thread"
+            + ("" if p["threads"] == 1 else "s")
+            for p in runs
+        ),
+        "torch": _several(p["torch"] for p in runs),
+        "wall time": _duration(seconds),
+        "again": f"<code>{html.escape(command)}</code>",
+    }
+    rows = "".join(f"<div><dt>{k}</dt><dd>{v}</dd></div>" for k, v in facts.items())
+    return Html(f'<div class="provenance"><strong>Recorded.</strong><dl>{rows}</dl></div>')
+
+
+def live(seconds: float, what: str) -> Html:
+    """The strip under a figure that was computed while the page was built."""
+    facts = f"<dl><div><dt>{html.escape(what)}</dt><dd>{seconds:.0f} s</dd></div></dl>"
+    return Html(f'<div class="provenance"><strong>Live.</strong>{facts}</div>')
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> Html:
+    """A plain table; cells are taken as HTML when they start with ``<``."""
+
+    def cell(x: object) -> str:
+        text = str(x)
+        return text if text.startswith("<") else html.escape(text)
+
+    head = "".join(f"<th>{cell(h)}</th>" for h in header)
+    body = "".join("<tr>" + "".join(f"<td>{cell(x)}</td>" for x in row) + "</tr>" for row in rows)
+    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    inner = f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return Html(f'<div class="results">{inner}</div>')
+
+
+def claim_rows(ledger: Sequence[Mapping]) -> list[list[str]]:
+    """Rows of the scorecard: claim, verdict, measured, target, control."""
+    out = []
+    for row in ledger:
+        control = row["negative_control"]
+        fate = "fails, as it should" if control["failed"] else "PASSES: the check is worthless"
+        out.append(
+            [
+                f'<span id="{row["id"]}"><b>{html.escape(row["id"])}</b><br>'
+                f"{html.escape(row['statement'])} [{row['source']}]</span>",
+                badge(row["verdict"]),
+                describe(row["measured"]),
+                f"{row['target']}; {row['tolerance']}",
+                f"{control['broken']}: {fate} ({describe(control['measured'])})",
+            ]
+        )
+    return out
+
+
+def describe(measured: Mapping) -> str:
+    """Measured values in a few words."""
+    if "slope" in measured:
+        m = measured
+        return f"slope {m['slope']:.3f} [{m['low']:.3f}, {m['high']:.3f}], {m['runs']} draws"
+    if "inside" in measured:
+        return f"{measured['inside']} of {measured['of']} inside"
+    if "gain" in measured:
+        m = measured
+        return f"lower by {m['gain']:.3f} [{m['low']:.3f}, {m['high']:.3f}], {m['runs']} seeds"
+    parts = [
+        f"{name.replace('_', ' ')} {value}"
+        if isinstance(value, int)
+        else f"{name.replace('_', ' ')} {value:.2g}"
+        for name, value in measured.items()
+    ]
+    return ", ".join(parts)
+
+
+def _several(values) -> str:
+    return ", ".join(html.escape(v) for v in dict.fromkeys(values))
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _ranges(seeds: Sequence[int]) -> str:
+    """1, 2, 3, 5 → "1–3, 5"."""
+    runs: list[list[int]] = []
+    for seed in seeds:
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    return ", ".join(f"{r[0]}–{r[-1]}" if len(r) > 1 else str(r[0]) for r in runs)
