@@ -146,7 +146,7 @@ def test_dense_quadratic_is_the_scaled_quadratic_form(law):
     """E (xᵀSx)² = 2‖S‖_F² (Gaussian) or 2d/(d+2) ‖S‖_F² (sphere), S symmetric and traceless."""
     A = torch.randn(D, D, generator=generator(5), dtype=torch.float64)
     S = (A + A.T) / 2
-    S = S - torch.eye(D) * S.trace() / D
+    S = S - torch.eye(D).double() * S.trace() / D
     factor = 2.0 if law == "gaussian" else 2 * D / (D + 2)
     X, part = inputs(30, law), dense_quadratic(A, law)
     form = torch.einsum("ni,ij,nj->n", X, S, X) / (math.sqrt(factor) * S.norm())

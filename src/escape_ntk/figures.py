@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from escape_ntk import published
 from escape_ntk.records import Record
-from escape_ntk.stats import Interval, mean_interval, prediction_interval
+from escape_ntk.stats import prediction_interval
 
 COLOURS = {
     "linear": "#0072B2",
@@ -38,6 +38,7 @@ STYLE = {
     "lines.linewidth": 1.8,
 }
 HYPOTHESIS_MARKS = ("o", "s", "D", "^")
+HYPOTHESIS_COLOURS = ("#0072B2", "#E69F00", "#CC79A7", "#009E73")
 
 
 def lambda_colour(lam: float, lambdas: Sequence[float]) -> tuple | str:
@@ -113,10 +114,12 @@ def figure_panels(
 
 
 def own_values(panel: str, records: Sequence[Record]) -> np.ndarray:
-    """(records, times): the measurement, or for ``penalty`` the published n·R_2."""
-    if panel == "penalty":
-        return np.array([r.config["n"] * r.arrays["empirical_leak"] for r in records])
-    return np.array([r.arrays[panel] for r in records])
+    """(records, times): the measurement, or for ``penalty`` what the published panel plots."""
+    if panel != "penalty":
+        return np.array([r.arrays[panel] for r in records])
+    times = records[0].arrays["times"]
+    sums = [r.config["n"] * r.arrays["empirical_leak"] for r in records]
+    return np.array([published.penalty(times, values, times) for values in sums])
 
 
 def _draw_runs(ax: Axes, times, values: np.ndarray, colour, label: str) -> None:
@@ -138,39 +141,73 @@ def _draw_published(ax: Axes, panel: str, lam: float, colour) -> None:
 
 
 @_in_style
-def finals_by_hypothesis(rows: Sequence, panel: str) -> Figure:
-    """Published final values against each hypothesis' prediction interval, λ by λ.
+def finals_by_hypothesis(rows: Sequence) -> Figure:
+    """Published final values against each hypothesis' prediction interval, panel by panel.
 
-    ``rows``: residuals of :func:`escape_ntk.claims.published_figure.hypothesis_residuals`.
+    ``rows``: residuals of :func:`escape_ntk.claims.published_figure.final_residuals`.
     """
-    rows = [row for row in rows if row.panel == panel]
-    lambdas = sorted({row.lam for row in rows})
     names = list(dict.fromkeys(row.hypothesis.name for row in rows))
-    colours = ("#0072B2", "#CC79A7", "#E69F00", "#009E73")
-    figure, (ax,) = _axes(1, 7.2, 3.6)
-    for row in rows:
-        place = names.index(row.hypothesis.name)
-        x = lambdas.index(row.lam) + 0.18 * (place - (len(names) - 1) / 2)
-        ax.errorbar(
-            x,
-            row.own,
-            [[row.own - row.interval.low], [row.interval.high - row.own]],
-            color=colours[place],
-            marker=HYPOTHESIS_MARKS[place],
-            ms=5,
-            capsize=3,
-            lw=1.4,
-            label=row.hypothesis.name if row.lam == lambdas[0] else None,
-        )
-    for lam in lambdas:
-        value = next(row.published for row in rows if row.lam == lam)
-        x = lambdas.index(lam)
-        label = "published" if lam == lambdas[0] else None
-        ax.plot([x - 0.4, x + 0.4], [value, value], color="#000000", lw=2, label=label)
-    ax.set_xticks(range(len(lambdas)), [lambda_label(lam) for lam in lambdas])
-    ax.set_ylabel({"test_loss": "final test loss", "penalty": "final penalty"}[panel])
-    ax.set_ylim(bottom=0)
-    ax.legend(ncols=2)
+    figure, axes = _axes(2, 9.6, 3.7, width_ratios=(6, 3.4))
+    titles = {"test_loss": "final test loss", "penalty": "final penalty"}
+    for ax, (panel, title) in zip(axes, titles.items(), strict=True):
+        here = [row for row in rows if row.panel == panel]
+        lambdas = sorted({row.lam for row in here})
+        for row in here:
+            place = names.index(row.hypothesis.name)
+            x = lambdas.index(row.lam) + 0.2 * (place - (len(names) - 1) / 2)
+            first = row.lam == lambdas[0]
+            _hypothesis_mark(ax, x, row, place, row.hypothesis.name if first else None)
+            if place == 0:
+                at = lambdas.index(row.lam)
+                ax.hlines(
+                    row.published,
+                    at - 0.4,
+                    at + 0.4,
+                    color="#000000",
+                    lw=2,
+                    label="published" if first else None,
+                )
+        ax.set_xticks(range(len(lambdas)), [lambda_label(lam, name="") for lam in lambdas])
+        ax.set(xlabel="$\\lambda$", ylabel=title)
+        ax.set_ylim(bottom=0)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    return figure
+
+
+def _hypothesis_mark(ax: Axes, x: float, row, place: int, label: str | None) -> None:
+    """Mean and prediction interval of one residual."""
+    arms = [[row.own - row.interval.low], [row.interval.high - row.own]]
+    ax.errorbar(
+        x,
+        row.own,
+        arms,
+        color=HYPOTHESIS_COLOURS[place],
+        marker=HYPOTHESIS_MARKS[place],
+        ms=5,
+        capsize=3,
+        lw=1.4,
+        label=label,
+    )
+
+
+@_in_style
+def live_overlay(times: np.ndarray, flow: np.ndarray, descent: np.ndarray) -> Figure:
+    """Test loss by gradient descent (dots) and by gradient flow (line)."""
+    figure, (ax,) = _axes(1, 5.4, 3.1)
+    ax.plot(
+        _log_x(times),
+        descent,
+        ls="",
+        marker="o",
+        ms=4.5,
+        mfc="none",
+        color=COLOURS["descent"],
+        label="gradient descent",
+    )
+    ax.plot(_log_x(times), flow, color=COLOURS["flow"], label="gradient flow")
+    ax.set(xscale="log", xlabel="$t+1$", ylabel="test loss")
+    ax.legend()
     return figure
 
 
@@ -324,23 +361,4 @@ def gram_spectrum(record: Record, n_k: int) -> Figure:
     axes[1].plot(index[near], overlap[near], color="#8c8c8c", lw=1)
     axes[1].plot(n_k + 1, overlap[n_k], "o", mfc="none", ms=9, color=COLOURS["quadratic"])
     axes[1].set(xlabel="number", ylabel="squared overlap with the constant", ylim=(-0.02, 1))
-    return figure
-
-
-@_in_style
-def paired_gains(gains: Sequence[float], label: str) -> Figure:
-    """One dot a seed, and the 95 % interval of the mean."""
-    figure, (ax,) = _axes(1, 5.2, 1.6)
-    ax.plot(gains, np.zeros(len(gains)), "o", color=COLOURS["quadratic"], alpha=0.6)
-    mean: Interval = mean_interval(gains)
-    ax.errorbar(
-        mean.value,
-        0.5,
-        xerr=[[mean.value - mean.low], [mean.high - mean.value]],
-        fmt="s",
-        color="#000000",
-        capsize=4,
-    )
-    ax.axvline(0, color="#555555", lw=1)
-    ax.set(yticks=[0, 0.5], yticklabels=["seeds", "mean"], ylim=(-0.4, 0.9), xlabel=label)
     return figure

@@ -187,6 +187,8 @@ def _integrate(flow, recorder, t_end, max_gradients, checkpoint, every, progress
         while flow.t < t_end:
             if flow.calls >= max_gradients:
                 return Outcome.MAX_GRADIENTS
+            if not math.isfinite(flow.rho):  # the velocity is not finite
+                return Outcome.DIVERGED
             if flow.h < 1e-12 * max(flow.t, 1.0):
                 return Outcome.STEP_UNDERFLOW
             flow.h = min(flow.h, t_end - flow.t)

@@ -53,6 +53,22 @@ def prediction_interval(values: Sequence[float], n_mean: int, level: float = LEV
     return _spread(values, level, lambda n: 1 / n_mean + 1 / n)
 
 
+def welch_interval(
+    value: float, terms: Sequence[tuple[float, int]], level: float = LEVEL
+) -> tuple[float, Interval]:
+    """(standard error, interval) of an estimate whose variance is a sum of estimated ``terms``.
+
+    Each term is (variance, degrees of freedom); together they have (Σ v)²/Σ(v²/ν), by Welch and
+    Satterthwaite.  [L]
+    """
+    variances, dof = (np.array(column, dtype=float) for column in zip(*terms, strict=True))
+    total = variances.sum()
+    together = total**2 / (variances**2 / dof).sum() if total > 0 else dof.min()
+    error = math.sqrt(total)
+    half = float(stats.t.ppf((1 + level) / 2, together)) * error
+    return error, Interval(value, value - half, value + half)
+
+
 def _spread(values: Sequence[float], level: float, variance_factor) -> Interval:
     v = np.asarray(values, dtype=float)
     if v.ndim != 1 or len(v) < 2 or not np.isfinite(v).all():

@@ -31,9 +31,8 @@ class Experiment:
 
 
 def _figure_live(seeds: Sequence[int]) -> list[Point]:
-    size = figure.LIVE_SIZE
-    curves = figure.figure_points(seeds, lambdas=figure.LIVE_LAMBDAS, **size)
-    return [*curves, *figure.certificate_points(**size)]
+    curves = figure.live_points(seeds)
+    return [*curves, figure.live_points(seeds[:1], (1e-3,))[0].at(method="descent")]
 
 
 def _figure_full(seeds: Sequence[int]) -> list[Point]:
@@ -45,16 +44,13 @@ def _figure_full(seeds: Sequence[int]) -> list[Point]:
 
 
 def _forensics_full(seeds: Sequence[int]) -> list[Point]:
-    return [
-        *figure.figure_points(seeds[:3], figure.R1_ALONE, (0.0,)),
-        *figure.figure_points(seeds, figure.MEAN_NO_R1),
-        *figure.figure_points(seeds, figure.SUM_R1_ONE),
-    ]
+    others = figure.HYPOTHESES[1:]
+    points = [p for h in others for p in figure.figure_points(seeds, h, h.lambdas)]
+    return [*points, *figure.figure_points(seeds, figure.R1_ALONE, (0.0,))]
 
 
 def _forensics_live(seeds: Sequence[int]) -> list[Point]:
-    size = figure.LIVE_SIZE
-    return figure.figure_points(seeds[:1], figure.R1_ALONE, (0.0,), **size)
+    return [figure.R1_ALONE.curve(0.0, seed, **figure.LIVE_SIZE) for seed in seeds]
 
 
 TEN = tuple(range(1, 11))
@@ -75,8 +71,8 @@ EXPERIMENTS = (
     ),
     Experiment(
         "figure-forensics",
-        "How λ entered the published runs: sum or mean, with or without R_1; R_1 alone",
-        TEN[:5],
+        "How λ entered the published runs; what R_1 does alone",
+        TEN[:3],
         _forensics_live,
         _forensics_full,
     ),

@@ -22,30 +22,55 @@ LIVE_SIZE = dict(d=40, n=400, m=2000, n_k=40, n_test=4000, t_end=4000)
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """How the plotted λ enters the risk: λ_2 = (n if ``summed`` else 1)·λ, λ_1 = ``population``."""
+    """How the plotted λ enters the risk: λ_1 = population + λ·population_slope, λ_2 likewise."""
 
     name: str
     statement: str
-    summed: bool = True
     population: float = 0.0
-    n_k: int | None = None
+    population_slope: float = 0.0
+    empirical: float = 0.0
+    empirical_slope: float = 0.0
+    lambdas: tuple[float, ...] = LAMBDAS
 
     def curve(self, lam: float, seed: int, **size) -> Curve:
         """The curve that this hypothesis draws for λ."""
-        base = Curve(seed=seed, penalty_empirical=0.0, **size)
-        return base.at(
-            penalty_empirical=(base.n if self.summed else 1) * lam,
-            penalty_population=self.population,
-            n_k=base.n_k if self.n_k is None else self.n_k,
+        return Curve(
+            seed=seed,
+            penalty_population=self.population + self.population_slope * lam,
+            penalty_empirical=self.empirical + self.empirical_slope * lam,
+            **size,
         )
 
 
-SUM_NO_R1 = Hypothesis("sum", "λ multiplies the sum over the training set; no R_1")
-MEAN_NO_R1 = Hypothesis("mean", "λ multiplies the mean over the training set; no R_1", summed=False)
-SUM_R1_ONE = Hypothesis("sum+R1", "λ multiplies the sum; R_1 active with λ_1 = 1", population=1.0)
-HYPOTHESES = (SUM_NO_R1, MEAN_NO_R1, SUM_R1_ONE)
+N_TRAIN = Curve.n
+"""n of the published figure: a coefficient of the sum is n times one of the mean."""
+SUM_NO_R1 = Hypothesis("sum", "λ₂ = nλ, no R₁", empirical_slope=N_TRAIN)
+MEAN_NO_R1 = Hypothesis("mean", "λ₂ = λ, no R₁", empirical_slope=1.0)
+SUM_SMALL_R1 = Hypothesis(
+    "sum + 0.01 R₁",
+    "λ₂ = nλ, λ₁ = 0.01: the notebook's two coefficients with their roles exchanged",
+    population=0.01,
+    empirical_slope=N_TRAIN,
+    lambdas=(1e-5, 1e-2),
+)
+SUM_UNIT_R1 = Hypothesis(
+    "sum + R₁",
+    "λ₂ = nλ, λ₁ = 1",
+    population=1.0,
+    empirical_slope=N_TRAIN,
+    lambdas=(1e-5, 1e-2),
+)
+AS_PRINTED = Hypothesis(
+    "as printed",
+    "λ₁ = λ, λ₂ = 0.01: the notebook with its commented-out R₁ restored",
+    population_slope=1.0,
+    empirical=0.01,
+    lambdas=(0.0, 1e-1),
+)
+HYPOTHESES = (SUM_NO_R1, MEAN_NO_R1, SUM_SMALL_R1, SUM_UNIT_R1, AS_PRINTED)
+"""Candidates for what was run; those with R_1 are costly and run where they differ most.  [C]"""
 
-R1_ALONE = Hypothesis("R1 alone", "λ = 0; R_1 active with λ_1 = 10", population=10.0)
+R1_ALONE = Hypothesis("R₁ alone", "λ₁ = 10, λ₂ = 0", population=10.0)
 """Not a candidate for the figure: what R_1 does by itself."""
 
 
@@ -56,9 +81,15 @@ def figure_points(
     return [hypothesis.curve(lam, seed, **size) for seed in seeds for lam in lambdas]
 
 
-def certificate_points(**size) -> list[Curve]:
+def live_points(seeds: Sequence[int], lambdas=LIVE_LAMBDAS) -> list[Curve]:
+    """The figure at the reduced size, with the same λ as a coefficient of the sum."""
+    n = LIVE_SIZE["n"]
+    return [Curve(seed, n * lam, **LIVE_SIZE) for seed in seeds for lam in lambdas]
+
+
+def certificate_points() -> list[Curve]:
     """One curve by plain gradient descent, every step: the certificate for the flow (λ = 1e-5)."""
-    return [SUM_NO_R1.curve(1e-5, 1, **size).at(method="descent")]
+    return [SUM_NO_R1.curve(1e-5, 1).at(method="descent")]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ not depend on the executor or on the order; a killed sweep goes on where it stoo
 
 import dataclasses
 import multiprocessing
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -16,6 +17,7 @@ import torch
 from tqdm import tqdm
 
 from escape_ntk import checks
+from escape_ntk.provenance import environment
 from escape_ntk.records import Checkpoint, Record, RecordStore
 
 Result = tuple[dict, dict[str, np.ndarray]]
@@ -26,7 +28,7 @@ class Point(Protocol):
 
     experiment: ClassVar[str]
 
-    def compute(self, checkpoint: Checkpoint | None, progress: str | None) -> Result:
+    def compute(self, checkpoint: "TimedCheckpoint | None", progress: str | None) -> Result:
         """(summary, arrays) of this point."""
         ...
 
@@ -41,12 +43,47 @@ def lookup(point: Point, store: RecordStore) -> Record | None:
     return store.load(point.experiment, configuration(point))
 
 
+class TimedCheckpoint:
+    """A run's checkpoint that also carries the seconds spent before a kill."""
+
+    def __init__(self, inner: Checkpoint):
+        self.inner, self.before, self.started = inner, 0.0, time.perf_counter()
+
+    def load(self) -> dict[str, np.ndarray] | None:
+        """The saved state, without the seconds."""
+        state = self.inner.load()
+        if state is not None:
+            self.before = float(state.pop("seconds_before", 0.0))
+        return state
+
+    def save(self, state: Mapping) -> None:
+        """Save the state and the seconds spent on it so far."""
+        self.inner.save({**state, "seconds_before": self.seconds()})
+
+    def seconds(self) -> float:
+        """Seconds spent on the run, earlier attempts included up to their last save."""
+        return self.before + time.perf_counter() - self.started
+
+
 def run_point(point: Point, store: RecordStore, progress: str | None = None) -> Record:
     """Load or compute one point; a checkpoint of an earlier attempt is taken up."""
     config = configuration(point)
-    checkpoint = store.checkpoint(point.experiment, config)
-    record = store.get_or_run(point.experiment, config, lambda: point.compute(checkpoint, progress))
-    checkpoint.clear()
+    stored = store.load(point.experiment, config)
+    if stored is not None:
+        return stored
+    code = environment()  # before the run: what is imported now is what computes
+    inner = store.checkpoint(point.experiment, config)
+    checkpoint = TimedCheckpoint(inner)
+    summary, arrays = point.compute(checkpoint, progress)
+    record = store.save(
+        point.experiment,
+        config,
+        summary=summary,
+        arrays=arrays,
+        wall_seconds=checkpoint.seconds(),
+        environment=code,
+    )
+    inner.clear()
     return record
 
 

@@ -63,3 +63,20 @@ def curves(panel: str) -> tuple[DigitizedCurve, ...]:
         times = np.maximum(np.exp(x * math.log(DIMENSION)) - 1, 0.0)
         out.append(DigitizedCurve(float(label), times, y))
     return tuple(sorted(out, key=lambda curve: curve.lam))
+
+
+SMOOTHING = 100
+"""The published penalty is a mean over this many last steps, and 0 before there are as many.  [C]"""
+
+
+def penalty(own_times: np.ndarray, sums: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """What the published panel plots, from own sums Σ_i f_L(x_i; P_{>k}W)² at ``own_times``.
+
+    The mean over steps t − 99, …, t; 0 for t < 99.  Between own times: linear in log(t + 1).
+    """
+    out = np.zeros(len(times))
+    for j, t in enumerate(np.asarray(times, dtype=float)):
+        if t >= SMOOTHING - 1:
+            steps = np.arange(t - SMOOTHING + 1, t + 1)
+            out[j] = np.interp(np.log1p(steps), np.log1p(own_times), sums).mean()
+    return out

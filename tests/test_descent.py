@@ -1,0 +1,199 @@
+"""Plain gradient descent: its stability limit, its outcomes, its measurements, its resumption."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from escape_ntk.checks import StabilityError
+from escape_ntk.data import draw_inputs
+from escape_ntk.descent import gradient_descent, stability_limit
+from escape_ntk.directions import TrainingProjector
+from escape_ntk.network import activation, draw_weights, paired_network
+from escape_ntk.pairs import STEP_FACTOR, PairFeatures, from_pairs
+from escape_ntk.records import Checkpoint, RecordStore
+from escape_ntk.regularizer import Penalties, RegularizedRisk
+from escape_ntk.taylor import linear_term, quadratic_term
+from escape_ntk.trajectory import Outcome
+
+N, D, P = 8, 3, 3
+F64 = torch.float64
+SIGMOID = activation("sigmoid(z-1)")
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+WEIGHTS = draw_weights(2 * P, D, seeded(), dtype=F64)
+X = draw_inputs(N, D, "gaussian", seeded(1), dtype=F64)
+Y = torch.randn(N, generator=seeded(2), dtype=F64)
+START = torch.randn(2, P, D, generator=seeded(3), dtype=F64)
+REST = torch.zeros_like(START)
+
+
+def problem(empirical: float = 0.0) -> RegularizedRisk:
+    features = PairFeatures(X, WEIGHTS, SIGMOID)
+    penalties = Penalties(empirical=empirical)
+    return RegularizedRisk(
+        features, Y, penalties=penalties, projector=TrainingProjector(features, 2)
+    )
+
+
+def size_of(state: torch.Tensor) -> dict[str, float]:
+    return {"size": float(state.norm())}
+
+
+def run(risk, start=START, step=0.1, n_steps=20, record_at=(0,), observe=size_of, **options):
+    return gradient_descent(
+        risk, start, step=step, n_steps=n_steps, record_at=list(record_at), observe=observe, **options
+    )
+
+
+# ---------------------------------------------------------------- stability
+
+
+def hessian_eigenvalues(state: torch.Tensor, empirical: float) -> torch.Tensor:
+    """Of L_λ by its definition, in the movement of all m weights."""
+    network = paired_network(WEIGHTS, SIGMOID)
+    gram = PairFeatures(X, WEIGHTS, SIGMOID)
+    top = torch.linalg.eigh(gram.cross_gram(gram))[1][:, -2:]
+
+    def risk(U):
+        linear = linear_term(network, X, U)
+        high = linear - top @ (top.T @ linear)
+        residual = Y - linear - quadratic_term(network, X, U)
+        return residual.square().mean() + empirical * high.square().mean()
+
+    U = from_pairs(state)
+    hessian = torch.autograd.functional.hessian(risk, U)
+    return torch.linalg.eigvalsh(hessian.reshape(U.numel(), U.numel()))
+
+
+@pytest.mark.parametrize("state", [REST, START], ids=["rest", "start"])
+@pytest.mark.parametrize("empirical", [0.0, 20.0])
+def test_stability_limit_against_the_exact_hessian(state, empirical):
+    """Within 1 %, the accuracy of a power iteration that stops early; control: 1/ρ is refuted."""
+    exact = 2 / float(hessian_eigenvalues(state, empirical).abs().max())
+    limit = stability_limit(problem(empirical), state)
+    assert limit == pytest.approx(exact, rel=0.01)
+    assert limit >= exact * (1 - 1e-6)  # power iteration comes from below to ρ
+
+
+def test_step_beyond_the_limit_is_refused():
+    risk = problem(20.0)
+    limit = stability_limit(risk, START)
+    assert run(risk, step=0.99 * limit, n_steps=1).outcome is Outcome.REACHED_END
+    with pytest.raises(StabilityError, match=r"2/ρ = .*allow_unstable=True"):
+        run(risk, step=1.01 * limit)
+
+
+def test_the_limit_is_where_descent_turns_unstable():
+    """With y = 0 the origin is a minimum: just below the limit descent stays by it."""
+    risk = RegularizedRisk(PairFeatures(X, WEIGHTS, SIGMOID), torch.zeros_like(Y))
+    limit = stability_limit(risk, REST)
+    growth = []
+    for factor in (0.97, 1.03):
+        end = run(risk, 1e-6 * START, factor * limit, 100, [0, 100], allow_unstable=True)
+        growth.append(end.values["size"][-1] / end.values["size"][0])
+    assert growth[0] < 1 and growth[1] > 10
+
+
+def test_an_unstable_run_that_is_allowed_diverges():
+    risk = problem(20.0)
+    step = 10 * stability_limit(risk, START)
+    end = run(risk, step=step, n_steps=2000, record_at=[0, 1, 2000], allow_unstable=True)
+    assert end.outcome is Outcome.DIVERGED
+    assert end.n_steps < 2000
+    assert np.isfinite(end.values["size"][:2]).all() and np.isnan(end.values["size"][2])
+
+
+# ---------------------------------------------------------------- steps
+
+
+def test_steps_and_measurements_are_the_plain_loop():
+    risk, state, sizes = problem(2.0), START.clone(), []
+    for k in range(8):
+        if k in (0, 3, 7):
+            sizes.append(float(state.norm()))
+        if k < 7:
+            state = state - STEP_FACTOR * 0.05 * risk.value_and_gradient(state)[1]
+    end = run(risk, step=0.05, n_steps=7, record_at=[0, 3, 7])
+    torch.testing.assert_close(end.state, state, rtol=1e-14, atol=1e-15)
+    np.testing.assert_allclose(end.values["size"], sizes, rtol=1e-14)
+    assert (end.n_steps, end.n_gradients) == (7, 7)
+
+
+def test_the_start_is_not_written_to():
+    before = START.clone()
+    run(problem())
+    assert torch.equal(START, before)
+
+
+def test_step_sizes_compose():
+    """Control of the step factor: two steps of η differ from one of 2η at second order only."""
+    risk, gaps = problem(), []
+    for step in (0.1, 0.05):
+        two = run(risk, step=step, n_steps=2).state
+        gaps.append(float((two - run(risk, step=2 * step, n_steps=1).state).norm()))
+    assert gaps[0] / gaps[1] == pytest.approx(4, rel=0.1)
+
+
+# ---------------------------------------------------------------- resuming
+
+
+class KilledError(Exception):
+    """Stands for a kill."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Mortal(Checkpoint):
+    """A checkpoint whose process dies after some saves."""
+
+    left: list = dataclasses.field(default_factory=list)
+
+    def save(self, state):
+        """Save, then perhaps die."""
+        super().save(state)
+        if not self.left:
+            raise KilledError
+        self.left.pop()
+
+
+@pytest.mark.parametrize("saves", [1, 4])
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+def test_killed_run_resumes_bit_for_bit(tmp_path, saves, dtype):
+    features = PairFeatures(X.to(dtype), WEIGHTS.to(dtype), SIGMOID)
+    risk, times = RegularizedRisk(features, Y.to(dtype)), [0, 1, 6, 17, 20]
+    whole = run(risk, START.to(dtype), record_at=times)
+    checkpoint, kills = RecordStore(tmp_path).checkpoint("e", {}), 0
+    while True:
+        mortal = Mortal(checkpoint.path, checkpoint.key, [None] * (saves - 1))
+        try:
+            end = run(risk, START.to(dtype), record_at=times, checkpoint=mortal,
+                      checkpoint_seconds=0.0)  # fmt: skip
+            break
+        except KilledError:
+            kills += 1
+    assert kills >= 4
+    assert torch.equal(end.state, whole.state)
+    assert np.array_equal(end.values["size"], whole.values["size"])
+    assert end.n_steps == whole.n_steps
+
+
+def test_control_without_its_checkpoint_a_run_starts_again(tmp_path):
+    """What the resumed run does is less than the whole: it measures only what was missing."""
+    checkpoint, seen = RecordStore(tmp_path).checkpoint("e", {}), []
+    mortal = Mortal(checkpoint.path, checkpoint.key, [None] * 9)
+
+    def observe(state):
+        seen.append(1)
+        return size_of(state)
+
+    with pytest.raises(KilledError):
+        run(problem(), record_at=range(21), observe=observe, checkpoint=mortal,
+            checkpoint_seconds=0.0)  # fmt: skip
+    first = len(seen)
+    run(problem(), record_at=range(21), observe=observe, checkpoint=checkpoint)
+    assert first == 10 and len(seen) == 21

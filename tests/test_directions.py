@@ -1,0 +1,186 @@
+"""The projectors P_{≤k} and P_{>k} against a dense SVD of the explicit feature matrix."""
+
+import math
+import warnings
+
+import pytest
+import torch
+
+from escape_ntk.checks import CutoffWarning, RankError
+from escape_ntk.data import draw_inputs
+from escape_ntk.directions import TrainingProjector
+from escape_ntk.network import activation, draw_weights
+from escape_ntk.pairs import PairFeatures
+
+N, D, P = 12, 4, 5
+F64 = torch.float64
+SIGMOID = activation("sigmoid(z-1)")
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+DEVICES = ["cpu", pytest.param("cuda", marks=needs_cuda)]
+N_KS = [0, 1, 4, N]
+
+
+def case(n: int = N, device: str = "cpu"):
+    """Features at n inputs, and a random movement t."""
+    g = torch.Generator(device=device).manual_seed(0)
+    weights = draw_weights(2 * P, D, g, dtype=F64)
+    X = draw_inputs(n, D, "gaussian", g, dtype=F64)
+    t = torch.randn(P, D, generator=g, dtype=F64, device=device)
+    return PairFeatures(X, weights, SIGMOID), t
+
+
+def explicit_features(features: PairFeatures) -> torch.Tensor:
+    """∂f_L/∂t as a dense (n, p·d) matrix."""
+    return torch.einsum("np,nd->npd", features.first, features.X).flatten(1)
+
+
+def dense_projector(features: PairFeatures, n_k: int) -> torch.Tensor:
+    """V_kV_kᵀ of shape (pd, pd) from the singular vectors of the feature matrix."""
+    _, _, vh = torch.linalg.svd(explicit_features(features), full_matrices=False)
+    return vh[:n_k].T @ vh[:n_k]
+
+
+# ---------------------------------------------------------------- dense oracle
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("n_k", N_KS)
+def test_projector_against_dense_svd(n_k, device):
+    features, t = case(device=device)
+    projector = TrainingProjector(features, n_k)
+    expected = (dense_projector(features, n_k) @ t.flatten()).reshape(P, D)
+    torch.testing.assert_close(projector.low(t), expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(projector.high(t), t - expected, rtol=0, atol=1e-10)
+
+
+def test_control_another_n_k_fails_the_comparison():
+    features, t = case()
+    wrong = TrainingProjector(features, 5).low(t).flatten()
+    assert float((wrong - dense_projector(features, 4) @ t.flatten()).norm()) > 1e-2
+
+
+def test_eigenvalues_are_those_of_the_tangent_kernel():
+    """K = 2AAᵀ: squared singular values of A, twice."""
+    features, _ = case()
+    singular = torch.linalg.svdvals(explicit_features(features))
+    torch.testing.assert_close(TrainingProjector(features, 3).eigenvalues, 2 * singular**2)
+
+
+def test_single_precision_agrees():
+    features, t = case()
+    single = PairFeatures(features.X.float(), draw_weights(2 * P, D, seeded()), SIGMOID)
+    low = TrainingProjector(single, 4).low(t.float())
+    assert low.dtype == torch.float32
+    expected = TrainingProjector(features, 4).low(t).float()
+    torch.testing.assert_close(low, expected, rtol=1e-3, atol=1e-4)
+
+
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+# ---------------------------------------------------------------- algebra
+
+
+@pytest.mark.parametrize("n_k", N_KS)
+def test_projector_algebra(n_k):
+    features, t = case()
+    projector, other = TrainingProjector(features, n_k), torch.randn(P, D, generator=seeded()).double()
+    low = projector.low(t)
+    torch.testing.assert_close(projector.low(low), low, rtol=0, atol=1e-12)  # idempotent
+    assert float((other * low).sum()) == pytest.approx(
+        float((projector.low(other) * t).sum()), abs=1e-12
+    )  # self-adjoint
+    torch.testing.assert_close(low + projector.high(t), t, rtol=0, atol=1e-14)  # they sum to I
+    assert float((low * projector.high(t)).sum()) == pytest.approx(0, abs=1e-12)  # orthogonal
+
+
+def test_n_k_zero_keeps_nothing():
+    features, t = case()
+    projector = TrainingProjector(features, 0)
+    f = features.linear(t)
+    assert torch.equal(projector.low(t), torch.zeros_like(t))
+    assert torch.equal(projector.high(t), t)
+    assert torch.equal(projector.high_outputs(f), f)
+
+
+def test_full_rank_keeps_every_training_output():
+    features, t = case()
+    projector = TrainingProjector(features, N)
+    torch.testing.assert_close(projector.low_outputs(features.linear(t)), features.linear(t))
+
+
+# ---------------------------------------------------------------- outputs
+
+
+@pytest.mark.parametrize("n_k", N_KS)
+def test_training_outputs_of_the_projected_movement(n_k):
+    """f_L(X; P_{>k}W) = (I − UUᵀ) f_L(X; W), and UUᵀ f_L(X; W) for P_{≤k}."""
+    features, t = case()
+    projector, f = TrainingProjector(features, n_k), features.linear(t)
+    high, low = features.linear(projector.high(t)), features.linear(projector.low(t))
+    torch.testing.assert_close(projector.high_outputs(f), high, rtol=0, atol=1e-12)
+    torch.testing.assert_close(projector.low_outputs(f), low, rtol=0, atol=1e-12)
+
+
+def test_new_outputs_through_the_dual_coefficients():
+    """f_L(x; P_{>k}W) = f_L(x; W) − A(x)Aᵀ U_kΛ_k^{−1}U_kᵀ f_L(X; W) at inputs not trained on."""
+    features, t = case()
+    Z = draw_inputs(6, D, "gaussian", torch.Generator().manual_seed(7), dtype=F64)
+    test = PairFeatures(Z, draw_weights(2 * P, D, seeded(), dtype=F64), SIGMOID)
+    projector = TrainingProjector(features, 4)
+    c = projector.dual_coefficients(features.linear(t))
+    expected = test.linear(t) - test.cross_gram(features) @ c
+    torch.testing.assert_close(test.linear(projector.high(t)), expected, rtol=0, atol=1e-12)
+
+
+def test_order_of_the_data_does_not_matter():
+    features, t = case()
+    shuffled = torch.randperm(N, generator=seeded())
+    weights = draw_weights(2 * P, D, seeded(), dtype=F64)
+    again = PairFeatures(features.X[shuffled], weights, SIGMOID)
+    low = TrainingProjector(features, 4).low(t)
+    torch.testing.assert_close(TrainingProjector(again, 4).low(t), low, rtol=0, atol=1e-12)
+
+
+def test_rotation_of_inputs_and_weights_rotates_the_projection():
+    features, t = case()
+    q = torch.linalg.qr(torch.randn(D, D, generator=seeded(), dtype=F64))[0]
+    weights = draw_weights(2 * P, D, seeded(), dtype=F64)
+    turned = PairFeatures(features.X @ q, weights @ q, SIGMOID)
+    low = TrainingProjector(features, 4).low(t)
+    torch.testing.assert_close(TrainingProjector(turned, 4).low(t @ q), low @ q, rtol=0, atol=1e-12)
+
+
+# ---------------------------------------------------------------- the spectrum guarded
+
+
+def equal_eigenvalues() -> PairFeatures:
+    """Orthogonal inputs that all weights see alike: A Aᵀ is a multiple of I."""
+    weights = torch.full((P, D), 1 / math.sqrt(D), dtype=F64)
+    return PairFeatures(torch.eye(D, dtype=F64), weights, SIGMOID)
+
+
+def test_cut_between_equal_eigenvalues_warns():
+    with pytest.warns(CutoffWarning, match="not unique"):
+        TrainingProjector(equal_eigenvalues(), 2)
+
+
+@pytest.mark.parametrize("n_k", [0, D])
+def test_no_warning_where_nothing_is_cut(n_k):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        TrainingProjector(equal_eigenvalues(), n_k)
+        TrainingProjector(case()[0], 3)
+
+
+def test_rank_is_counted_and_not_exceeded():
+    """Thirty inputs, but only p·d = 20 features; doubled inputs add nothing either."""
+    features, _ = case(n=30)
+    projector = TrainingProjector(features, P * D)
+    assert projector.rank == P * D
+    with pytest.raises(RankError, match="n_k ≤ 20"):
+        TrainingProjector(features, P * D + 1)
+    few = case(n=6)[0].X
+    weights = draw_weights(2 * P, D, seeded(), dtype=F64)
+    assert TrainingProjector(PairFeatures(torch.cat([few, few]), weights, SIGMOID), 0).rank == 6
