@@ -47,7 +47,13 @@ def size_of(state: torch.Tensor) -> dict[str, float]:
 
 def run(risk, start=START, step=0.1, n_steps=20, record_at=(0,), observe=size_of, **options):
     return gradient_descent(
-        risk, start, step=step, n_steps=n_steps, record_at=list(record_at), observe=observe, **options
+        risk,
+        start,
+        step=step,
+        n_steps=n_steps,
+        record_at=list(record_at),
+        observe=observe,
+        **options,
     )
 
 
@@ -95,7 +101,7 @@ def test_the_limit_is_where_descent_turns_unstable():
     limit = stability_limit(risk, REST)
     growth = []
     for factor in (0.97, 1.03):
-        end = run(risk, 1e-6 * START, factor * limit, 100, [0, 100], allow_unstable=True)
+        end = run(risk, 1e-6 * START, factor * limit, 200, [0, 200], allow_unstable=True)
         growth.append(end.values["size"][-1] / end.values["size"][0])
     assert growth[0] < 1 and growth[1] > 10
 

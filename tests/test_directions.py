@@ -85,7 +85,10 @@ def seeded() -> torch.Generator:
 @pytest.mark.parametrize("n_k", N_KS)
 def test_projector_algebra(n_k):
     features, t = case()
-    projector, other = TrainingProjector(features, n_k), torch.randn(P, D, generator=seeded()).double()
+    projector, other = (
+        TrainingProjector(features, n_k),
+        torch.randn(P, D, generator=seeded()).double(),
+    )
     low = projector.low(t)
     torch.testing.assert_close(projector.low(low), low, rtol=0, atol=1e-12)  # idempotent
     assert float((other * low).sum()) == pytest.approx(

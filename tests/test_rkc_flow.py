@@ -279,7 +279,9 @@ def test_descent_tends_to_the_flow_like_its_step():
     gaps = []
     for step in steps:
         options = dict(n_steps=round(8 / step), record_at=[0], observe=size_of)
-        gaps.append(float((gradient_descent(risk, start, step=step, **options).state - exact).norm()))
+        gaps.append(
+            float((gradient_descent(risk, start, step=step, **options).state - exact).norm())
+        )
     assert slope(steps, gaps) == pytest.approx(1, abs=0.1)
 
 
@@ -474,7 +476,9 @@ def test_run_killed_while_measuring_resumes_bit_for_bit(tmp_path):
                 raise KilledError
             return size_of(state)
 
-        again = partial(run, risk, start, 20.0, TIMES, checkpoint=checkpoint, checkpoint_seconds=0.0)
+        again = partial(
+            run, risk, start, 20.0, TIMES, checkpoint=checkpoint, checkpoint_seconds=0.0
+        )
         with pytest.raises(KilledError):
             again(observe=observe)
         assert same(again(), run(risk, start, 20.0, TIMES))

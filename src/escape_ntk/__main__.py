@@ -41,6 +41,12 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--scale", default="full", help=" or ".join(SCALES) + " (default: full)")
     run.add_argument("--seeds", help="for example 1,2,5-8 (default: those of the claims)")
     run.add_argument("--workers", type=int, default=1, help="processes that share the cores")
+    run.add_argument(
+        "--checkpoint-seconds",
+        type=float,
+        default=sweep.CHECKPOINT_SECONDS,
+        help="how often an unfinished run is saved (default: %(default)g)",
+    )
     ledger = commands.add_parser("claims", help="every claim with its verdict")
     ledger.add_argument("--json", action="store_true", help="the whole ledger as a JSON array")
     return top
@@ -59,7 +65,8 @@ def run(store: RecordStore, args: argparse.Namespace) -> None:
     """Compute the missing points of one experiment and say what each run gave."""
     seeds = parse_seeds(args.seeds) if args.seeds else None
     points = experiment(args.name).points(args.scale, seeds)
-    records = sweep.run_points(points, store, workers=args.workers)
+    every = checks.number("--checkpoint-seconds", args.checkpoint_seconds, least=0)
+    records = sweep.run_points(points, store, workers=args.workers, checkpoint_seconds=every)
     print(f"{len(records)} runs of {args.name} ({args.scale}) recorded below {store.root}")
 
 

@@ -80,8 +80,18 @@ class RidgeSum:
         return math.sqrt(max(float(a @ overlap @ a), 0.0))
 
     def scaled_to(self, norm: float) -> "RidgeSum":
-        """The same part with population norm ``norm``."""
-        scale = checks.number("norm", norm, least=0) / self.norm
+        """The same part with population norm ``norm``; a part that is zero is refused."""
+        checks.number("norm", norm, least=0)
+        own = self.norm
+        if own == 0:
+            raise checks.InputError(
+                checks.message(
+                    expected="a part with positive population norm",
+                    got="the zero function",
+                    remedy="pass coefficients that do not cancel (a quadratic form: not c·I)",
+                )
+            )
+        scale = norm / own
         return RidgeSum(self.directions, self.coefficients * scale, self.degree, self.law)
 
 
@@ -90,6 +100,17 @@ class Target:
     """f* = Σ_parts; parts of different degree are orthogonal in population."""
 
     parts: tuple[RidgeSum, ...]
+
+    def __post_init__(self):
+        kinds = {(part.directions.shape[1], part.law) for part in self.parts}
+        if len(kinds) != 1:
+            raise checks.InputError(
+                checks.message(
+                    expected="one or more parts of one dimension d and one law",
+                    got=f"(d, law) in {sorted(kinds)}",
+                    remedy="build all parts for the same inputs",
+                )
+            )
 
     def __call__(self, X: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         """f*(x_i), shape (n,)."""
@@ -124,7 +145,8 @@ def dense_quadratic(A: Float[Tensor, "d d"], law: str) -> RidgeSum:
 
     With A = Σ λ_j v_j v_jᵀ it is a ridge sum over its d eigenvectors.  Source: [D].
     """
-    checks.array("A", A, (None, A.shape[-1]))
+    checks.array("A", A, (None, None))
+    checks.array("A", A, (len(A), len(A)))
     sym = (A + A.T) / 2
     sym = sym - torch.eye(len(sym), dtype=A.dtype, device=A.device) * sym.diagonal().mean()
     eigenvalues, vectors = torch.linalg.eigh(sym.double())

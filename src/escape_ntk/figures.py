@@ -37,8 +37,8 @@ STYLE = {
     "figure.dpi": 130,
     "lines.linewidth": 1.8,
 }
-HYPOTHESIS_MARKS = ("o", "s", "D", "^")
-HYPOTHESIS_COLOURS = ("#0072B2", "#E69F00", "#CC79A7", "#009E73")
+HYPOTHESIS_MARKS = ("o", "s", "D", "^", "v")
+HYPOTHESIS_COLOURS = ("#0072B2", "#E69F00", "#CC79A7", "#009E73", "#56B4E9")
 
 
 def lambda_colour(lam: float, lambdas: Sequence[float]) -> tuple | str:
@@ -154,28 +154,22 @@ def finals_by_hypothesis(rows: Sequence) -> Figure:
         lambdas = sorted({row.lam for row in here})
         for row in here:
             place = names.index(row.hypothesis.name)
-            x = lambdas.index(row.lam) + 0.2 * (place - (len(names) - 1) / 2)
-            first = row.lam == lambdas[0]
-            _hypothesis_mark(ax, x, row, place, row.hypothesis.name if first else None)
-            if place == 0:
-                at = lambdas.index(row.lam)
-                ax.hlines(
-                    row.published,
-                    at - 0.4,
-                    at + 0.4,
-                    color="#000000",
-                    lw=2,
-                    label="published" if first else None,
-                )
+            x = lambdas.index(row.lam) + 0.16 * (place - (len(names) - 1) / 2)
+            _hypothesis_mark(ax, x, row, place)
+            at = lambdas.index(row.lam)
+            ax.hlines(row.published, at - 0.42, at + 0.42, color="#000000", lw=1.6)
         ax.set_xticks(range(len(lambdas)), [lambda_label(lam, name="") for lam in lambdas])
-        ax.set(xlabel="$\\lambda$", ylabel=title)
-        ax.set_ylim(bottom=0)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+        ax.set(xlabel="$\\lambda$", ylabel=title, ylim=(0, None))
+    keys = [
+        plt.Line2D([], [], color=colour, marker=mark, ms=5, lw=1.4)
+        for colour, mark, _ in zip(HYPOTHESIS_COLOURS, HYPOTHESIS_MARKS, names, strict=False)
+    ]
+    keys.append(plt.Line2D([], [], color="#000000", lw=1.6))
+    figure.legend(keys, [*names, "published"], loc="outside lower center", ncols=6)
     return figure
 
 
-def _hypothesis_mark(ax: Axes, x: float, row, place: int, label: str | None) -> None:
+def _hypothesis_mark(ax: Axes, x: float, row, place: int) -> None:
     """Mean and prediction interval of one residual."""
     arms = [[row.own - row.interval.low], [row.interval.high - row.own]]
     ax.errorbar(
@@ -187,7 +181,6 @@ def _hypothesis_mark(ax: Axes, x: float, row, place: int, label: str | None) -> 
         ms=5,
         capsize=3,
         lw=1.4,
-        label=label,
     )
 
 

@@ -5,6 +5,7 @@ by plain gradient descent, with any λ_1 and λ_2.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,11 +18,10 @@ from escape_ntk import checks, trajectory
 from escape_ntk.data import Target, draw_inputs, published_target, random_direction
 from escape_ntk.descent import gradient_descent
 from escape_ntk.directions import TrainingProjector
-from escape_ntk.experiments.sweep import Result
+from escape_ntk.experiments.sweep import Result, TimedCheckpoint
 from escape_ntk.flow import gradient_flow
 from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures, from_pairs
-from escape_ntk.records import Checkpoint
 from escape_ntk.regularizer import GaussianLeak, Penalties, RegularizedRisk, norm_2_4_to_the_4
 
 METHODS = ("flow", "descent")
@@ -72,13 +72,16 @@ class Curve:
         """0 and whole times spaced evenly in log t."""
         return trajectory.integer_times(trajectory.log_times(self.t_end, self.n_times))
 
-    def compute(self, checkpoint: Checkpoint | None = None, progress: str | None = None) -> Result:
+    def compute(
+        self, checkpoint: TimedCheckpoint | None = None, progress: str | None = None
+    ) -> Result:
         """Train and measure: (summary, arrays) for the record."""
         problem = Problem.draw(self)
         common = dict(
             record_at=self.record_times,
             observe=problem.observer(),
             checkpoint=checkpoint,
+            checkpoint_seconds=checkpoint.every if checkpoint else math.inf,
             progress=progress,
         )
         start = problem.features.zero_state()

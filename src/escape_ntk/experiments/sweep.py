@@ -20,6 +20,8 @@ from escape_ntk import checks
 from escape_ntk.provenance import environment
 from escape_ntk.records import Checkpoint, Record, RecordStore
 
+CHECKPOINT_SECONDS = 20.0
+"""A killed run loses at most so much."""
 Result = tuple[dict, dict[str, np.ndarray]]
 
 
@@ -44,10 +46,11 @@ def lookup(point: Point, store: RecordStore) -> Record | None:
 
 
 class TimedCheckpoint:
-    """A run's checkpoint that also carries the seconds spent before a kill."""
+    """A run's checkpoint, saved ``every`` so many seconds, that carries the time already spent."""
 
-    def __init__(self, inner: Checkpoint):
-        self.inner, self.before, self.started = inner, 0.0, time.perf_counter()
+    def __init__(self, inner: Checkpoint, every: float):
+        self.inner, self.every = inner, every
+        self.before, self.started = 0.0, time.perf_counter()
 
     def load(self) -> dict[str, np.ndarray] | None:
         """The saved state, without the seconds."""
@@ -65,7 +68,12 @@ class TimedCheckpoint:
         return self.before + time.perf_counter() - self.started
 
 
-def run_point(point: Point, store: RecordStore, progress: str | None = None) -> Record:
+def run_point(
+    point: Point,
+    store: RecordStore,
+    progress: str | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> Record:
     """Load or compute one point; a checkpoint of an earlier attempt is taken up."""
     config = configuration(point)
     stored = store.load(point.experiment, config)
@@ -73,7 +81,7 @@ def run_point(point: Point, store: RecordStore, progress: str | None = None) -> 
         return stored
     code = environment()  # before the run: what is imported now is what computes
     inner = store.checkpoint(point.experiment, config)
-    checkpoint = TimedCheckpoint(inner)
+    checkpoint = TimedCheckpoint(inner, checkpoint_seconds)
     summary, arrays = point.compute(checkpoint, progress)
     record = store.save(
         point.experiment,
@@ -87,13 +95,18 @@ def run_point(point: Point, store: RecordStore, progress: str | None = None) -> 
     return record
 
 
-def _worker(point: Point, root: Path, threads: int) -> None:
+def _worker(point: Point, root: Path, threads: int, checkpoint_seconds: float) -> None:
     torch.set_num_threads(threads)
-    run_point(point, RecordStore(root))
+    run_point(point, RecordStore(root), checkpoint_seconds=checkpoint_seconds)
 
 
 def run_points(
-    points: Sequence[Point], store: RecordStore, *, workers: int = 1, progress: bool = True
+    points: Sequence[Point],
+    store: RecordStore,
+    *,
+    workers: int = 1,
+    progress: bool = True,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> list[Record]:
     """Records of all points, in their order; missing ones computed by ``workers`` processes.
 
@@ -106,12 +119,15 @@ def run_points(
     with bar:
         if workers == 1:
             for point in missing:
-                run_point(point, store, "this run" if progress else None)
+                run_point(point, store, "this run" if progress else None, checkpoint_seconds)
                 bar.update()
         elif missing:
             context = multiprocessing.get_context("spawn")
             with ProcessPoolExecutor(workers, mp_context=context) as pool:
-                jobs = [pool.submit(_worker, point, store.root, threads) for point in missing]
+                jobs = [
+                    pool.submit(_worker, point, store.root, threads, checkpoint_seconds)
+                    for point in missing
+                ]
                 for job in as_completed(jobs):
                     job.result()
                     bar.update()

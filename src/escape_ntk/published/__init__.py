@@ -66,7 +66,7 @@ def curves(panel: str) -> tuple[DigitizedCurve, ...]:
 
 
 SMOOTHING = 100
-"""The published penalty is a mean over this many last steps, and 0 before there are as many.  [C]"""
+"""The published penalty is a mean over the last 100 steps, and 0 before there are as many.  [C]"""
 
 
 def penalty(own_times: np.ndarray, sums: np.ndarray, times: np.ndarray) -> np.ndarray:

@@ -1,0 +1,121 @@
+"""The ledger: its form, its judges, and that every negative control is a check that can fail."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from escape_ntk import claims
+from escape_ntk.__main__ import main
+from escape_ntk.claims import ledger, published_figure
+from escape_ntk.experiments import foundations
+from escape_ntk.experiments import published_figure as experiment
+from escape_ntk.records import RecordStore, default_root
+from escape_ntk.stats import Interval
+
+KEYS = {
+    "id", "chapter", "statement", "source", "verdict",
+    "measured", "target", "tolerance", "negative_control", "record",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[dict]:
+    return claims.evaluate_all(RecordStore(default_root()))
+
+
+def test_rows_have_the_public_form(rows):
+    assert len({row["id"] for row in rows}) == len(rows) >= 10
+    for row in rows:
+        assert row.keys() == KEYS
+        assert row["verdict"] in list(claims.Verdict)
+        assert row["measured"] and row["record"]
+    json.dumps(rows, allow_nan=False)
+
+
+def test_every_negative_control_fails(rows):
+    assert [row["id"] for row in rows if not row["negative_control"]["failed"]] == []
+
+
+def test_a_control_that_is_not_broken_is_caught():
+    """The control of a claim that measures the same thing twice passes: the ledger says so."""
+    claim = claims.CLAIMS[0]
+    same = dataclasses.replace(claim, gather=lambda store, broken: claim.gather(store, False))
+    row = same.evaluate(RecordStore(default_root()))
+    assert row["negative_control"]["failed"] is False
+
+
+def test_command_prints_the_ledger(rows, capsys):
+    assert main(["claims", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(rows))
+
+
+@pytest.mark.parametrize(
+    ("slopes", "verdict"),
+    [
+        ([-0.26, -0.25, -0.24, -0.25], "reproduced"),
+        ([-0.35, -0.25, -0.28, -0.26], "partly"),
+        ([-0.51, -0.5, -0.49, -0.5], "not_reproduced"),
+    ],
+)
+def test_slope_judge(slopes, verdict):
+    assert ledger.slope_near(-0.25, 0.05)(slopes).verdict == verdict
+
+
+def test_interval_judge_counts():
+    inside, outside = ("a", 1.0, Interval(1.1, 0.5, 1.5)), ("b", 2.0, Interval(1.1, 0.5, 1.5))
+    assert ledger.inside_intervals([inside, inside]).verdict == "reproduced"
+    assert ledger.inside_intervals([inside, inside, outside]).verdict == "partly"
+    assert ledger.inside_intervals([outside, inside]).verdict == "not_reproduced"
+
+
+def test_missing_records_name_the_command(tmp_path):
+    with pytest.raises(claims.MissingRecordError, match="escape-ntk run setup"):
+        claims.CLAIMS[0].evaluate(RecordStore(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        foundations.Initialization(1),
+        foundations.RemainderOrder(1),
+        foundations.PairDescent(1),
+        foundations.DenseProjector(1),
+    ],
+    ids=lambda point: point.experiment,
+)
+def test_recorded_numbers_are_what_the_code_computes_now(point):
+    """Small records, computed anew: a change of the code that moves them is seen here."""
+    stored = RecordStore(default_root()).load(point.experiment, dataclasses.asdict(point))
+    summary, arrays = point.compute()
+    assert stored is not None
+    for name, value in summary.items():
+        assert value == pytest.approx(stored.summary[name], rel=1e-6, abs=1e-11)
+    for name, value in arrays.items():
+        assert np.allclose(value, stored.arrays[name], rtol=1e-5)
+
+
+def test_full_size_records_start_as_the_code_does_now():
+    """The first twenty time units of one full-size curve, computed anew at full size."""
+    point = experiment.SUM_NO_R1.curve(1e-3, 1)
+    stored = RecordStore(default_root()).load(point.experiment, dataclasses.asdict(point))
+    _, now = point.at(t_end=20, n_times=5).compute()
+    both, ours, theirs = np.intersect1d(now["times"], stored.arrays["times"], return_indices=True)
+    assert len(both) >= 4
+    for name in ("train_loss", "test_loss", "population_leak"):
+        assert now[name][ours] == pytest.approx(stored.arrays[name][theirs], rel=5e-3)
+
+
+def test_flow_gaps_see_a_difference():
+    times = np.array([1.0, 100.0, 1000.0])
+    base = {"times": times, "test_loss": times, "empirical_leak": times, "train_loss": times}
+    moved = base | {"test_loss": times * 1.02}
+
+    class Fake:
+        def __init__(self, arrays):
+            self.arrays = arrays
+
+    same = published_figure.flow_gaps(Fake(base), Fake(base))
+    off = published_figure.flow_gaps(Fake(moved), Fake(base))
+    assert max(same.values()) == 0 and off["test_loss"] == pytest.approx(0.02)

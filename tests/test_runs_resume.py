@@ -1,0 +1,126 @@
+"""Killed at any moment, ``escape-ntk run`` goes on and ends with the same arrays, bit for bit."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from escape_ntk.experiments import curves, sweep
+from escape_ntk.records import RecordStore
+
+SIZE = dict(d=8, n=40, m=60, n_k=8, n_test=50, t_end=600, n_times=12)
+
+HARNESS = """
+import os, random, signal, sys, time
+import torch
+torch.set_num_threads(1)
+from escape_ntk import __main__ as cli
+from escape_ntk.experiments import published_figure as figure
+figure.LIVE_SIZE = dict(d=12, n=60, m=200, n_k=12, n_test=100, t_end=1500)
+
+def run(folder, every):
+    return cli.main(["--records", folder, "run", "published-figure", "--scale", "live",
+                     "--seeds", "1,2", "--checkpoint-seconds", every])
+
+folder, whole = sys.argv[1:]
+pick, killed = random.Random(int(time.time())), 0
+for _ in range(20):
+    child = os.fork()
+    if child == 0:
+        os._exit(run(folder, "0.01"))
+    time.sleep(pick.uniform(0.02, 0.35))
+    os.kill(child, signal.SIGKILL)
+    killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+sys.exit(100 if killed < 5 else run(folder, "0.01") or run(whole, "1e9"))
+"""
+
+
+def stored(folder) -> dict[str, np.ndarray]:
+    return {
+        f"{record.key}/{name}": array
+        for record in RecordStore(folder).find("curves")
+        for name, array in record.arrays.items()
+    }
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_twenty_kills_change_no_bit(tmp_path):
+    killed, whole = str(tmp_path / "killed"), str(tmp_path / "whole")
+    done = subprocess.run(
+        [sys.executable, "-c", HARNESS, killed, whole],
+        capture_output=True, text=True, timeout=300, env={**os.environ, "SHAPES": "0"},
+    )  # fmt: skip
+    assert done.returncode == 0, (done.returncode, done.stderr[-2000:])
+    ours, theirs = stored(killed), stored(whole)
+    assert ours.keys() == theirs.keys() and len(ours) > 50
+    assert all(ours[name].tobytes() == theirs[name].tobytes() for name in ours)
+    assert not list((tmp_path / "killed" / ".checkpoints").rglob("*.npz"))
+
+
+class Interrupted(Exception):
+    pass
+
+
+class Stopping:
+    """A checkpoint that keeps the state in memory and stops the run at the second save."""
+
+    every = 0.0
+
+    def __init__(self):
+        self.state, self.saves = None, 0
+
+    def load(self):
+        return self.state
+
+    def save(self, state):
+        self.state = {name: np.array(value) for name, value in state.items()}
+        self.saves += 1
+        if self.saves == 2:
+            raise Interrupted
+
+
+@pytest.mark.parametrize("method", ["flow", "descent"])
+def test_resumed_curve_is_the_same_and_a_restart_from_a_wrong_state_is_not(method):
+    point = curves.Curve(3, 4.0, method=method, **SIZE)
+    _, whole = point.compute()
+    stopping = Stopping()
+    with pytest.raises(Interrupted):
+        point.compute(stopping)
+    kept = dict(stopping.state)
+    _, resumed = point.compute(stopping)
+    assert all(np.array_equal(resumed[name], whole[name]) for name in whole)
+    moving = "state" if method == "descent" else "y"
+    stopping.state = {**kept, moving: kept[moving] + 0.01}
+    _, wrong = point.compute(stopping)
+    assert not np.array_equal(wrong["test_loss"], whole["test_loss"])
+
+
+def test_results_do_not_depend_on_the_executor(tmp_path):
+    points = [curves.Curve(seed, 1.0, **SIZE) for seed in (1, 2)]
+    one = sweep.run_points(points, RecordStore(tmp_path / "one"), progress=False)
+    two = sweep.run_points(points, RecordStore(tmp_path / "two"), workers=2, progress=False)
+    for a, b in zip(one, two, strict=True):
+        assert a.config == b.config
+        for name in a.arrays:
+            assert np.allclose(a.arrays[name], b.arrays[name], rtol=1e-4, atol=1e-6)
+
+
+def test_finished_points_are_not_computed_again(tmp_path, monkeypatch):
+    point, store = curves.Curve(1, 1.0, **SIZE), RecordStore(tmp_path)
+    first = sweep.run_point(point, store)
+    monkeypatch.setattr(curves.Curve, "compute", lambda *args: pytest.fail("computed again"))
+    assert sweep.run_points([point], store, progress=False)[0].key == first.key
+
+
+def test_time_of_earlier_attempts_is_counted(tmp_path):
+    inner = RecordStore(tmp_path).checkpoint("curves", {"a": 1})
+    first = sweep.TimedCheckpoint(inner, 1.0)
+    first.before = 100.0
+    first.save({"y": np.ones(2)})
+    second = sweep.TimedCheckpoint(inner, 1.0)
+    assert second.load().keys() == {"y"}
+    assert second.seconds() >= 100.0
+    assert json.dumps(second.every) == "1.0"

@@ -1,0 +1,61 @@
+"""Slopes and intervals; the digitised curves and the quantity that their penalty panel plots."""
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from escape_ntk import published, stats
+
+
+def test_log_slope_finds_the_exponent_of_a_power_law():
+    x = np.geomspace(1, 100, 7)
+    assert stats.log_slope(x, 3 * x**-0.25) == pytest.approx(-0.25)
+
+
+def test_mean_interval_agrees_with_scipy():
+    values = np.random.default_rng(0).normal(size=12)
+    own = stats.mean_interval(values)
+    low, high = scipy_stats.t.interval(0.95, 11, values.mean(), scipy_stats.sem(values))
+    assert (own.low, own.high) == pytest.approx((low, high))
+
+
+@pytest.mark.parametrize(("scale", "covers"), [(1.0, True), (0.4, False)])
+def test_prediction_interval_covers_a_mean_of_three(scale, covers):
+    """95 % of 4000 three-run means lie inside; shrunken intervals (the control) do not cover."""
+    generator = np.random.default_rng(1)
+    hits = 0
+    for _ in range(4000):
+        own = stats.prediction_interval(generator.normal(size=10), 3)
+        half = scale * (own.high - own.value)
+        hits += abs(generator.normal(size=3).mean() - own.value) <= half
+    assert (abs(hits / 4000 - 0.95) < 0.015) == covers
+
+
+def test_welch_interval_of_one_term_is_the_t_interval():
+    values = np.random.default_rng(2).normal(size=9)
+    error, own = stats.welch_interval(values.mean(), [(values.var(ddof=1) / 9, 8)])
+    plain = stats.mean_interval(values)
+    assert error == pytest.approx(scipy_stats.sem(values))
+    assert (own.low, own.high) == pytest.approx((plain.low, plain.high))
+
+
+def test_digitised_final_values_are_those_the_source_states():
+    stated = {float(k): v for k, v in published._document()["meta"]["final_test_loss"].items()}
+    read = {curve.lam: curve.final for curve in published.curves("test_loss")}
+    assert read.keys() == stated.keys()
+    assert all(abs(read[lam] - stated[lam]) <= published.PIXEL["test_loss"] for lam in stated)
+
+
+def test_digitised_curves_say_nothing_outside_their_range():
+    curve = published.curves("test_loss")[0]
+    outside = curve.at(np.array([0.0, 1e9]))
+    assert np.isnan(outside).all()
+
+
+def test_penalty_is_the_mean_over_the_last_hundred_steps():
+    times = np.arange(0, 301.0)
+    steps = times**1.5
+    own = published.penalty(times, steps, np.array([50.0, 99.0, 300.0]))
+    assert own[0] == 0
+    assert own[1:] == pytest.approx([steps[:100].mean(), steps[201:].mean()])
+    assert own[2] != pytest.approx(steps[300], rel=0.05)  # control: no smoothing is not the same
