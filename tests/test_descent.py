@@ -115,6 +115,13 @@ def test_an_unstable_run_that_is_allowed_diverges():
     assert np.isfinite(end.values["size"][:2]).all() and np.isnan(end.values["size"][2])
 
 
+def test_a_last_step_out_of_the_finite_numbers_diverges():
+    features = PairFeatures(X.float(), WEIGHTS.float(), SIGMOID)
+    risk = RegularizedRisk(features, Y.float())
+    end = run(risk, START.float(), step=1e38, n_steps=1, record_at=[0], allow_unstable=True)
+    assert end.outcome is Outcome.DIVERGED
+
+
 # ---------------------------------------------------------------- steps
 
 

@@ -266,11 +266,16 @@ def test_block_size_changes_nothing(block):
     torch.testing.assert_close((value, gradient), expected, rtol=1e-13, atol=1e-15)
 
 
-@pytest.mark.parametrize("leak", [GaussianLeak(WEIGHTS, SIGMOID),
-                                  SampledLeak(PairFeatures(Z, WEIGHTS, SIGMOID))],
-                         ids=["closed", "sampled"])  # fmt: skip
-def test_leak_is_a_quadratic_form(leak):
+LEAKS = {
+    "closed": lambda: GaussianLeak(WEIGHTS, SIGMOID),
+    "sampled": lambda: SampledLeak(PairFeatures(Z, WEIGHTS, SIGMOID)),
+}
+
+
+@pytest.mark.parametrize("build", LEAKS.values(), ids=LEAKS)
+def test_leak_is_a_quadratic_form(build):
     """value = tᵀMt ≥ 0, gradient = 2Mt: linear, symmetric, and half of tᵀ∇ is the value."""
+    leak = build()
     t, r = normal(P, D, seed=3), normal(P, D, seed=4)
     (value, g), (_, h) = leak.value_and_gradient(t), leak.value_and_gradient(r)
     _, both = leak.value_and_gradient(2 * t - 3 * r)

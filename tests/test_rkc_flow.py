@@ -37,13 +37,13 @@ def size_of(state: torch.Tensor) -> dict[str, float]:
     return {"size": float(state.norm()), "first": float(state.flatten()[0])}
 
 
-def pair_problem(penalties: Penalties | None = None, device: str = "cpu"):
+def pair_problem(penalties: Penalties | None = None, device: str = "cpu", dtype=F64):
     """A small regularised risk with a start away from the saddle W = 0."""
     g = torch.Generator(device=device).manual_seed(0)
-    weights = draw_weights(2 * P, D, g, dtype=F64)
-    features = PairFeatures(draw_inputs(N, D, "gaussian", g, dtype=F64), weights, SIGMOID)
-    y = torch.randn(N, generator=g, dtype=F64, device=device)
-    start = 0.5 * torch.randn(2, P, D, generator=g, dtype=F64, device=device)
+    weights = draw_weights(2 * P, D, g, dtype=dtype)
+    features = PairFeatures(draw_inputs(N, D, "gaussian", g, dtype=dtype), weights, SIGMOID)
+    y = torch.randn(N, generator=g, dtype=dtype, device=device)
+    start = 0.5 * torch.randn(2, P, D, generator=g, dtype=dtype, device=device)
     projector = TrainingProjector(features, 3)
     penalties = penalties or Penalties(empirical=3.0, norm=0.01)
     return RegularizedRisk(features, y, penalties=penalties, projector=projector), start
@@ -456,9 +456,9 @@ STIFF = Penalties(empirical=300.0, norm=0.01)
 """So that the spectral radius sets the stages."""
 
 
-@pytest.mark.parametrize("saves", [1, 7, 12])
-def test_killed_run_resumes_bit_for_bit(tmp_path, saves):
-    options = (*pair_problem(STIFF), 20.0, TIMES)
+@pytest.mark.parametrize("saves, dtype", [(1, F64), (7, F64), (12, F64), (3, torch.float32)])
+def test_killed_run_resumes_bit_for_bit(tmp_path, saves, dtype):
+    options = (*pair_problem(STIFF, dtype=dtype), 20.0, TIMES)
     end, kills = interrupted_by_saves(tmp_path, options, saves)
     assert kills >= 1
     assert same(end, run(*options))

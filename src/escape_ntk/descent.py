@@ -21,6 +21,7 @@ def stability_limit(risk: RegularizedRisk, state: Tensor, *, seed: int = 0) -> f
 
     ρ = largest |eigenvalue| of ∇²L_λ in the coordinates of all weights, by power iteration.
     """
+    risk.features.check_state(state)
     generator = torch.Generator(device=state.device).manual_seed(seed)
     start = torch.randn(state.shape, generator=generator, dtype=state.dtype, device=state.device)
 
@@ -80,7 +81,9 @@ def gradient_descent(
             if recorder.next_time == done:
                 recorder.record(state)
             if done == n_steps:
-                return _result(recorder, state, Outcome.REACHED_END, done)
+                finite = math.isfinite(float(state.norm()))
+                outcome = Outcome.REACHED_END if finite else Outcome.DIVERGED
+                return _result(recorder, state, outcome, done)
             value, gradient = risk.value_and_gradient(state)
             if not math.isfinite(value.loss):
                 return _result(recorder, state, Outcome.DIVERGED, done)

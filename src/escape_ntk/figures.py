@@ -55,10 +55,20 @@ def lambda_label(lam: float) -> str:
     return "$\\lambda=0$" if lam == 0 else f"$\\lambda=10^{{{round(np.log10(lam))}}}$"
 
 
-def _axes(n: int, width: float, height: float, **kwargs) -> tuple[Figure, np.ndarray]:
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, n, figsize=(width, height), squeeze=False, **kwargs)
-    return figure, axes[0]
+WIDTH = 7.4
+"""Inches: about the width of a page's text, so that letters keep their size."""
+
+
+def _axes(
+    n: int, height: float, width: float = WIDTH, columns: int | None = None, **kwargs
+) -> tuple[Figure, list[Axes]]:
+    """A figure with ``n`` axes in rows of ``columns``; places left over are empty."""
+    columns = n if columns is None else columns
+    rows = -(-n // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, **kwargs)
+    for ax in axes.flat[n:]:
+        ax.set_axis_off()
+    return figure, list(axes.flat)
 
 
 def _in_style(draw):
@@ -83,33 +93,33 @@ def _log_x(t: np.ndarray) -> np.ndarray:
 
 
 @_in_style
-def figure_panels(
-    runs: Mapping[float, Sequence[Record]], panels: Sequence[str], *, with_published: bool = True
-) -> Figure:
+def figure_panels(runs: Mapping[float, Sequence[Record]], panels: Sequence[str]) -> Figure:
     """Curves over descent time for each λ: mean of own seeds, prediction band, published marks.
 
-    ``panels`` among train_loss, test_loss, penalty; λ without published values is drawn alone.
+    ``panels`` among test_loss, penalty, train_loss (which has no published values).
     """
     titles = {
         "train_loss": "training loss",
         "test_loss": "test loss",
         "penalty": "penalty  $\\sum_i f_L(x_i;P_{>k}W)^2$",
     }
-    figure, axes = _axes(len(panels), 3.6 * len(panels), 3.7)
-    for ax, panel in zip(axes, panels, strict=True):
+    figure, axes = _axes(len(panels), 5.6 if len(panels) > 2 else 3.6, columns=2)
+    for ax, panel in zip(axes, panels, strict=False):
         for lam, records in runs.items():
             colour = lambda_colour(lam, list(runs))
             times = records[0].arrays["times"]
             _draw_runs(ax, times, own_values(panel, records), colour, lambda_label(lam))
-            if with_published and panel in published.PANELS:
+            if panel in published.PANELS:
                 _draw_published(ax, panel, lam, colour)
         ax.set(xscale="log", xlabel="$t+1$ (steps of size 1)", ylabel=titles[panel])
-    axes[1 if len(axes) > 1 else 0].set_ylim(bottom=0)
+        ax.set_ylim(bottom=0)
     handles, labels = axes[0].get_legend_handles_labels()
-    if with_published:
-        handles.append(plt.Line2D([], [], ls="", marker="o", mfc="white", mec="#333333", ms=5))
-        labels.append("published")
-    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    handles.append(plt.Line2D([], [], ls="", marker="o", mfc="white", mec="#333333", ms=5))
+    labels.append("published")
+    if len(axes) > len(panels):
+        axes[-1].legend(handles, labels, loc="center", fontsize=11)
+    else:
+        figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure
 
 
@@ -147,7 +157,7 @@ def finals_by_hypothesis(rows: Sequence) -> Figure:
     ``rows``: residuals of :func:`escape_ntk.claims.published_figure.final_residuals`.
     """
     names = list(dict.fromkeys(row.hypothesis.name for row in rows))
-    figure, axes = _axes(2, 9.6, 3.7, width_ratios=(6, 3.4))
+    figure, axes = _axes(2, 3.9, width_ratios=(6, 3.6))
     titles = {"test_loss": "final test loss", "penalty": "final penalty"}
     for ax, (panel, title) in zip(axes, titles.items(), strict=True):
         here = [row for row in rows if row.panel == panel]
@@ -187,7 +197,7 @@ def _hypothesis_mark(ax: Axes, x: float, row, place: int) -> None:
 @_in_style
 def live_overlay(times: np.ndarray, flow: np.ndarray, descent: np.ndarray) -> Figure:
     """Test loss by gradient descent (dots) and by gradient flow (line)."""
-    figure, (ax,) = _axes(1, 5.4, 3.1)
+    figure, (ax,) = _axes(1, 3.1, 5.4)
     ax.plot(
         _log_x(times),
         descent,
@@ -212,7 +222,7 @@ def flow_over_descent(pairs: Mapping[str, tuple[Record, Record]]) -> Figure:
         "empirical_leak": "$R_2$",
         "train_loss": "training loss",
     }
-    figure, axes = _axes(3, 10.2, 3.2)
+    figure, axes = _axes(3, 2.7)
     for flow, descent in pairs.values():
         for ax, (name, title) in zip(axes, panels.items(), strict=True):
             t = _log_x(descent.arrays["times"])
@@ -248,7 +258,7 @@ def what_each_penalty_does(cases: Mapping[str, Sequence[Record]]) -> Figure:
         "quadratic_on_part1": "share of the quadratic part in $f_Q$",
     }
     colours = ("#8c8c8c", "#CC79A7", "#0072B2")
-    figure, axes = _axes(4, 13.2, 3.4)
+    figure, axes = _axes(4, 5.6, columns=2)
     for (label, records), colour in zip(cases.items(), colours, strict=False):
         for ax, (name, title) in zip(axes, names.items(), strict=True):
             values = np.array([r.arrays[name] for r in records])
@@ -264,7 +274,7 @@ def what_each_penalty_does(cases: Mapping[str, Sequence[Record]]) -> Figure:
 @_in_style
 def shares_over_time(records: Sequence[Record]) -> Figure:
     """How much of the linear and of the quadratic part f_L and f_Q carry, on fresh inputs."""
-    figure, axes = _axes(2, 8.2, 3.2, sharey=True)
+    figure, axes = _axes(2, 3.1, sharey=True)
     for ax, (j, part) in zip(axes, enumerate(("linear part", "quadratic part")), strict=True):
         for term, label in (("linear", "$f_L$"), ("quadratic", "$f_Q$")):
             values = np.array([r.arrays[f"{term}_on_part{j}"] for r in records])
@@ -282,7 +292,7 @@ def shares_over_time(records: Sequence[Record]) -> Figure:
 @_in_style
 def remainder_orders(sizes: Sequence[Record], scales: Sequence[Record]) -> Figure:
     """Remainder against the size of the movement; and at the scale m^{−1/4}, against m."""
-    figure, axes = _axes(2, 8.6, 3.5)
+    figure, axes = _axes(2, 3.3)
     x = sizes[0].arrays["size"]
     _power_law(
         axes[0], x, [r.arrays["first_order"] for r in sizes], COLOURS["linear"], "$f-f_L$", 2
@@ -313,9 +323,9 @@ def remainder_orders(sizes: Sequence[Record], scales: Sequence[Record]) -> Figur
         "random signs",
         -0.5,
     )
-    axes[1].set(xlabel="width $m$", ylabel="rms remainder")
-    for ax in axes:
-        ax.legend()
+    axes[1].set(xlabel="width $m$", ylabel="rms remainder", ylim=(0.003, 1.2))
+    axes[0].legend(loc="lower right")
+    axes[1].legend(loc="lower left")
     return figure
 
 
@@ -333,7 +343,7 @@ def _power_law(ax: Axes, x, rows, colour, label: str, slope: float) -> None:
 @_in_style
 def gram_spectrum(record: Record, n_k: int) -> Figure:
     """Eigenvalues of the training Gram matrix, and each eigenvector's overlap with the constant."""
-    figure, axes = _axes(2, 8.6, 3.3)
+    figure, axes = _axes(2, 3.2)
     values, overlap = record.arrays["eigenvalues"], record.arrays["overlap"]
     index = np.arange(1, len(values) + 1)
     kept = index <= n_k

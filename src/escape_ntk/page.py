@@ -99,6 +99,9 @@ def describe(measured: Mapping) -> str:
     if "slope" in measured:
         m = measured
         return f"slope {m['slope']:.3f} [{m['low']:.3f}, {m['high']:.3f}], {m['runs']} draws"
+    if "ratio" in measured:
+        m = measured
+        return f"ratio {m['ratio']:.2f} [{m['low']:.2f}, {m['high']:.2f}], {m['runs']} seeds"
     if "inside" in measured:
         return f"{measured['inside']} of {measured['of']} inside"
     if "gain" in measured:

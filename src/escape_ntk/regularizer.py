@@ -94,8 +94,10 @@ class GaussianLeak:
         self.weights, self.block = weights, checks.integer("block", block, least=1)
         gram = weights @ weights.T
         self.degree = _series_degree(gram, checks.integer("degree", degree, least=3))
-        c = hermite_coefficients(activation.first, self.degree + 2)
-        series, diagonals = _leak_series(c), _leak_diagonals(activation)
+        c = hermite_coefficients(activation.first, degree + 2)
+        diagonals = _leak_diagonals(activation)
+        _check_series(activation.name, degree, _leak_series(c), diagonals)
+        series = _leak_series(c[: self.degree + 3])
         self.k00, self.k11, self.k20 = (
             _entrywise_series(gram, a, diagonal)
             for a, diagonal in zip(series, diagonals, strict=True)
@@ -126,6 +128,20 @@ def _series_degree(gram: Tensor, most: int, tolerance: float = 1e-12) -> int:
     if largest >= 1.0:
         return most
     return max(3, min(most, math.ceil(math.log(tolerance) / math.log(largest))))
+
+
+def _check_series(name: str, degree: int, series, diagonals, tolerance: float = 1e-3) -> None:
+    """Refuse σ whose series at G = 1 miss E σ'² or E σ''² (Parseval): kinks and steep rises."""
+    sums, exact = [sum(a) for a in series[:2]], diagonals[:2]
+    gaps = [abs(a - b) / max(a, exact[0]) for a, b in zip(sums, exact, strict=True)]
+    if not max(gaps) <= tolerance:
+        raise checks.InputError(
+            checks.message(
+                expected=f"{name!r} smooth enough for a Hermite series of degree {degree}",
+                got=f"E σ'² and E σ''² off by {gaps[0]:.1%} and {gaps[1]:.1%}",
+                remedy="use SampledLeak with fresh inputs, or raise degree",
+            )
+        )
 
 
 def _leak_series(c) -> tuple[list[float], list[float], list[float]]:

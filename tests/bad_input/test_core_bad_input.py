@@ -198,7 +198,11 @@ TAKE_MOVEMENT = {
     "linear_term": lambda u: linear_term(network(), X, u),
     "quadratic_term": lambda u: quadratic_term(network(), X, u),
 }
-TAKE_START = {"descent": descend, "flow": flow}
+TAKE_START = {
+    "descent": descend,
+    "flow": flow,
+    "stability_limit": lambda start: stability_limit(risk(), start),
+}
 TAKE_TARGETS = {"risk": lambda y: RegularizedRisk(features(), y)}
 TAKERS = [
     pytest.param(take, sound, id=f"{kind}-{name}")
@@ -378,6 +382,19 @@ def test_closed_form_needs_unit_weights():
     assert "SampledLeak" in refused(lambda: GaussianLeak(1.01 * WEIGHTS, SIGMOID), InputError)
 
 
+@pytest.mark.parametrize(
+    "function",
+    [torch.relu, lambda z: torch.sigmoid(10 * z)],
+    ids=["kink", "steep"],
+)
+def test_closed_form_needs_a_series_that_converges(function):
+    """Off by per cents without this refusal; control: smoother functions pass."""
+    act = Activation.from_function("mine", function)
+    assert "SampledLeak" in refused(lambda: GaussianLeak(WEIGHTS, act), InputError)
+    for smooth in (torch.tanh, torch.erf, lambda z: z, lambda z: z**3):
+        GaussianLeak(WEIGHTS, Activation.from_function("smooth", smooth))
+
+
 # ---------------------------------------------------------------- runs
 
 
@@ -408,9 +425,7 @@ def test_runs(error, call):
 
 
 @pytest.mark.parametrize("run", [descend, flow], ids=["descent", "flow"])
-@pytest.mark.parametrize(
-    "times", [[1, 0], [0, 0], [-1, 0], [0, NAN], [INF], [], [[0, 1]]], ids=str
-)  # fmt: skip
+@pytest.mark.parametrize("times", [[1, 0], [0, 0], [-1, 0], [0, NAN], [INF], [], [[0, 1]]], ids=str)
 def test_times_that_are_not_increasing(run, times):
     refused(lambda: run(record_at=times), InputError)
 
