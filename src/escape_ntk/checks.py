@@ -125,6 +125,21 @@ def array(name: str, value: object, shape: Sequence[int | None], *, like: Tensor
     With ``like``, dtype and device must agree with it.  Raises :class:`ShapeError` or
     :class:`NonFiniteError`.
     """
+    layout(name, value, shape, like=like)
+    if not bool(torch.isfinite(value).all()):
+        bad = int((~torch.isfinite(value)).sum())
+        raise NonFiniteError(
+            message(
+                expected=f"{name} to be finite",
+                got=f"{bad} NaN or infinite entries",
+                remedy=f"look at {name} before this call",
+            )
+        )
+    return value
+
+
+def layout(name: str, value: object, shape: Sequence[int | None], *, like: Tensor | None = None):
+    """As :func:`array`, but its numbers may be NaN or infinite; costs nothing in a hot loop."""
     if not isinstance(value, Tensor) or not value.is_floating_point():
         kind = f"{type(value).__name__}" + (f" of {value.dtype}" if hasattr(value, "dtype") else "")
         raise ShapeError(
@@ -156,15 +171,6 @@ def array(name: str, value: object, shape: Sequence[int | None], *, like: Tensor
                 expected=f"{name} with dtype {like.dtype} on {like.device}",
                 got=f"{value.dtype} on {value.device}",
                 remedy=f"{name}.to(dtype={like.dtype}, device={str(like.device)!r})",
-            )
-        )
-    if not bool(torch.isfinite(value).all()):
-        bad = int((~torch.isfinite(value)).sum())
-        raise NonFiniteError(
-            message(
-                expected=f"{name} to be finite",
-                got=f"{bad} NaN or infinite entries",
-                remedy=f"look at {name} before this call",
             )
         )
     return value

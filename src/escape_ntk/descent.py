@@ -11,9 +11,8 @@ from tqdm import tqdm
 
 from escape_ntk import checks, rkc
 from escape_ntk.pairs import STEP_FACTOR
-from escape_ntk.records import Checkpoint
 from escape_ntk.regularizer import RegularizedRisk
-from escape_ntk.trajectory import Observe, Outcome, Recorder, Trajectory
+from escape_ntk.trajectory import Observe, Outcome, Recorder, Saves, Trajectory
 
 
 def stability_limit(risk: RegularizedRisk, state: Tensor, *, seed: int = 0) -> float:
@@ -41,7 +40,7 @@ def gradient_descent(
     record_at: Sequence[float] | np.ndarray,
     observe: Observe,
     allow_unstable: bool = False,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: Saves | None = None,
     checkpoint_seconds: float = 20.0,
     progress: str | None = None,
 ) -> Trajectory:

@@ -15,9 +15,8 @@ from tqdm import tqdm
 
 from escape_ntk import checks, rkc
 from escape_ntk.pairs import STEP_FACTOR
-from escape_ntk.records import Checkpoint
 from escape_ntk.regularizer import RegularizedRisk
-from escape_ntk.trajectory import Observe, Outcome, Recorder, Trajectory
+from escape_ntk.trajectory import Observe, Outcome, Recorder, Saves, Trajectory
 
 RADIUS_EVERY = 10
 """Accepted steps between estimates of the spectral radius."""
@@ -125,7 +124,7 @@ def gradient_flow(
     rtol: float = 1e-3,
     atol: float = 1e-5,
     max_gradients: int = 100_000,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: Saves | None = None,
     checkpoint_seconds: float = 20.0,
     progress: str | None = None,
 ) -> Trajectory:
@@ -134,7 +133,8 @@ def gradient_flow(
     Local error per step ≤ atol + rtol·rms, in rms over s and over t.  Measurements at the times
     ``record_at`` by cubic Hermite interpolation: declared times cost no gradients.  With a
     ``checkpoint`` a killed run goes on where it was saved and ends with the same numbers.
-    Outcomes: REACHED_END, DIVERGED, MAX_GRADIENTS, STEP_UNDERFLOW.
+    Outcomes: REACHED_END, DIVERGED, MAX_GRADIENTS (looked at between steps: the start and a step
+    under way are finished), STEP_UNDERFLOW.
     """
     checks.number("t_end", t_end, least=0, strict=True)
     checks.number("rtol", rtol, least=0, strict=True)

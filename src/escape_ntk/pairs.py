@@ -39,7 +39,8 @@ class PairFeatures:
 
     Holds σ'(w_r·x_i)/√m and σ''(w_r·x_i)/(2√m), each (n, p), m = 2p, computed once: an evaluation
     costs two products (n, d)×(d, p), its pullback two more.  Memory: 2np numbers, plus 2·n·p for
-    the pullback or 2·chunk·p for values alone.
+    the pullback or 2·chunk·p for values alone.  A state of another shape, dtype or device raises
+    :class:`~escape_ntk.checks.ShapeError`; NaN passes, so that divergence stays an outcome.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class PairFeatures:
     ):
         checks.array("weights", weights, (None, None))
         self.X = checks.array("X", X, (None, weights.shape[1]), like=weights)
+        self.weights = weights
         self.n_pairs, self.dim = weights.shape
         self.chunk = checks.integer("chunk", chunk, least=1)
         m = 2 * self.n_pairs
@@ -62,6 +64,7 @@ class PairFeatures:
             self.first[rows] = activation.first(z) / math.sqrt(m)
             self.second[rows] = activation.second(z) / (2 * math.sqrt(m))
         self._buffers: tuple[Tensor, Tensor] | None = None
+        self._evaluation = 0  # number of the evaluation whose products the buffers hold
 
     def __len__(self) -> int:
         return len(self.X)
@@ -76,6 +79,7 @@ class PairFeatures:
 
     def terms(self, state: Float[Tensor, "2 p d"]) -> tuple[Tensor, Tensor]:
         """(f_L, f_Q), each (n,), in blocks of ``chunk`` rows."""
+        self._check_layout(state)
         linear, quadratic = torch.empty_like(self.X[:, 0]), torch.empty_like(self.X[:, 0])
         size = (min(self.chunk, len(self)), self.n_pairs)
         xs, xt = self.X.new_empty(size), self.X.new_empty(size)
@@ -87,14 +91,19 @@ class PairFeatures:
     def terms_and_pullback(self, state: Float[Tensor, "2 p d"]):
         """(f_L, f_Q, pullback); pullback(g_L, g_Q) = ∇_{(s,t)} Σ_i (g_L f_L + g_Q f_Q)(x_i).
 
-        The pullback uses the buffers of this evaluation: call it once, before the next evaluation.
+        The pullback uses the buffers of this evaluation: call it once, before the next evaluation;
+        later it raises :class:`~escape_ntk.checks.InputError`.
         """
+        self._check_layout(state)
         if self._buffers is None:
             self._buffers = torch.empty_like(self.first), torch.empty_like(self.first)
         xs, xt = self._buffers
         linear, quadratic = self._products(slice(0, len(self)), state, xs, xt)
+        self._evaluation += 1
+        mine = self._evaluation
 
         def pullback(g_linear: Tensor, g_quadratic: Tensor) -> Float[Tensor, "2 p d"]:
+            self._spend(mine)
             gradient = torch.empty_like(state)
             torch.mm(xt.mul_(self.second).T, g_quadratic[:, None] * self.X, out=gradient[0])
             xs.mul_(g_quadratic[:, None]).addcmul_(self.first, g_linear[:, None])
@@ -116,7 +125,31 @@ class PairFeatures:
 
         (A Aᵀ)_{ij} = (x_i·x_j) Σ_{r ≤ p} σ'(w_r·x_i)σ'(w_r·x_j)/m = K(x_i, x_j)/2.
         """
+        checks.layout("other.weights", other.weights, self.weights.shape, like=self.weights)
+        if other.weights is not self.weights and not torch.equal(other.weights, self.weights):
+            raise checks.InputError(
+                checks.message(
+                    expected="features at the same frozen weights w_r",
+                    got="other weights",
+                    remedy="build both PairFeatures with one weights tensor",
+                )
+            )
         return (self.first @ other.first.T).mul_(self.X @ other.X.T)
+
+    def _check_layout(self, state: Tensor) -> None:
+        checks.layout("state", state, (2, self.n_pairs, self.dim), like=self.X)
+
+    def _spend(self, evaluation: int) -> None:
+        """Let the buffers of ``evaluation`` be overwritten, once."""
+        if evaluation != self._evaluation:
+            raise checks.InputError(
+                checks.message(
+                    expected="a pullback called once, before the next evaluation",
+                    got="a pullback whose products were overwritten",
+                    remedy="call terms_and_pullback again",
+                )
+            )
+        self._evaluation += 1
 
     def _products(self, rows: slice, state: Tensor, xs: Tensor, xt: Tensor):
         """Fill xs = σ''/(2√m)∘(Xsᵀ), xt = Xtᵀ and contract them to f_L and f_Q."""

@@ -234,6 +234,14 @@ class RegularizedRisk:
                         remedy=f"pass {name}=…, or set its λ to 0",
                     )
                 )
+        if p.empirical and projector.features is not features:
+            raise checks.InputError(
+                checks.message(
+                    expected="a projector built from the training features of this risk (λ_2 > 0)",
+                    got=f"one built from {len(projector.features)} other inputs",
+                    remedy="TrainingProjector(features, n_k) with the same features object",
+                )
+            )
 
     def value_and_gradient(self, state: Float[Tensor, "2 p d"]):
         """(:class:`RiskValue`, ∇_{(s,t)} L_λ of shape (2, p, d))."""

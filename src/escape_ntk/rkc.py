@@ -51,7 +51,10 @@ def _chebyshev(s: int, x: float) -> tuple[list[float], list[float], list[float]]
 
 
 def rkc_step(velocity: Velocity, y: Tensor, f: Tensor, h: float, s: int) -> Tensor:
-    """y(t + h) from y(t) and f = F(y(t)) with s stages; calls ``velocity`` s − 1 times."""
+    """y(t + h) from y(t) and f = F(y(t)) with s stages; calls ``velocity`` s − 1 times.
+
+    Here and in :func:`spectral_radius` what ``velocity`` returns is overwritten: it must be fresh.
+    """
     mu, nu, mu_t, gamma_t, _ = coefficients(s)
     before, now = y, torch.add(y, f, alpha=h * mu_t[0])
     for j in range(1, s):

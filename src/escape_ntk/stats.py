@@ -9,6 +9,7 @@ from scipy import stats
 
 from escape_ntk import checks
 
+Numbers = Sequence[float] | np.ndarray
 LEVEL = 0.95
 """Coverage of every interval in the book."""
 
@@ -28,7 +29,7 @@ class Interval:
         return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
 
 
-def log_slope(x: Sequence[float], y: Sequence[float]) -> float:
+def log_slope(x: Numbers, y: Numbers) -> float:
     """Least-squares slope of log y on log x."""
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if len(x) < 2 or x.shape != y.shape or not ((x > 0).all() and (y > 0).all()):
@@ -42,12 +43,12 @@ def log_slope(x: Sequence[float], y: Sequence[float]) -> float:
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])
 
 
-def mean_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
+def mean_interval(values: Numbers, level: float = LEVEL) -> Interval:
     """Mean of independent values with its t-interval: x̄ ± t s/√N."""
     return _spread(values, level, lambda n: 1 / n)
 
 
-def prediction_interval(values: Sequence[float], n_mean: int, level: float = LEVEL) -> Interval:
+def prediction_interval(values: Numbers, n_mean: int, level: float = LEVEL) -> Interval:
     """Where the mean of ``n_mean`` further values falls: x̄ ± t s √(1/n_mean + 1/N)."""
     checks.integer("n_mean", n_mean, least=1)
     return _spread(values, level, lambda n: 1 / n_mean + 1 / n)
@@ -69,7 +70,7 @@ def welch_interval(
     return error, Interval(value, value - half, value + half)
 
 
-def _spread(values: Sequence[float], level: float, variance_factor) -> Interval:
+def _spread(values: Numbers, level: float, variance_factor) -> Interval:
     v = np.asarray(values, dtype=float)
     if v.ndim != 1 or len(v) < 2 or not np.isfinite(v).all():
         raise checks.InputError(

@@ -3,6 +3,7 @@
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -11,6 +12,19 @@ from escape_ntk import checks
 
 Observe = Callable[[Tensor], Mapping[str, float]]
 """Maps a state (2, p, d) to named measurements."""
+
+
+@runtime_checkable
+class Saves(Protocol):
+    """Where a long run leaves its state: for example :class:`escape_ntk.records.Checkpoint`."""
+
+    def load(self) -> Mapping[str, np.ndarray] | None:
+        """The last saved state, or None."""
+        ...
+
+    def save(self, state: Mapping[str, np.ndarray | float | int]) -> None:
+        """Replace the saved state in one step."""
+        ...
 
 
 class Outcome(enum.StrEnum):

@@ -18,7 +18,7 @@ from escape_ntk import checks, trajectory
 from escape_ntk.data import Target, draw_inputs, published_target, random_direction
 from escape_ntk.descent import gradient_descent
 from escape_ntk.directions import TrainingProjector
-from escape_ntk.experiments.sweep import Result, TimedCheckpoint
+from escape_ntk.experiments.sweep import Result, RunCheckpoint
 from escape_ntk.flow import gradient_flow
 from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures, from_pairs
@@ -73,7 +73,7 @@ class Curve:
         return trajectory.integer_times(trajectory.log_times(self.t_end, self.n_times))
 
     def compute(
-        self, checkpoint: TimedCheckpoint | None = None, progress: str | None = None
+        self, checkpoint: RunCheckpoint | None = None, progress: str | None = None
     ) -> Result:
         """Train and measure: (summary, arrays) for the record."""
         problem = Problem.draw(self)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,18 +19,20 @@ from tqdm import tqdm
 from escape_ntk import checks
 from escape_ntk.provenance import environment
 from escape_ntk.records import Checkpoint, Record, RecordStore
+from escape_ntk.trajectory import Saves
 
 CHECKPOINT_SECONDS = 20.0
 """A killed run loses at most so much."""
 Result = tuple[dict, dict[str, np.ndarray]]
 
 
+@runtime_checkable
 class Point(Protocol):
     """One run: a frozen dataclass whose fields are its configuration."""
 
     experiment: ClassVar[str]
 
-    def compute(self, checkpoint: "TimedCheckpoint | None", progress: str | None) -> Result:
+    def compute(self, checkpoint: "RunCheckpoint | None", progress: str | None) -> Result:
         """(summary, arrays) of this point."""
         ...
 
@@ -43,6 +45,13 @@ def configuration(point: Point) -> dict:
 def lookup(point: Point, store: RecordStore) -> Record | None:
     """The stored record of a point, or None."""
     return store.load(point.experiment, configuration(point))
+
+
+@runtime_checkable
+class RunCheckpoint(Saves, Protocol):
+    """Where a point leaves its state, ``every`` so many seconds."""
+
+    every: float
 
 
 class TimedCheckpoint:
