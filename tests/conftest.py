@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
+import torch
 from hypothesis import settings
 
 if os.environ.get("SHAPES") == "1":
@@ -20,6 +21,9 @@ if os.environ.get("SHAPES") == "1":
     install_import_hook(
         "escape_ntk", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
     )
+
+# Small arrays on a busy machine: more threads only wait for one another.
+torch.set_num_threads(1)
 
 # A deadline per example would measure how busy the machine is.
 settings.register_profile("patient", deadline=None)
