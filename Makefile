@@ -63,6 +63,10 @@ test-site: book  # the built site in a real browser
 notebooks: $(STAMP)  ## Execute pages into their paired .ipynb (PAGES="book/setup.md" for some)
 	@$(BIN)/python book/_ext/pair_notebooks.py $(PAGES)
 
+.PHONY: picture
+picture: $(STAMP)  ## Draw the README's picture from the records
+	@$(BIN)/python book/_ext/readme_picture.py
+
 .PHONY: lock
 lock:  ## Pin requirements.in, transitive packages included, into requirements.txt
 	@# Pins that still fit are kept; delete requirements.txt first to take the newest of all.

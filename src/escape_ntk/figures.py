@@ -5,6 +5,7 @@ a part of viridis, with λ = 0 in grey.  Every function returns a figure.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import matplotlib
 import numpy as np
@@ -13,8 +14,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from escape_ntk import published
-from escape_ntk.records import Record
 from escape_ntk.stats import prediction_interval
+
+
+@runtime_checkable
+class Run(Protocol):
+    """What a figure draws: a record, or a result computed live."""
+
+    config: Mapping
+    arrays: Mapping[str, np.ndarray]
+
 
 COLOURS = {
     "linear": "#0072B2",
@@ -93,7 +102,7 @@ def _log_x(t: np.ndarray) -> np.ndarray:
 
 
 @_in_style
-def figure_panels(runs: Mapping[float, Sequence[Record]], panels: Sequence[str]) -> Figure:
+def figure_panels(runs: Mapping[float, Sequence[Run]], panels: Sequence[str]) -> Figure:
     """Curves over descent time for each λ: mean of own seeds, prediction band, published marks.
 
     ``panels`` among test_loss, penalty, train_loss (which has no published values).
@@ -123,7 +132,7 @@ def figure_panels(runs: Mapping[float, Sequence[Record]], panels: Sequence[str])
     return figure
 
 
-def own_values(panel: str, records: Sequence[Record]) -> np.ndarray:
+def own_values(panel: str, records: Sequence[Run]) -> np.ndarray:
     """(records, times): the measurement, or for ``penalty`` what the published panel plots."""
     if panel != "penalty":
         return np.array([r.arrays[panel] for r in records])
@@ -154,19 +163,18 @@ def _draw_published(ax: Axes, panel: str, lam: float, colour) -> None:
 def finals_by_hypothesis(rows: Sequence) -> Figure:
     """Published final values against each hypothesis' prediction interval, panel by panel.
 
-    ``rows``: residuals of :func:`escape_ntk.claims.published_figure.final_residuals`.
+    ``rows``: see :func:`escape_ntk.claims.published_figure.residuals`.
     """
     names = list(dict.fromkeys(row.hypothesis.name for row in rows))
     figure, axes = _axes(2, 3.9, width_ratios=(6, 3.6))
     titles = {"test_loss": "final test loss", "penalty": "final penalty"}
     for ax, (panel, title) in zip(axes, titles.items(), strict=True):
-        here = [row for row in rows if row.panel == panel]
-        lambdas = sorted({row.lam for row in here})
+        here = [r for r in rows if r.comparison.panel == panel and r.comparison.minus is None]
+        lambdas = sorted({row.comparison.lam for row in here})
         for row in here:
             place = names.index(row.hypothesis.name)
-            x = lambdas.index(row.lam) + 0.16 * (place - (len(names) - 1) / 2)
-            _hypothesis_mark(ax, x, row, place)
-            at = lambdas.index(row.lam)
+            at = lambdas.index(row.comparison.lam)
+            _hypothesis_mark(ax, at + 0.16 * (place - (len(names) - 1) / 2), row, place)
             ax.hlines(row.published, at - 0.42, at + 0.42, color="#000000", lw=1.6)
         ax.set_xticks(range(len(lambdas)), [lambda_label(lam, name="") for lam in lambdas])
         ax.set(xlabel="$\\lambda$", ylabel=title, ylim=(0, None))
@@ -215,7 +223,7 @@ def live_overlay(times: np.ndarray, flow: np.ndarray, descent: np.ndarray) -> Fi
 
 
 @_in_style
-def flow_over_descent(pairs: Mapping[str, tuple[Record, Record]]) -> Figure:
+def flow_over_descent(pairs: Mapping[str, tuple[Run, Run]]) -> Figure:
     """Flow (line) over descent (dots): test loss, penalty and training loss of each named pair."""
     panels = {
         "test_loss": "test loss",
@@ -249,7 +257,7 @@ def flow_over_descent(pairs: Mapping[str, tuple[Record, Record]]) -> Figure:
 
 
 @_in_style
-def what_each_penalty_does(cases: Mapping[str, Sequence[Record]]) -> Figure:
+def what_each_penalty_does(cases: Mapping[str, Sequence[Run]]) -> Figure:
     """Test loss, both leaks, and f_Q's share of the quadratic part, over time, case by case."""
     names = {
         "test_loss": "test loss",
@@ -272,7 +280,7 @@ def what_each_penalty_does(cases: Mapping[str, Sequence[Record]]) -> Figure:
 
 
 @_in_style
-def shares_over_time(records: Sequence[Record]) -> Figure:
+def shares_over_time(records: Sequence[Run]) -> Figure:
     """How much of the linear and of the quadratic part f_L and f_Q carry, on fresh inputs."""
     figure, axes = _axes(2, 3.1, sharey=True)
     for ax, (j, part) in zip(axes, enumerate(("linear part", "quadratic part")), strict=True):
@@ -290,7 +298,7 @@ def shares_over_time(records: Sequence[Record]) -> Figure:
 
 
 @_in_style
-def remainder_orders(sizes: Sequence[Record], scales: Sequence[Record]) -> Figure:
+def remainder_orders(sizes: Sequence[Run], scales: Sequence[Run]) -> Figure:
     """Remainder against the size of the movement; and at the scale m^{−1/4}, against m."""
     figure, axes = _axes(2, 3.3)
     x = sizes[0].arrays["size"]
@@ -341,7 +349,7 @@ def _power_law(ax: Axes, x, rows, colour, label: str, slope: float) -> None:
 
 
 @_in_style
-def gram_spectrum(record: Record, n_k: int) -> Figure:
+def gram_spectrum(record: Run, n_k: int) -> Figure:
     """Eigenvalues of the training Gram matrix, and each eigenvector's overlap with the constant."""
     figure, axes = _axes(2, 3.2)
     values, overlap = record.arrays["eigenvalues"], record.arrays["overlap"]

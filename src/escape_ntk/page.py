@@ -49,6 +49,7 @@ def provenance(records: Sequence[Record], command: str) -> Html:
         ),
         "torch": _several(p["torch"] for p in runs),
         "wall time": _duration(seconds),
+        "data": _several(f"book/records/{r.experiment}" for r in records),
         "again": f"<code>{html.escape(command)}</code>",
     }
     rows = "".join(f"<div><dt>{k}</dt><dd>{v}</dd></div>" for k, v in facts.items())
@@ -107,6 +108,8 @@ def describe(measured: Mapping) -> str:
     if "gain" in measured:
         m = measured
         return f"lower by {m['gain']:.3f} [{m['low']:.3f}, {m['high']:.3f}], {m['runs']} seeds"
+    if all(isinstance(value, dict) for value in measured.values()):
+        return "; ".join(f"{k}: {v['inside']} of {v['of']} inside" for k, v in measured.items())
     parts = [
         f"{name.replace('_', ' ')} {value}"
         if isinstance(value, int)

@@ -1,0 +1,123 @@
+"""What pages show: badges, strips and tables; the roles that put claims into prose."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+
+from escape_ntk import figures, page
+from escape_ntk.experiments import curves, foundations, sweep
+from escape_ntk.experiments.published_figure import DroppedConstant
+
+ROOT = Path(__file__).parents[1]
+matplotlib.use("Agg")
+
+
+@pytest.fixture(scope="module")
+def roles():
+    spec = importlib.util.spec_from_file_location(
+        "claims_roles", ROOT / "book/_ext/claims_roles.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["claims_roles"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_measured_walks_and_formats(roles, monkeypatch):
+    row = {"measured": {"slope": -0.2512, "part": {"own": 3.14159}}}
+    monkeypatch.setattr(roles, "ledger", lambda: {"a-claim": row})
+    assert roles.measured("a-claim/slope:.2f") == "-0.25"
+    assert roles.measured("a-claim/part/own:.3g") == "3.14"
+    for wrong in ("a-claim/none:.2f", "no-claim/slope:.2f", "a-claim/part:.2f"):
+        with pytest.raises((KeyError, TypeError, ValueError)):
+            roles.measured(wrong)
+
+
+def test_every_role_in_the_book_resolves(roles):
+    """Each {claim} and {measured} of every page names what the ledger has."""
+    import re
+
+    text = "\n".join(path.read_text("utf-8") for path in (ROOT / "book").glob("*.md"))
+    names = re.findall(r"\{claim\}`([^`]+)`", text)
+    values = re.findall(r"\{measured\}`([^`]+)`", text)
+    assert names and values
+    assert set(names) <= roles.ledger().keys()
+    assert all(roles.measured(value) for value in values)
+
+
+def test_every_claim_is_stated_in_its_chapter(roles):
+    for name, row in roles.ledger().items():
+        chapter = (ROOT / "book" / f"{row['chapter']}.md").read_text("utf-8")
+        assert f"{{claim}}`{name}`" in chapter, name
+
+
+def test_seeds_are_abbreviated():
+    assert page._ranges([1, 2, 3, 5, 7, 8]) == "1–3, 5, 7–8"
+
+
+def test_table_escapes_what_is_not_html():
+    text = page.table(["a < b"], [["<b>x</b>", "1 < 2"]]).text
+    assert "a &lt; b" in text and "<b>x</b>" in text and "1 &lt; 2" in text
+
+
+SIZE = dict(d=8, n=40, m=60, n_k=8, n_test=60, t_end=300, n_times=12)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """Two seeds of three λ at a tiny size."""
+    return {
+        lam: [sweep.run_live(curves.Curve(seed, 40 * lam, **SIZE)) for seed in (1, 2)]
+        for lam in (0.0, 1e-3, 1e-2)
+    }
+
+
+def labels(figure) -> set[str]:
+    return {ax.get_ylabel() for ax in figure.axes if ax.get_ylabel()}
+
+
+def test_panels_draw_every_lambda_and_the_published_marks(small):
+    figure = figures.figure_panels(small, ("test_loss", "penalty", "train_loss"))
+    test, penalty, train = figure.axes[:3]
+    marks = [line for line in test.lines if line.get_marker() == "o"]
+    assert len(marks) == 3 and not [x for x in train.lines if x.get_marker() == "o"]
+    means = [line for line in penalty.lines if line.get_marker() in (None, "None", "")]
+    assert len(means) == 3
+    drawn = means[0].get_ydata()
+    own = figures.own_values("penalty", small[0.0]).mean(0)
+    assert np.allclose(drawn, own)
+    plt.close(figure)
+
+
+def test_other_figures_draw_their_records(small):
+    runs = small[1e-2]
+    drawn = [
+        figures.shares_over_time(runs),
+        figures.what_each_penalty_does({"a": small[0.0], "b": runs}),
+        figures.flow_over_descent({"x": (runs[0], runs[1])}),
+        figures.live_overlay(*(runs[0].arrays[k] for k in ("times", "test_loss", "train_loss"))),
+    ]
+    assert all(labels(figure) for figure in drawn)
+    wide = dict(m=64, d=6, n=20)
+    orders = [sweep.run_live(foundations.RemainderOrder(seed, **wide)) for seed in (1, 2)]
+    scales = [
+        sweep.run_live(foundations.QuadraticScale(seed, d=6, n=20, widths=(64, 128, 256)))
+        for seed in (1, 2)
+    ]
+    drawn.append(figures.remainder_orders(orders, scales))
+    constant = sweep.run_live(DroppedConstant(1, d=6, n=30, m=60))
+    drawn.append(figures.gram_spectrum(constant, 6))
+    for figure in drawn:
+        figure.canvas.draw()
+        plt.close(figure)
+
+
+def test_lambda_zero_is_grey_and_the_others_differ():
+    lambdas = (0.0, 1e-3, 1e-2, 1e-1)
+    colours = [figures.lambda_colour(lam, lambdas) for lam in lambdas]
+    assert colours[0] == "#8c8c8c" and len(set(map(str, colours))) == 4
