@@ -31,14 +31,14 @@ class Experiment:
 
 
 def _figure_live(seeds: Sequence[int]) -> list[Point]:
-    curves = figure.live_points(seeds)
-    return [*curves, figure.live_points(seeds[:1], (1e-3,))[0].at(method="descent")]
+    return [*figure.live_points(seeds), *figure.reduced_certificate_points()]
 
 
 def _figure_full(seeds: Sequence[int]) -> list[Point]:
     return [
         *figure.figure_points(seeds),
         *figure.certificate_points(),
+        *figure.reduced_certificate_points(),
         *(figure.DroppedConstant(seed) for seed in seeds),
     ]
 

@@ -92,6 +92,12 @@ def certificate_points() -> list[Curve]:
     return [SUM_NO_R1.curve(1e-5, 1).at(method="descent")]
 
 
+def reduced_certificate_points() -> list[Curve]:
+    """Flow and descent at the reduced size and the largest λ, where the risk is stiffest."""
+    (flow,) = live_points((1,), LAMBDAS[-1:])
+    return [flow, flow.at(method="descent")]
+
+
 @dataclass(frozen=True)
 class DroppedConstant:
     """Which Gram eigenvector is the constant function: squared overlaps u_j·1/√n."""
