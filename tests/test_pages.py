@@ -10,8 +10,11 @@ import pytest
 from matplotlib import pyplot as plt
 
 from escape_ntk import figures, page
+from escape_ntk.claims import published_figure as ledger
 from escape_ntk.experiments import curves, foundations, sweep
+from escape_ntk.experiments import published_figure as experiment
 from escape_ntk.experiments.published_figure import DroppedConstant
+from escape_ntk.stats import Interval
 
 ROOT = Path(__file__).parents[1]
 matplotlib.use("Agg")
@@ -115,6 +118,22 @@ def test_other_figures_draw_their_records(small):
     for figure in drawn:
         figure.canvas.draw()
         plt.close(figure)
+
+
+def test_hypotheses_are_drawn_beside_the_published_values():
+    """Built by hand: two hypotheses, two λ, one panel each."""
+    hypotheses = experiment.HYPOTHESES[:2]
+    rows = [
+        ledger.Residual(h, c, 1.0, 0.9, 0.1, 3, Interval(0.9, 0.7, 1.1), ())
+        for h in hypotheses
+        for c in ledger.FINALS
+    ]
+    figure = figures.finals_by_hypothesis(rows)
+    test, penalty = figure.axes
+    ticks = [tick.get_text() for tick in penalty.get_xticklabels()]
+    assert ticks == ["$0$", "$10^{-5}$", "$10^{-4}$"] and len(test.get_xticklabels()) == 6
+    figure.canvas.draw()
+    plt.close(figure)
 
 
 def test_lambda_zero_is_grey_and_the_others_differ():

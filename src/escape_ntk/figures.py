@@ -59,22 +59,20 @@ def lambda_colour(lam: float, lambdas: Sequence[float]) -> tuple | str:
     return matplotlib.colormaps["viridis"](0.05 + 0.82 * place)
 
 
-def lambda_label(lam: float) -> str:
-    """ "λ = 0" or "λ = 10⁻³"."""
-    return "$\\lambda=0$" if lam == 0 else f"$\\lambda=10^{{{round(np.log10(lam))}}}$"
+def lambda_label(lam: float, name: str = "\\lambda=") -> str:
+    """λ = 0 or λ = 10⁻³ in mathematics; ``name=""`` leaves the number alone."""
+    return f"${name}0$" if lam == 0 else f"${name}10^{{{round(np.log10(lam))}}}$"
 
 
 WIDTH = 7.4
 """Inches: about the width of a page's text, so that letters keep their size."""
 
 
-def _axes(
-    n: int, height: float, width: float = WIDTH, columns: int | None = None, **kwargs
-) -> tuple[Figure, list[Axes]]:
+def _axes(n: int, height: float, columns: int | None = None, **kwargs) -> tuple[Figure, list[Axes]]:
     """A figure with ``n`` axes in rows of ``columns``; places left over are empty."""
     columns = n if columns is None else columns
     rows = -(-n // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, **kwargs)
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, height), squeeze=False, **kwargs)
     for ax in axes.flat[n:]:
         ax.set_axis_off()
     return figure, list(axes.flat)
@@ -205,7 +203,7 @@ def _hypothesis_mark(ax: Axes, x: float, row, place: int) -> None:
 @_in_style
 def live_overlay(times: np.ndarray, flow: np.ndarray, descent: np.ndarray) -> Figure:
     """Test loss by gradient descent (dots) and by gradient flow (line)."""
-    figure, (ax,) = _axes(1, 3.1, 5.4)
+    figure, (ax,) = _axes(1, 2.9)
     ax.plot(
         _log_x(times),
         descent,

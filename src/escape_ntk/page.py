@@ -76,23 +76,26 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str 
     return Html(f'<div class="results">{inner}</div>')
 
 
-def claim_rows(ledger: Sequence[Mapping]) -> list[list[str]]:
-    """Rows of the scorecard: claim, verdict, measured, target, control."""
-    out = []
-    for row in ledger:
-        control = row["negative_control"]
-        fate = "fails, as it should" if control["failed"] else "PASSES: the check is worthless"
-        out.append(
-            [
-                f'<span id="{row["id"]}"><b>{html.escape(row["id"])}</b><br>'
-                f"{html.escape(row['statement'])} [{row['source']}]</span>",
-                badge(row["verdict"]),
-                describe(row["measured"]),
-                f"{row['target']}; {row['tolerance']}",
-                f"{control['broken']}: {fate} ({describe(control['measured'])})",
-            ]
-        )
-    return out
+def claim_blocks(ledger: Sequence[Mapping]) -> Html:
+    """The scorecard: for each claim its statement, verdict, measurement, target and control."""
+    return Html("".join(_claim_block(row) for row in ledger))
+
+
+def _claim_block(row: Mapping) -> str:
+    control = row["negative_control"]
+    fate = "fails, as it should" if control["failed"] else "PASSES: the check is worthless"
+    facts = {
+        "measured": describe(row["measured"]),
+        "target": f"{row['target']}; {row['tolerance']}",
+        "control": f"{control['broken']}: {fate} ({describe(control['measured'])})",
+        "records": f"{len(row['record'])} in book/records",
+    }
+    lines = "".join(f"<div><dt>{k}</dt><dd>{html.escape(v)}</dd></div>" for k, v in facts.items())
+    name = row["id"]
+    return (
+        f'<div class="claim" id="{name}"><p>{badge(row["verdict"])} <code>{name}</code></p>'
+        f"<p>{html.escape(row['statement'])} [{row['source']}]</p><dl>{lines}</dl></div>"
+    )
 
 
 def describe(measured: Mapping) -> str:

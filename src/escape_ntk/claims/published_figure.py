@@ -61,10 +61,10 @@ class Comparison:
 
     @property
     def label(self) -> str:
-        """For example ``test 0.1`` or ``test 0.1 − 0.01``."""
+        """For example ``test 1e-1`` or ``test 1e-1 − 1e-2``."""
         short = {"test_loss": "test", "penalty": "penalty"}[self.panel]
-        tail = "" if self.minus is None else f" − {self.minus:g}"
-        return f"{short} {self.lam:g}{tail}"
+        tail = "" if self.minus is None else f" − {short(self.minus)}"
+        return f"{short} {short(self.lam)}{tail}"
 
     def published(self) -> float:
         """The digitised number."""
@@ -81,6 +81,11 @@ class Comparison:
             )
             used += records
         return (values[0] if self.minus is None else values[0] - values[1]), used
+
+
+def short(lam: float) -> str:
+    """0, 1e-5, …, 1e-1."""
+    return "0" if lam == 0 else f"{lam:.0e}".replace("e-0", "e-")
 
 
 def _curve(panel: str, lam: float) -> published.DigitizedCurve:
