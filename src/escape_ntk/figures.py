@@ -201,6 +201,36 @@ def _hypothesis_mark(ax: Axes, x: float, row, place: int) -> None:
 
 
 @_in_style
+def hypothesis_curves(cases: Mapping[float, Mapping[str, tuple[np.ndarray, np.ndarray]]]) -> Figure:
+    """Test loss over time under several hypotheses, λ by λ, with the published curve.
+
+    ``cases[λ][name]`` = (times, values).
+    """
+    figure, axes = _axes(len(cases), 3.4, sharey=True)
+    for ax, (lam, curves) in zip(axes, cases.items(), strict=True):
+        for (name, (times, values)), colour in zip(
+            curves.items(), (HYPOTHESIS_COLOURS[0], HYPOTHESIS_COLOURS[3]), strict=True
+        ):
+            ax.plot(_log_x(times), values, color=colour, label=name)
+        (curve,) = (c for c in published.curves("test_loss") if c.lam == lam)
+        times = np.geomspace(max(curve.times[0], 1.0), curve.times[-1], 24)
+        ax.plot(
+            _log_x(times),
+            curve.at(times),
+            ls="",
+            marker="o",
+            ms=4.5,
+            mfc="white",
+            mec="#000000",
+            label="published",
+        )
+        ax.set(xscale="log", xlabel="$t+1$", title=lambda_label(lam))
+    axes[0].set(ylabel="test loss", ylim=(0, None))
+    axes[0].legend()
+    return figure
+
+
+@_in_style
 def live_overlay(times: np.ndarray, flow: np.ndarray, descent: np.ndarray) -> Figure:
     """Test loss by gradient descent (dots) and by gradient flow (line)."""
     figure, (ax,) = _axes(1, 2.9)

@@ -51,7 +51,7 @@ SUM_UNIT_R1 = Hypothesis(
     "λ₂ = nλ, and R₁ active with the fixed λ₁ = 1",
     population=1.0,
     empirical_slope=N_TRAIN,
-    lambdas=(1e-5, 1e-2, 1e-1),
+    lambdas=(1e-5, 1e-2),
 )
 SUM_SCALED_R1 = Hypothesis(
     "sum + λR₁",
