@@ -10,7 +10,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from escape_ntk import figures, page
-from escape_ntk.claims import published_figure as ledger
+from escape_ntk.claims import comparisons as ledger
 from escape_ntk.experiments import curves, foundations, sweep
 from escape_ntk.experiments import published_figure as experiment
 from escape_ntk.experiments.published_figure import DroppedConstant

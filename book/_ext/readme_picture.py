@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from escape_ntk import figures
-from escape_ntk.claims import published_figure as ledger
+from escape_ntk.claims import comparisons as ledger
 from escape_ntk.claims.ledger import require
 from escape_ntk.experiments import published_figure as experiment
 from escape_ntk.records import RecordStore, default_root

@@ -161,7 +161,7 @@ def _draw_published(ax: Axes, panel: str, lam: float, colour) -> None:
 def finals_by_hypothesis(rows: Sequence) -> Figure:
     """Published final values against each hypothesis' prediction interval, panel by panel.
 
-    ``rows``: see :func:`escape_ntk.claims.published_figure.residuals`.
+    ``rows``: see :func:`escape_ntk.claims.comparisons.residuals`.
     """
     names = list(dict.fromkeys(row.hypothesis.name for row in rows))
     figure, axes = _axes(2, 3.9, width_ratios=(6, 3.6))

@@ -103,6 +103,9 @@ def describe(measured: Mapping) -> str:
     if "slope" in measured:
         m = measured
         return f"slope {m['slope']:.3f} [{m['low']:.3f}, {m['high']:.3f}], {m['runs']} draws"
+    if "change" in measured:
+        m = measured
+        return f"change {m['change']:+.3f} [{m['low']:+.3f}, {m['high']:+.3f}], {m['runs']} seeds"
     if "ratio" in measured:
         m = measured
         return f"ratio {m['ratio']:.2f} [{m['low']:.2f}, {m['high']:.2f}], {m['runs']} seeds"
