@@ -149,7 +149,7 @@ def _judge_ratio_one(ratios: np.ndarray) -> Finding:
 
 
 def _gather_added_r1(store: RecordStore, broken: bool) -> Evidence:
-    """Final test loss and population leak with λ_1 = 1 and without, at λ = 1e-2; control: λ = 1e-5."""
+    """Test loss and population leak with and without λ_1 = 1, at λ = 1e-2; control: λ = 1e-5."""
     lam = 1e-5 if broken else 1e-2
     with_r1 = require(f.figure_points(R1_SEEDS, f.SUM_UNIT_R1, (lam,)), store, COMMAND)
     without = require(f.figure_points(R1_SEEDS, lambdas=(lam,)), store, COMMAND)
