@@ -12,6 +12,7 @@ from escape_ntk.records import Record, RecordStore
 from escape_ntk.stats import Interval, welch_interval
 
 COMMAND = "escape-ntk run published-figure --scale full"
+FORENSICS = "escape-ntk run figure-forensics --scale full"
 SEEDS = tuple(range(1, 11))
 """Seeds of the figure itself."""
 R1_SEEDS = (1, 2, 3)
@@ -52,9 +53,9 @@ class Comparison:
     @property
     def label(self) -> str:
         """For example ``test 1e-1`` or ``test 1e-1 − 1e-2``."""
-        short = {"test_loss": "test", "penalty": "penalty"}[self.panel]
+        panel = {"test_loss": "test", "penalty": "penalty"}[self.panel]
         tail = "" if self.minus is None else f" − {short(self.minus)}"
-        return f"{short} {short(self.lam)}{tail}"
+        return f"{panel} {short(self.lam)}{tail}"
 
     def published(self) -> float:
         """The digitised number."""
@@ -65,7 +66,8 @@ class Comparison:
         """Our number, seed by seed, and the records it was read from."""
         values, used = [], []
         for lam in self.lambdas:
-            records = require(f.figure_points(seeds, hypothesis, (lam,)), store, COMMAND)
+            command = COMMAND if hypothesis == f.SUM_NO_R1 else FORENSICS
+            records = require(f.figure_points(seeds, hypothesis, (lam,)), store, command)
             values.append(
                 panel_values(self.panel, records, _curve(self.panel, lam).times[-1:])[:, 0]
             )
@@ -156,7 +158,7 @@ def shifted_mean_curve(store: RecordStore, hypothesis: f.Hypothesis, lam: float)
     first = require(f.figure_points(SEEDS, lambdas=(lam,)), store, COMMAND)
     mean = np.mean([r.arrays["test_loss"] for r in first], axis=0)
     if hypothesis != f.SUM_NO_R1:
-        other = require(f.figure_points(PAIRED_SEEDS, hypothesis, (lam,)), store, COMMAND)
+        other = require(f.figure_points(PAIRED_SEEDS, hypothesis, (lam,)), store, FORENSICS)
         base = {r.config["seed"]: r.arrays["test_loss"] for r in first}
         shifts = [r.arrays["test_loss"] - base[r.config["seed"]] for r in other]
         mean = mean + np.mean(shifts, axis=0)

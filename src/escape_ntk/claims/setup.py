@@ -45,7 +45,7 @@ CLAIMS: Sequence[Claim] = (
         id="setup-zero-start",
         chapter=CHAPTER,
         statement="With paired neurons f(x; 0) = 0 for every input.",
-        source="L",
+        source="D",
         target="0",
         tolerance="1e-12 (rounding of a sum of m terms in float64)",
         broken="independent instead of paired weights",
