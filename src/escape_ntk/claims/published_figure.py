@@ -1,6 +1,6 @@
 """Claims of the chapter *The published figure*."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -62,15 +62,17 @@ def _gather_train(store: RecordStore, broken: bool) -> Evidence:
     return Evidence(losses.tolist(), names(records))
 
 
-def flow_gaps(flow: Record, descent: Record) -> dict[str, float]:
+def flow_gaps(
+    flow: Mapping[str, np.ndarray], descent: Mapping[str, np.ndarray]
+) -> dict[str, float]:
     """Largest differences between flow and descent for t ≥ 100: relative, and for train excess.
 
     ``train_loss`` is |difference| − 1e-4 over the value: at most 0.005 means within .5 % + 1e-4.
     """
-    late = flow.arrays["times"] >= 100
+    late = flow["times"] >= 100
     out = {}
     for name, slack in (("test_loss", 0.0), ("empirical_leak", 0.0), ("train_loss", 1e-4)):
-        own, exact = flow.arrays[name][late], descent.arrays[name][late]
+        own, exact = flow[name][late], descent[name][late]
         out[name] = float((np.maximum(np.abs(own - exact) - slack, 0.0) / exact).max())
     return out
 
@@ -80,7 +82,7 @@ def _gather_flow(store: RecordStore, broken: bool) -> Evidence:
     (descent,) = require(f.certificate_points(), store, COMMAND)
     lam = 0.0 if broken else 1e-5
     (flow,) = require([f.SUM_NO_R1.curve(lam, descent.config["seed"])], store, COMMAND)
-    return Evidence(flow_gaps(flow, descent), names([flow, descent]))
+    return Evidence(flow_gaps(flow.arrays, descent.arrays), names([flow, descent]))
 
 
 def _gather_reduced_flow(store: RecordStore, broken: bool) -> Evidence:
@@ -92,7 +94,7 @@ def _gather_reduced_flow(store: RecordStore, broken: bool) -> Evidence:
             store,
             "escape-ntk run published-figure --scale live --seeds 1",
         )
-    gaps = flow_gaps(flow, descent)
+    gaps = flow_gaps(flow.arrays, descent.arrays)
     return Evidence(
         {name: gaps[name] for name in ("test_loss", "train_loss")}, names([flow, descent])
     )
