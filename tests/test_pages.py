@@ -65,6 +65,7 @@ def test_seeds_are_abbreviated():
 
 def test_table_escapes_what_is_not_html():
     text = page.table(["a < b"], [["<b>x</b>", "1 < 2"]]).text
+    assert "1e\N{NON-BREAKING HYPHEN}5" in page.table(["x"], [["1e-5"]]).text
     assert "a &lt; b" in text and "<b>x</b>" in text and "1 &lt; 2" in text
 
 

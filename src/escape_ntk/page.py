@@ -4,6 +4,7 @@ Everything here turns results into HTML for a notebook cell; nothing is computed
 """
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -67,7 +68,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str 
 
     def cell(x: object) -> str:
         text = str(x)
-        return text if text.startswith("<") else html.escape(text)
+        if text.startswith("<"):
+            return text
+        return re.sub(
+            r"e-(\d)", "e\N{NON-BREAKING HYPHEN}\\1", html.escape(text)
+        )  # 1e-5 in one line
 
     head = "".join(f"<th>{cell(h)}</th>" for h in header)
     body = "".join("<tr>" + "".join(f"<td>{cell(x)}</td>" for x in row) + "</tr>" for row in rows)

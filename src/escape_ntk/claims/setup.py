@@ -66,8 +66,8 @@ CLAIMS: Sequence[Claim] = (
     Claim(
         id="setup-scale-same-sign",
         chapter=CHAPTER,
-        statement="At the QuadNTK scale m^{−1/4}, all signs equal, the remainder falls like "
-        "m^{−1/4}.",
+        statement="At the QuadNTK scale m^(−1/4), all signs equal, the remainder falls like "
+        "m^(−1/4).",
         source="D",
         target="slope −1/4",
         tolerance="±0.05, 95 % interval over ten draws",
@@ -78,8 +78,8 @@ CLAIMS: Sequence[Claim] = (
     Claim(
         id="setup-scale-random-sign",
         chapter=CHAPTER,
-        statement="At the QuadNTK scale m^{−1/4}, with random signs, the remainder falls like "
-        "m^{−1/2}.",
+        statement="At the QuadNTK scale m^(−1/4), with random signs, the remainder falls like "
+        "m^(−1/2).",
         source="D",
         target="slope −1/2",
         tolerance="±0.05, 95 % interval over ten draws",
