@@ -1,10 +1,9 @@
 """Plain gradient descent: its stability limit, its outcomes, its measurements, its resumption."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
+from mortal import KilledError, Mortal
 
 from escape_ntk.checks import StabilityError
 from escape_ntk.data import draw_inputs
@@ -12,7 +11,7 @@ from escape_ntk.descent import gradient_descent, stability_limit
 from escape_ntk.directions import TrainingProjector
 from escape_ntk.network import activation, draw_weights, paired_network
 from escape_ntk.pairs import STEP_FACTOR, PairFeatures, from_pairs
-from escape_ntk.records import Checkpoint, RecordStore
+from escape_ntk.records import RecordStore
 from escape_ntk.regularizer import Penalties, RegularizedRisk
 from escape_ntk.taylor import linear_term, quadratic_term
 from escape_ntk.trajectory import Outcome
@@ -154,24 +153,6 @@ def test_step_sizes_compose():
 
 
 # ---------------------------------------------------------------- resuming
-
-
-class KilledError(Exception):
-    """Stands for a kill."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Mortal(Checkpoint):
-    """A checkpoint whose process dies after some saves."""
-
-    left: list = dataclasses.field(default_factory=list)
-
-    def save(self, state):
-        """Save, then perhaps die."""
-        super().save(state)
-        if not self.left:
-            raise KilledError
-        self.left.pop()
 
 
 @pytest.mark.parametrize("saves", [1, 4])

@@ -1,12 +1,12 @@
 """The stabilised integrator by its rates and bounds, and gradient flow by independent routes."""
 
-import dataclasses
 import math
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from mortal import KilledError, Mortal
 from scipy.integrate import solve_ivp
 
 from escape_ntk import flow as flow_module
@@ -17,7 +17,7 @@ from escape_ntk.directions import TrainingProjector
 from escape_ntk.flow import gradient_flow
 from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import STEP_FACTOR, PairFeatures
-from escape_ntk.records import Checkpoint, RecordStore
+from escape_ntk.records import RecordStore
 from escape_ntk.regularizer import Penalties, RegularizedRisk, RiskValue
 from escape_ntk.trajectory import Outcome
 
@@ -408,24 +408,6 @@ def test_flow_at_rest_stays_at_rest():
 
 
 # ---------------------------------------------------------------- resuming
-
-
-class KilledError(Exception):
-    """Stands for a kill."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Mortal(Checkpoint):
-    """A checkpoint whose process dies after some saves."""
-
-    left: list = dataclasses.field(default_factory=list)
-
-    def save(self, state):
-        """Save, then perhaps die."""
-        super().save(state)
-        if not self.left:
-            raise KilledError
-        self.left.pop()
 
 
 def same(a, b) -> bool:

@@ -124,3 +124,13 @@ def test_time_of_earlier_attempts_is_counted(tmp_path):
     assert second.load().keys() == {"y"}
     assert second.seconds() >= 100.0
     assert json.dumps(second.every) == "1.0"
+
+
+def test_a_point_that_stands_twice_is_computed_once(tmp_path, monkeypatch):
+    calls, compute = [], curves.Curve.compute
+    monkeypatch.setattr(
+        curves.Curve, "compute", lambda self, *a: calls.append(self) or compute(self, *a)
+    )
+    point = curves.Curve(1, 1.0, **SIZE)
+    records = sweep.run_points([point, point], RecordStore(tmp_path), progress=False)
+    assert len(records) == 2 and len(calls) == 1

@@ -122,7 +122,7 @@ def run_points(
     The cores are shared evenly: threads per process = torch threads // workers.
     """
     checks.integer("workers", workers, least=1)
-    missing = [point for point in points if lookup(point, store) is None]
+    missing = [point for point in dict.fromkeys(points) if lookup(point, store) is None]
     threads = max(1, torch.get_num_threads() // workers)
     bar = tqdm(total=len(missing), desc="runs", disable=not (progress and missing), delay=2)
     with bar:
