@@ -19,7 +19,7 @@ import torch
 torch.set_num_threads(1)
 from escape_ntk import __main__ as cli
 from escape_ntk.experiments import published_figure as figure
-figure.LIVE_SIZE = dict(d=12, n=60, m=200, n_k=12, n_test=100, t_end=1500)
+figure.LIVE_SIZE = dict(d=12, n=60, m=200, n_k=12, n_test=100, t_end=20_000)
 
 def run(folder, every):
     return cli.main(["--records", folder, "run", "published-figure", "--scale", "live",
@@ -34,7 +34,8 @@ for _ in range(20):
     time.sleep(pick.uniform(0.02, 0.35))
     os.kill(child, signal.SIGKILL)
     killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
-sys.exit(100 if killed < 5 else run(folder, "0.01") or run(whole, "1e9"))
+print("killed", killed)
+sys.exit(100 if killed < 10 else run(folder, "0.01") or run(whole, "1e9"))
 """
 
 
@@ -53,7 +54,7 @@ def test_twenty_kills_change_no_bit(tmp_path):
         [sys.executable, "-c", HARNESS, killed, whole],
         capture_output=True, text=True, timeout=300, env={**os.environ, "SHAPES": "0"},
     )  # fmt: skip
-    assert done.returncode == 0, (done.returncode, done.stderr[-2000:])
+    assert done.returncode == 0, (done.stdout[-200:], done.stderr[-2000:])
     ours, theirs = stored(killed), stored(whole)
     assert ours.keys() == theirs.keys() and len(ours) > 50
     assert all(ours[name].tobytes() == theirs[name].tobytes() for name in ours)

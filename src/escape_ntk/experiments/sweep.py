@@ -86,10 +86,11 @@ def run_point(
     """Load or compute one point; a checkpoint of an earlier attempt is taken up."""
     config = configuration(point)
     stored = store.load(point.experiment, config)
+    inner = store.checkpoint(point.experiment, config)
     if stored is not None:
+        inner.clear()  # left by a kill between the record and this line
         return stored
     code = environment()  # before the run: what is imported now is what computes
-    inner = store.checkpoint(point.experiment, config)
     checkpoint = TimedCheckpoint(inner, checkpoint_seconds)
     summary, arrays = point.compute(checkpoint, progress)
     record = store.save(
