@@ -115,3 +115,37 @@ def test_flow_gaps_see_a_difference():
     same = published_figure.flow_gaps(base, base)
     off = published_figure.flow_gaps(moved, base)
     assert max(same.values()) == 0 and off["test_loss"] == pytest.approx(0.02)
+
+
+def spread(centre: float) -> np.ndarray:
+    """Four values close to ``centre``."""
+    return centre + np.array([-0.01, 0.0, 0.005, 0.01])
+
+
+ALONE = {"population_leak": spread(0.02) / 10, "test_loss": spread(0.5)}
+GAIN = {"gain": spread(0.4), "share_without": spread(0.1), "share_with": spread(0.5)}
+LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
+
+
+@pytest.mark.parametrize(
+    ("judge", "passing", "failing"),
+    [
+        (published_figure._judge_ratio_one, spread(1.0), spread(0.5)),
+        (published_figure._judge_ratio_one, spread(1.0), spread(1.0) * [1, 1, 1, 3]),
+        (
+            published_figure._judge_added_r1,
+            LEAKS | {"change": spread(-0.05)},
+            LEAKS | {"change": spread(0.0)},
+        ),
+        (published_figure._judge_gain, GAIN, GAIN | {"gain": spread(0.1)}),
+        (published_figure._judge_gain, GAIN, GAIN | {"share_with": spread(0.2)}),
+        (published_figure._judge_r1_alone, ALONE, ALONE | {"test_loss": spread(0.2)}),
+        (published_figure._judge_r1_alone, ALONE, ALONE | {"population_leak": spread(0.05)}),
+        (published_figure._judge_flow, {"test_loss": 0.004}, {"test_loss": 0.006}),
+        (ledger.at_most(1.0), [0.2, 1.0], [0.2, 1.1]),
+    ],
+)
+def test_each_judge_can_pass_and_can_fail(judge, passing, failing):
+    """Also those whose claim is not reproduced: the check could have passed."""
+    assert judge(passing).verdict == "reproduced"
+    assert judge(failing).verdict == "not_reproduced"
