@@ -106,7 +106,10 @@ def test_terms_are_homogeneous_of_degree_one_and_two():
     torch.testing.assert_close(quadratic_term(network, X, 3 * U), 9 * quadratic_term(network, X, U))
 
 
-@pytest.mark.parametrize("act", ACTIVATIONS.values(), ids=lambda act: act.name)
+SMOOTH = [act for act in ACTIVATIONS.values() if act.name != "relu"]
+
+
+@pytest.mark.parametrize("act", SMOOTH, ids=lambda act: act.name)
 def test_remainder_has_slope_three(act):
     """Control: with f_Q left out the slope is two."""
     network, X, U = case(act)

@@ -140,6 +140,25 @@ def sparse_part(beta: Float[Tensor, " d"], degree: int, law: str) -> RidgeSum:
     return RidgeSum(beta[None], torch.ones_like(beta[:1]), degree, law)
 
 
+def dense_part(
+    d: int,
+    degree: int,
+    law: str,
+    generator: torch.Generator,
+    *,
+    n_directions: int | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> RidgeSum:
+    """Σ_j a_j p_ℓ(β_j·x) with random β_j and normal a_j, norm 1: no few directions carry it.
+
+    ``n_directions`` is d by default; every harmonic of degree ℓ is of this form with enough.
+    """
+    q = d if n_directions is None else checks.integer("n_directions", n_directions, least=1)
+    betas = torch.stack([random_direction(d, generator, dtype=torch.float64) for _ in range(q)])
+    a = torch.randn(q, generator=generator, dtype=torch.float64, device=generator.device)
+    return RidgeSum(betas.to(dtype), a.to(dtype), degree, law).scaled_to(1.0)
+
+
 def dense_quadratic(A: Float[Tensor, "d d"], law: str) -> RidgeSum:
     """xᵀAx for the symmetric traceless part of A, scaled to population norm 1.
 

@@ -84,11 +84,27 @@ def _sine() -> Activation:
     )
 
 
-ACTIVATIONS = {a.name: a for a in (_shifted_sigmoid(), _sine())}
+def _erf() -> Activation:
+    scale = 2 / math.sqrt(math.pi)
+    return Activation(
+        "erf",
+        torch.erf,
+        lambda z: scale * torch.exp(-z.square()),
+        lambda z: -2 * scale * z * torch.exp(-z.square()),
+    )
+
+
+def _relu() -> Activation:
+    """σ'' = 0 almost everywhere: f_Q of this network is the zero function."""
+    return Activation("relu", torch.relu, lambda z: (z > 0).to(z), torch.zeros_like)
+
+
+ACTIVATIONS = {a.name: a for a in (_shifted_sigmoid(), _sine(), _erf(), _relu())}
 
 
 def activation(name: str) -> Activation:
-    """The named activation: ``"sigmoid(z-1)"`` (published figure) or ``"sin(z+pi/4)"``."""
+    """The named activation: ``"sigmoid(z-1)"`` (published figure), ``"sin(z+pi/4)"`` (the book's
+    laboratory: every Hermite coefficient is nonzero), ``"erf"`` or ``"relu"``."""
     return ACTIVATIONS[checks.one_of("activation", name, tuple(ACTIVATIONS))]
 
 

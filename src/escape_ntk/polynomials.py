@@ -10,11 +10,12 @@ Source: [L] Szegő, *Orthogonal Polynomials*; conventions of the book's notation
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from scipy import linalg
 from torch import Tensor
 
 from escape_ntk import checks
@@ -79,10 +80,83 @@ def zonal_overlap(cosine: Float[Tensor, "*n"], degree: int, d: int, law: str):
     return cosine**degree if law == "gaussian" else gegenbauer(cosine, degree, d)
 
 
+def gegenbauer_sum(
+    tau: Float[Tensor, "*n"], coefficients: Sequence[float] | np.ndarray, d: int
+) -> Float[Tensor, "*n"]:
+    """Σ_ℓ c_ℓ P_ℓ(τ), any shape of τ, by the recurrence of :func:`gegenbauer` in one sweep."""
+    _gegenbauer_dimension(d)
+    total = torch.full_like(tau, float(coefficients[0]))
+    before, now = torch.zeros_like(tau), torch.ones_like(tau)
+    for j, c in enumerate(coefficients[1:]):
+        after = (tau * now).mul_((2 * j + d - 2) / (j + d - 2))
+        after.sub_(before, alpha=j / (j + d - 2))
+        before, now = now, after
+        total.add_(now, alpha=float(c))
+    return total
+
+
+def gauss_jacobi(n_nodes: int, alpha: float, beta: float) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights of the probability density ∝ (1−τ)^α (1+τ)^β on [−1, 1], α, β > −1.
+
+    Σ w_i g(τ_i) = E g(τ) exactly to degree 2n−1.  Golub and Welsch: eigenvalues of the Jacobi
+    matrix, weights from its eigenvectors' first entries; accurate at α in the thousands, where
+    ``scipy.special.roots_jacobi`` returns NaN.  Source: [L].
+    """
+    nodes, vectors = _jacobi_eigensystem(n_nodes, alpha, beta)
+    return nodes, vectors[0] ** 2
+
+
+def gauss_gegenbauer(d: int, n_nodes: int = 200) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes τ_i, weights w_i: Σ w_i g(τ_i) = E g(τ), τ = first coordinate of a point of S^{d−1}."""
+    half = (_gegenbauer_dimension(d) - 3) / 2
+    return gauss_jacobi(n_nodes, half, half)
+
+
+def gegenbauer_coefficients(
+    function: Callable[[Tensor], Tensor], degree: int, d: int, *, n_nodes: int = 200
+) -> np.ndarray:
+    """E[g(√d τ) √B(d,j) P_j(τ)] for j = 0…degree: √B(d,j) times the book's ξ_j(g).
+
+    Parseval: Σ_j (·)² = E g(√d τ)².  Quadrature in float64, for smooth g; √w_i times the
+    orthonormal polynomials at the nodes are the eigenvectors themselves, so nothing overflows.
+    """
+    half = (_gegenbauer_dimension(d) - 3) / 2
+    if checks.integer("degree", degree, least=0) >= checks.integer("n_nodes", n_nodes, least=1):
+        raise checks.InputError(
+            checks.message(
+                expected=f"degree below the number of nodes {n_nodes}",
+                got=degree,
+                remedy=f"n_nodes={2 * degree + 2}",
+            )
+        )
+    tau, vectors = _jacobi_eigensystem(n_nodes, half, half)
+    values = function(torch.from_numpy(math.sqrt(d) * tau)).numpy()
+    return vectors[: degree + 1] @ (vectors[0] * values)
+
+
+def _jacobi_eigensystem(n_nodes: int, alpha: float, beta: float) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes τ_i, and √w_i p_j(τ_i) in row j, with the orthonormal polynomials p_j."""
+    j = np.arange(1, checks.integer("n_nodes", n_nodes, least=1), dtype=float)
+    checks.number("alpha", alpha, least=-1, strict=True)
+    total = alpha + checks.number("beta", beta, least=-1, strict=True)
+    first = (beta - alpha) / (total + 2)
+    diagonal = (beta**2 - alpha**2) / ((2 * j + total) * (2 * j + total + 2))
+    ratio = np.ones_like(j)  # (j+α+β)/(2j+α+β−1) is 1 at j = 1, also where it reads 0/0
+    ratio[1:] = (j[1:] + total) / (2 * j[1:] + total - 1)
+    below = 4 * j * (j + alpha) * (j + beta) * ratio / ((2 * j + total) ** 2 * (2 * j + total + 1))
+    nodes, vectors = linalg.eigh_tridiagonal(np.concatenate([[first], diagonal]), np.sqrt(below))
+    return nodes, vectors * np.where(vectors[0] < 0, -1.0, 1.0)
+
+
 def gauss_hermite(n_nodes: int = 200) -> tuple[np.ndarray, np.ndarray]:
     """Nodes z_i and weights w_i with Σ w_i g(z_i) = E[g(Z)], Z ~ N(0,1), exact to degree 2n−1."""
     z, w = np.polynomial.hermite_e.hermegauss(checks.integer("n_nodes", n_nodes, least=1))
     return z, w / math.sqrt(2 * math.pi)
+
+
+def gauss_laguerre(n_nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights with Σ w_i g(e_i) = E g(E), E ~ Exp(1), exact to degree 2n−1.  [L]"""
+    return np.polynomial.laguerre.laggauss(checks.integer("n_nodes", n_nodes, least=1))
 
 
 def hermite_coefficients(

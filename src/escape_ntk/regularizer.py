@@ -1,6 +1,7 @@
 """The regularised risk in pair coordinates, and its gradient.
 
-L_λ(W) = (1/n) Σ_i (y_i − f_L(x_i) − f_Q(x_i))² + λ_1R_1 + λ_2R_2 + λ_3R_3 + λ_4R_4,
+L_λ(W) = (1/n) Σ_i (y_i − f_L(x_i) − f_Q(x_i))² + λ_1R_1 + λ_2R_2 + λ_3R_3 + λ_4R_4
+(f_L alone is the NTK model, f_Q alone QuadNTK: ``model``),
 R_1 = E_x f_L(x; P_{>k}W)²        population leak            [A][C]
 R_2 = (1/n) Σ_i f_L(x_i; P_{>k}W)²  empirical leak             [A][C]
 R_3 = ‖P_{≤k}W‖_F² = ½‖P_{≤k}t‖²    size of the low-degree part [R]
@@ -21,6 +22,9 @@ from escape_ntk.directions import TrainingProjector
 from escape_ntk.network import Activation, gaussian_mean_square
 from escape_ntk.pairs import PairFeatures
 from escape_ntk.polynomials import gauss_hermite, hermite_coefficients
+
+MODELS = ("joint", "linear", "quadratic")
+"""What fits the labels: f_L + f_Q, f_L alone (NTK), f_Q alone (QuadNTK)."""
 
 
 @dataclass(frozen=True)
@@ -202,10 +206,12 @@ class RiskValue:
 
 
 class RegularizedRisk:
-    """L_λ of the model f_L + f_Q at fixed training data, with its gradient in (s, t).
+    """L_λ at fixed training data, with its gradient in (s, t).
 
-    ``features`` at the n training inputs, ``y`` (n,), ``projector`` for λ_1, λ_2, λ_3 > 0 and
-    ``population`` for λ_1 > 0.  One gradient costs four products (n, d)×(d, p); λ_2 adds O(n n_k).
+    ``model``: ``"joint"`` f_L + f_Q, ``"linear"`` f_L alone, ``"quadratic"`` f_Q alone (the
+    penalties on f_L are then refused).  ``features`` at the n training inputs, ``y`` (n,),
+    ``projector`` for λ_1, λ_2, λ_3 > 0 and ``population`` for λ_1 > 0.  One gradient costs four
+    products (n, d)×(d, p); λ_2 adds O(n n_k).
     """
 
     def __init__(
@@ -213,14 +219,24 @@ class RegularizedRisk:
         features: PairFeatures,
         y: Float[Tensor, " n"],
         *,
+        model: str = "joint",
         penalties: Penalties | None = None,
         projector: TrainingProjector | None = None,
         population: PopulationLeak | None = None,
     ):
         self.features, self.projector, self.population = features, projector, population
         self.y = checks.array("y", y, (len(features),), like=features.X)
+        self.model = checks.one_of("model", model, MODELS)
         self.penalties = penalties if penalties is not None else Penalties()
         p = self.penalties
+        if model == "quadratic" and (p.population or p.empirical or p.low_degree):
+            raise checks.InputError(
+                checks.message(
+                    expected="only λ_4 (norm) with f_Q alone: R_1, R_2, R_3 are about f_L",
+                    got=p,
+                    remedy='set the others to 0, or use model="joint"',
+                )
+            )
         needed = {
             "projector": p.population or p.empirical or p.low_degree,
             "population": p.population,
@@ -243,13 +259,21 @@ class RegularizedRisk:
                 )
             )
 
+    def prediction(self, linear: Tensor, quadratic: Tensor) -> Tensor:
+        """What ``model`` predicts when the terms are f_L and f_Q."""
+        if self.model == "joint":
+            return linear + quadratic
+        return linear if self.model == "linear" else quadratic
+
     def value_and_gradient(self, state: Float[Tensor, "2 p d"]):
         """(:class:`RiskValue`, ∇_{(s,t)} L_λ of shape (2, p, d))."""
         p, n = self.penalties, len(self.features)
         linear, quadratic, pullback = self.features.terms_and_pullback(state)
-        residual = linear + quadratic - self.y
+        residual = self.prediction(linear, quadratic) - self.y
         values = {"loss": residual.square().mean()}
-        pull_linear = pull_quadratic = 2 / n * residual
+        slope = 2 / n * residual
+        pull_linear = torch.zeros_like(slope) if self.model == "quadratic" else slope
+        pull_quadratic = torch.zeros_like(slope) if self.model == "linear" else slope
         if p.empirical:
             high = self.projector.high_outputs(linear)
             values["empirical"] = high.square().mean()

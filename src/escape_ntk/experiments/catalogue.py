@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from escape_ntk import checks
 from escape_ntk.experiments import foundations as setup
 from escape_ntk.experiments import published_figure as figure
+from escape_ntk.experiments import quadntk
 from escape_ntk.experiments.sweep import Point
 
 SCALES = ("live", "full")
@@ -53,6 +54,10 @@ def _forensics_live(seeds: Sequence[int]) -> list[Point]:
     return [figure.R1_ALONE.curve(0.0, seed, **figure.LIVE_SIZE) for seed in seeds]
 
 
+def _quadntk_live(seeds: Sequence[int]) -> list[Point]:
+    return quadntk.saddle_points(seeds)
+
+
 TEN = tuple(range(1, 11))
 EXPERIMENTS = (
     Experiment(
@@ -75,6 +80,13 @@ EXPERIMENTS = (
         TEN[:3],
         _forensics_live,
         _forensics_full,
+    ),
+    Experiment(
+        "quadntk",
+        "QuadNTK alone: random signs, the construction, the saddle, sparse and dense targets",
+        quadntk.SEEDS,
+        _quadntk_live,
+        quadntk.full_points,
     ),
 )
 

@@ -1,0 +1,123 @@
+"""Explicit movements that represent a target: the expressivity of f_Q, written out.
+
+(β·x)^{k+1} = f_Q(x; W) with rank-one movements u_r ∝ m^{−1/4}β: the neuron's own curvature
+supplies the missing (β·x)^{k−1}.  Source: [D], after the construction of Bai and Lee [L].
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from escape_ntk import checks
+from escape_ntk.network import Activation
+from escape_ntk.polynomials import gegenbauer_coefficients, gegenbauer_sum, multiplicity
+
+LEAST_COEFFICIENT = 1e-10
+"""A normalised Gegenbauer coefficient of σ'' below this counts as zero."""
+
+
+@dataclass(frozen=True)
+class RankOneMovement:
+    """u_r = S_r g_r β, g_r = 2|h_r|^{1/2} m^{−1/4}, on the neuron of pair r with a = sign h_r.
+
+    The pair's other neuron rests.  Then f_Q(x) = (β·x)² · p^{−1} Σ_{r≤p} h_r σ''(w_r·x), p = m/2,
+    whatever the signs S_r.  Shapes: ``weights`` (p, d), ``beta`` (d,), ``h`` (p,).
+    """
+
+    weights: Tensor
+    activation: Activation
+    beta: Tensor
+    h: Tensor
+
+    def __post_init__(self):
+        w = checks.array("weights", self.weights, (None, None))
+        checks.array("beta", self.beta, (w.shape[1],), like=w)
+        checks.array("h", self.h, (len(w),), like=w)
+
+    @property
+    def lengths(self) -> Float[Tensor, " p"]:
+        """g_r: how far the moving neuron of each pair moves."""
+        return 2 * self.h.abs().sqrt() * (2 * len(self.h)) ** -0.25
+
+    @property
+    def norm_2_4_to_the_4(self) -> float:
+        """‖W‖_{2,4}^4 = Σ_r g_r⁴ = 8·mean(h²): free of the width."""
+        return 8 * float(self.h.square().mean())
+
+    def movement(self, signs: Float[Tensor, " p"] | None = None) -> Float[Tensor, "2*p d"]:
+        """W (m, d) for :func:`escape_ntk.network.paired_network`; S_r = 1 without ``signs``."""
+        u = (self._along(signs))[:, None] * self.beta
+        positive = (self.h > 0)[:, None]
+        return torch.cat([u * positive, u * ~positive])
+
+    def terms(
+        self, X: Float[Tensor, "n d"], signs: Float[Tensor, " p"] | None = None, block: int = 8192
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(f_L, f_Q, E_S f_L²) at the rows of X, each (n,), ``block`` pairs at a time.
+
+        E_S f_L² = m^{−1} Σ_r (σ'(w_r·x) g_r β·x)², exactly: the mean over independent signs.
+        """
+        checks.array("X", X, (None, self.weights.shape[1]), like=self.weights)
+        root = math.sqrt(2 * len(self.h))
+        linear, quadratic, leak = (X.new_zeros(len(X)) for _ in range(3))
+        along, side = self._along(signs), self.h.sign()
+        for rows in torch.arange(len(self.h), device=X.device).split(block):
+            z = X @ self.weights[rows].T
+            first, u, a = self.activation.first(z), along[rows], side[rows]
+            linear += first @ (a * u) / root
+            leak += first.square() @ u.square() / root**2
+            quadratic += self.activation.second(z) @ (a * u.square()) / (2 * root)
+        x = X @ self.beta
+        return linear * x, quadratic * x.square(), leak * x.square()
+
+    def _along(self, signs: Tensor | None) -> Tensor:
+        if signs is None:
+            return self.lengths
+        checks.array("signs", signs, (len(self.h),), like=self.h)
+        return signs * self.lengths
+
+
+def represent_power(
+    weights: Float[Tensor, "p d"], activation: Activation, beta: Float[Tensor, " d"], degree: int
+) -> RankOneMovement:
+    """Movement with f_Q → (β·x)^degree on S^{d−1}(√d), at rate m^{−1/2}; degree = k + 1 ≥ 2.
+
+    With (√d τ)^{k−1} = Σ_j e_j P_j(τ), h(w) = Σ_j (e_j/ξ_j(σ'')) P_j(β·w) has
+    E_w[h(w)σ''(w·x)] = (β·x)^{k−1} for unit w, by Funk and Hecke.  Only j ≡ k−1 mod 2 occur; each
+    needs ξ_j(σ'') ≠ 0, or :class:`~escape_ntk.checks.InputError`.  ‖W‖_{2,4}^4 ~ d^{k−1}.
+    """
+    checks.array("weights", weights, (None, None))
+    checks.array("beta", beta, (weights.shape[1],), like=weights)
+    _unit("weights", weights.norm(dim=1))
+    _unit("beta", beta.norm())
+    power, d = checks.integer("degree", degree, least=2) - 2, weights.shape[1]
+    wanted = gegenbauer_coefficients(lambda z: z**power, power, d)  # √B e_j/B
+    have = gegenbauer_coefficients(activation.second, power, d)  # √B ξ_j
+    ratio = [0.0] * (power + 1)
+    for j in range(power % 2, power + 1, 2):
+        if abs(have[j]) < LEAST_COEFFICIENT:
+            raise checks.InputError(
+                checks.message(
+                    expected=f"σ'' of {activation.name!r} with a component of degree {j}",
+                    got=f"{have[j]:.2g}",
+                    remedy="an activation that has it, for example sin(z+pi/4)",
+                )
+            )
+        ratio[j] = float(wanted[j] / have[j]) * multiplicity(d, j)
+    h = gegenbauer_sum(weights @ beta, ratio, d)
+    return RankOneMovement(weights, activation, beta, h)
+
+
+def _unit(name: str, lengths: Tensor) -> None:
+    off = float((lengths - 1).abs().max())
+    if off > 1e-4:
+        raise checks.InputError(
+            checks.message(
+                expected=f"{name} of length 1",
+                got=f"lengths off by up to {off:.2g}",
+                remedy="divide by the norm",
+            )
+        )

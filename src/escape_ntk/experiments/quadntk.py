@@ -1,0 +1,363 @@
+"""Experiments behind the chapter *QuadNTK*: random signs, the construction, and f_Q alone."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from escape_ntk.constructions import represent_power
+from escape_ntk.data import RidgeSum, dense_part, draw_inputs, random_direction, sparse_part
+from escape_ntk.experiments.sweep import Point, Result
+from escape_ntk.flow import gradient_flow
+from escape_ntk.kernel import KernelRidge, empirical_ntk
+from escape_ntk.network import activation, draw_weights
+from escape_ntk.pairs import PairFeatures
+from escape_ntk.polynomials import cumulative_multiplicity
+from escape_ntk.regularizer import Penalties, RegularizedRisk, norm_2_4_to_the_4
+from escape_ntk.spectrum import ntk_spectrum
+from escape_ntk.trajectory import log_times
+
+SINE = "sin(z+pi/4)"
+F64 = torch.float64
+
+
+def rms(f: Tensor) -> float:
+    """(mean f²)^{1/2}."""
+    return float(f.square().mean().sqrt())
+
+
+def random_signs(n: int, generator: torch.Generator) -> Tensor:
+    """n independent fair signs ±1 (float64)."""
+    return torch.randint(0, 2, (n,), generator=generator).double() * 2 - 1
+
+
+@dataclass(frozen=True)
+class Construction:
+    """f_Q of the explicit movement against (β·x)^{k+1}, and its linear leak, over the width.
+
+    One value for each width: relative error on the sphere and for Gaussian inputs, f_L with equal
+    signs, (E E_S f_L²)^{1/2}, and how far E_S f_L = 0 and the invariance of f_Q are off.
+    """
+
+    experiment: ClassVar[str] = "quadntk-construction"
+
+    seed: int
+    k: int
+    d: int = 50
+    n: int = 1000
+    widths: tuple[int, ...] = (1024, 4096, 16_384, 65_536, 262_144)
+    activation: str = SINE
+
+    def compute(self, checkpoint=None, progress=None) -> Result:
+        """Every width with fresh weights."""
+        generator = torch.Generator().manual_seed(self.seed)
+        exact = {"generator": generator, "dtype": F64}
+        act, beta = activation(self.activation), random_direction(self.d, **exact)
+        X, G = (draw_inputs(self.n, self.d, law, **exact) for law in ("sphere", "gaussian"))
+        goal, goal_g = ((Z @ beta) ** (self.k + 1) for Z in (X, G))
+        rows: dict[str, list[float]] = {}
+        for m in self.widths:
+            made = represent_power(draw_weights(m, self.d, **exact), act, beta, self.k + 1)
+            signs = random_signs(m // 2, generator)
+            same, quadratic, leak = made.terms(X)
+            plus, again, _ = made.terms(X, signs)
+            minus, _, _ = made.terms(X, -signs)
+            row = {
+                "error": rms(quadratic - goal) / rms(goal),
+                "error_gaussian": rms(made.terms(G)[1] - goal_g) / rms(goal_g),
+                "leak_same": rms(same),
+                "leak_random": math.sqrt(float(leak.mean())),
+                "leak_drawn": rms(plus),
+                "sign_mean": rms(plus + minus) / rms(plus),
+                "sign_change": rms(again - quadratic) / rms(quadratic),
+                "sign_mean_same": rms(2 * same) / rms(same),
+                "sign_change_weights": self._signs_on_weights(made, X, signs, quadratic),
+            }
+            for name, value in row.items():
+                rows.setdefault(name, []).append(value)
+        widths = np.array(self.widths, dtype=float)
+        return {}, {"width": widths, **{name: np.array(v) for name, v in rows.items()}}
+
+    @staticmethod
+    def _signs_on_weights(made, X: Tensor, signs: Tensor, quadratic: Tensor) -> float:
+        """Relative change of f_Q when the signs are put on the frozen weights instead."""
+        flipped = type(made)(signs[:, None] * made.weights, made.activation, made.beta, made.h)
+        return rms(flipped.terms(X)[1] - quadratic) / rms(quadratic)
+
+
+@dataclass(frozen=True)
+class ConstructionNorm:
+    """‖W_Q‖_{2,4} of the explicit movement for (β·x)^{k+1} against the dimension."""
+
+    experiment: ClassVar[str] = "quadntk-norm"
+
+    seed: int
+    k: int
+    m: int = 20_000
+    dims: tuple[int, ...] = (25, 50, 100, 200, 400)
+    activation: str = SINE
+
+    def compute(self, checkpoint=None, progress=None) -> Result:
+        """‖W_Q‖_{2,4} and the largest single movement times m^{1/4}, for each d."""
+        generator = torch.Generator().manual_seed(self.seed)
+        norms, largest = [], []
+        for d in self.dims:
+            weights = draw_weights(self.m, d, generator, dtype=F64)
+            beta = random_direction(d, generator, dtype=F64)
+            made = represent_power(weights, activation(self.activation), beta, self.k + 1)
+            norms.append(made.norm_2_4_to_the_4**0.25)
+            largest.append(float(made.lengths.max()) * self.m**0.25)
+        dims = np.array(self.dims, dtype=float)
+        return {}, {"d": dims, "norm": np.array(norms), "largest": np.array(largest)}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A noiseless regression problem: inputs on the sphere, one harmonic of norm 1 as target."""
+
+    X: Tensor
+    y: Tensor
+    weights: Tensor
+    part: RidgeSum
+    generator: torch.Generator
+
+
+def draw_problem(
+    seed: int, d: int, n: int, m: int, degree: int, dense: bool, dtype=torch.float32
+) -> Problem:
+    """Weights, target and training set, in this order, from one seed."""
+    generator = torch.Generator().manual_seed(seed)
+    kind = {"generator": generator, "dtype": dtype}
+    weights = draw_weights(m, d, **kind)
+    if dense:
+        part = dense_part(d, degree, "sphere", **kind)
+    else:
+        part = sparse_part(random_direction(d, **kind), degree, "sphere")
+    X = draw_inputs(n, d, "sphere", **kind)
+    return Problem(X, part(X), weights, part, generator)
+
+
+@dataclass(frozen=True)
+class Saddle:
+    """f_Q alone from a start of size ``scale``: training and test loss over time.
+
+    The start is t = 0 and s normal with E|s_r|² = scale², so that f_Q = 0; scale 0 is the saddle.
+    """
+
+    experiment: ClassVar[str] = "quadntk-saddle"
+
+    seed: int
+    scale: float
+    d: int = 12
+    factor: float = 4.0
+    degree: int = 3
+    m: int = 2000
+    t_end: float = 10_000.0
+    n_times: int = 60
+    n_test: int = 2000
+    activation: str = SINE
+
+    def compute(self, checkpoint=None, progress=None) -> Result:
+        """Losses at log-spaced times, and the gradient at the start."""
+        n = round(self.factor * cumulative_multiplicity(self.d, self.degree - 1))
+        problem = draw_problem(self.seed, self.d, n, self.m, self.degree, dense=False)
+        test = draw_inputs(self.n_test, self.d, "sphere", problem.generator)
+        goal, act = problem.part(test), activation(self.activation)
+        features, fresh = (PairFeatures(Z, problem.weights, act) for Z in (problem.X, test))
+        risk = RegularizedRisk(features, problem.y, model="quadratic")
+        start = self.scale * unit_start(features, problem.generator)
+        gradient = risk.value_and_gradient(start)[1]
+
+        def observe(state: Tensor) -> dict[str, float]:
+            return {
+                "train_loss": float((features.terms(state)[1] - problem.y).square().mean()),
+                "test_loss": float((fresh.terms(state)[1] - goal).square().mean()),
+            }
+
+        run = gradient_flow(
+            risk,
+            start,
+            t_end=self.t_end,
+            record_at=log_times(self.t_end, self.n_times),
+            observe=observe,
+            atol=min(1e-5, 1e-3 * self.scale) if self.scale else 1e-5,
+            progress=progress,
+        )
+        summary = {"outcome": str(run.outcome), "n_gradients": run.n_gradients, "n": n}
+        summary["start_gradient"] = float(gradient.norm())
+        return summary, {"times": run.times, **run.values}
+
+
+def unit_start(features: PairFeatures, generator: torch.Generator) -> Tensor:
+    """(s, t) with t = 0 and s normal, E|s_r|² = 1: f_L = f_Q = 0 at every multiple of it."""
+    state = features.zero_state()
+    noise = torch.randn(state[0].shape, generator=generator, dtype=F64)
+    state[0] = (noise / math.sqrt(features.dim)).to(state)
+    return state
+
+
+@dataclass(frozen=True)
+class Alone:
+    """NTK alone and QuadNTK alone on one noiseless harmonic, tuned on one validation set.
+
+    n = factor·n_k samples of a harmonic of degree ``degree`` (k = ``k``), ``dense`` or of one
+    direction.  NTK: ridge regression with the kernel of the same m neurons, over the ridge.
+    QuadNTK: gradient flow of f_Q from starts of several scales, over scale, λ_4 and time.
+    """
+
+    experiment: ClassVar[str] = "quadntk-alone"
+
+    seed: int
+    d: int
+    k: int
+    degree: int
+    dense: bool
+    factor: float
+    m: int = 4000
+    scales: tuple[float, ...] = (0.01, 0.1, 1.0)
+    penalties: tuple[float, ...] = (0.0, 1e-8, 1e-6)
+    ridges: tuple[float, ...] = (0.0, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+    t_end: float = 10_000.0
+    n_times: int = 25
+    n_validation: int = 2000
+    n_test: int = 4000
+    activation: str = SINE
+
+    @property
+    def n(self) -> int:
+        """Number of training points."""
+        return round(self.factor * cumulative_multiplicity(self.d, self.k))
+
+    def compute(self, checkpoint=None, progress=None) -> Result:
+        """Errors on one test set of what the validation set picks, and the whole QuadNTK grid."""
+        problem = draw_problem(self.seed, self.d, self.n, self.m, self.degree, self.dense)
+        fresh = [
+            draw_inputs(count, self.d, "sphere", problem.generator)
+            for count in (self.n_validation, self.n_test)
+        ]
+        summary = {"n": self.n, **self._ntk(problem, fresh)}
+        spectrum = ntk_spectrum(activation(self.activation), self.d)
+        powers = [0.0] * self.degree + [1.0]
+        summary["ntk_predicted"] = spectrum.predicted_error(self.n, powers)
+        best, grid = self._quadntk(problem, fresh)
+        return {**summary, **best}, grid
+
+    def _ntk(self, problem: Problem, fresh: list[Tensor]) -> dict[str, float]:
+        """Ridge regression; ridges in units of the mean eigenvalue."""
+        X, w, act = problem.X.double(), problem.weights.double(), activation(self.activation)
+        ridge = KernelRidge(gram := empirical_ntk(X, X, w, act))
+        cross = [empirical_ntk(Z.double(), X, w, act) for Z in fresh]
+        goals = [problem.part(Z).double() for Z in fresh]
+        unit, best = float(gram.diagonal().mean()), (math.inf, 0.0, 0.0)
+        for relative in self.ridges:
+            alpha = ridge.dual(problem.y.double(), relative * unit)
+            errors = [
+                float((K @ alpha - goal).square().mean())
+                for K, goal in zip(cross, goals, strict=True)
+            ]
+            best = min(best, (errors[0], errors[1], relative))
+        return {"ntk_validation": best[0], "ntk_error": best[1], "ntk_ridge": best[2]}
+
+    def _quadntk(self, problem: Problem, fresh: list[Tensor]):
+        """The best of the grid by validation, and errors of every cell over time."""
+        act = activation(self.activation)
+        features, *others = (PairFeatures(Z, problem.weights, act) for Z in (problem.X, *fresh))
+        goals = [problem.part(Z) for Z in fresh]
+        shape = (len(self.scales), len(self.penalties), self.n_times)
+        names = ("train", "validation", "test", "norm")
+        grid = {name: np.full(shape, np.nan) for name in names}
+        gradients = 0
+
+        def observe(state: Tensor) -> dict[str, float]:
+            train = (features.terms(state)[1] - problem.y).square().mean()
+            errors = [
+                (part.terms(state)[1] - goal).square().mean()
+                for part, goal in zip(others, goals, strict=True)
+            ]
+            norm = norm_2_4_to_the_4(state)[0]
+            return dict(zip(names, map(float, (train, *errors, norm)), strict=True))
+
+        unit = unit_start(features, problem.generator)
+        for i, scale in enumerate(self.scales):
+            for j, penalty in enumerate(self.penalties):
+                run = gradient_flow(
+                    RegularizedRisk(
+                        features,
+                        problem.y,
+                        model="quadratic",
+                        penalties=Penalties(norm=penalty),
+                    ),
+                    scale * unit,
+                    t_end=self.t_end,
+                    record_at=log_times(self.t_end, self.n_times),
+                    observe=observe,
+                )
+                gradients += run.n_gradients
+                for name in names:
+                    grid[name][i, j] = run.values[name]
+        i, j, at = np.unravel_index(np.nanargmin(grid["validation"]), shape)
+        best = {
+            "quadntk_validation": float(grid["validation"][i, j, at]),
+            "quadntk_error": float(grid["test"][i, j, at]),
+            "quadntk_train": float(grid["train"][i, j, at]),
+            "quadntk_norm": float(grid["norm"][i, j, at]) ** 0.25,
+            "quadntk_scale": self.scales[i],
+            "quadntk_penalty": self.penalties[j],
+            "quadntk_time": float(log_times(self.t_end, self.n_times)[at]),
+            "n_gradients": gradients,
+        }
+        return best, grid
+
+
+SEEDS = (1, 2, 3, 4, 5)
+FACTORS = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
+"""n/n_2 of the opening figure, at d = OPENING_DIM."""
+OPENING_DIM = 16
+DENSE_FACTOR = 3.0
+DENSE_DIMS = {1: (16, 32, 64, 128, 256), 2: (8, 12, 16, 24, 32, 48)}
+"""Dimensions of the dense comparison at n = 3 n_k, by k."""
+SPARSE_FACTOR = 4.0
+SPARSE_DIMS = (16, 24, 32)
+SCALES = (0.0, 1e-4, 1e-3, 1e-2, 1e-1)
+
+
+def opening_points(seeds: Sequence[int]) -> list[Alone]:
+    """Sparse cubic and dense quadratic over n at one dimension."""
+    return [
+        Alone(seed, OPENING_DIM, 2, degree, dense, factor)
+        for factor in FACTORS
+        for degree, dense in ((3, False), (2, True))
+        for seed in seeds
+    ]
+
+
+def dense_points(seeds: Sequence[int], k: int) -> list[Alone]:
+    """A dense harmonic of degree k from 3 n_k samples, over the dimension."""
+    return [Alone(seed, d, k, k, True, DENSE_FACTOR) for d in DENSE_DIMS[k] for seed in seeds]
+
+
+def sparse_points(seeds: Sequence[int]) -> list[Alone]:
+    """A sparse cubic from 4 n_2 samples, over the dimension."""
+    return [Alone(seed, d, 2, 3, False, SPARSE_FACTOR) for d in SPARSE_DIMS for seed in seeds]
+
+
+def construction_points(seeds: Sequence[int]) -> list[Point]:
+    """The explicit movement, k = 1 and 2: error, leak, norm."""
+    kinds = (Construction, ConstructionNorm)
+    return [kind(seed, k) for kind in kinds for k in (1, 2) for seed in seeds]
+
+
+def saddle_points(seeds: Sequence[int]) -> list[Saddle]:
+    """Escape from the saddle at W = 0, for starts of several sizes."""
+    return [Saddle(seed, scale) for scale in SCALES for seed in seeds]
+
+
+def full_points(seeds: Sequence[int]) -> list[Point]:
+    """Everything that the chapter's claims and figures rest on; the long runs last."""
+    points = [*construction_points(seeds), *saddle_points(seeds), *opening_points(seeds)]
+    points += [*dense_points(seeds, 1), *sparse_points(seeds), *dense_points(seeds, 2)]
+    return points

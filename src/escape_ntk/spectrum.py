@@ -1,0 +1,192 @@
+"""Eigenvalues of the infinite tangent kernel by degree, and what kernel ridge regression learns.
+
+On S^{d−1}(√d) the kernel is K(x, y) = Σ_ℓ λ_ℓ B(d,ℓ) P_ℓ(x·y/d): it multiplies a harmonic of
+degree ℓ by λ_ℓ.  Source: [L] for the theory of ridge regression, [D] for the formula of λ_ℓ.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy import optimize
+from torch import Tensor
+
+from escape_ntk import checks
+from escape_ntk.data import Target
+from escape_ntk.kernel import dual_on_sphere, infinite_ntk
+from escape_ntk.network import WEIGHT_LAWS, Activation
+from escape_ntk.polynomials import (
+    gauss_gegenbauer,
+    gegenbauer_coefficients,
+    gegenbauer_sum,
+    multiplicity,
+)
+
+DEGREE = 12
+"""Degrees kept by default; what is beyond them enters as its trace."""
+NODES = 400
+"""Nodes of the quadrature: exact for polynomials of degree 799."""
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Eigenvalues λ_0…λ_J of a zonal kernel on S^{d−1}(√d), and the trace beyond J.
+
+    ``rest`` = Σ_{j>J} λ_j B(d,j), that is K(x, x) − Σ_{j≤J} λ_j B(d,j).
+    """
+
+    d: int
+    eigenvalues: np.ndarray
+    rest: float
+
+    @property
+    def multiplicities(self) -> np.ndarray:
+        """B(d, ℓ), ℓ = 0…J."""
+        return np.array([float(multiplicity(self.d, j)) for j in range(len(self.eigenvalues))])
+
+    @property
+    def trace(self) -> float:
+        """K(x, x) = Σ_j λ_j B(d,j)."""
+        return float(self.eigenvalues @ self.multiplicities) + self.rest
+
+    @property
+    def shares(self) -> np.ndarray:
+        """λ_ℓ B(d,ℓ) / trace."""
+        return self.eigenvalues * self.multiplicities / self.trace
+
+    def bulk(self, k: int) -> float:
+        """γ_{>k} = Σ_{j>k} λ_j B(d,j): what the high degrees add to the diagonal of K."""
+        above = slice(checks.integer("k", k, least=0) + 1, None)
+        return float(self.eigenvalues[above] @ self.multiplicities[above]) + self.rest
+
+    def effective_ridge(self, n: int, ridge: float = 0.0) -> float:
+        """κ > 0 with Σ_j B(d,j) λ_j/(λ_j + κ) + ridge/κ = n.  [L]
+
+        The degrees beyond J, whose eigenvalues lie far below κ, add rest/κ.
+        """
+        checks.integer("n", n, least=1)
+        flat = checks.number("ridge", ridge, least=0) + self.rest
+        lam, count = self.eigenvalues, self.multiplicities
+
+        def excess(log_kappa: float) -> float:
+            kappa = math.exp(log_kappa)
+            return float((count * lam / (lam + kappa)).sum()) + flat / kappa - n
+
+        top = math.log((self.trace + ridge) / n) + 1
+        bottom = top
+        while excess(bottom) < 0 and bottom > -600:
+            bottom -= 5
+        if excess(bottom) < 0:
+            raise checks.InputError(
+                checks.message(
+                    expected=f"a ridge, or n ≤ the kernel's {count[lam > 0].sum():.0f} functions",
+                    got=f"n={n}, ridge={ridge:g}",
+                    remedy="keep more degrees, or use ridge > 0",
+                )
+            )
+        return math.exp(optimize.brentq(excess, bottom, top, xtol=1e-12))
+
+    def learned(self, n: int, ridge: float = 0.0) -> np.ndarray:
+        """λ_ℓ/(λ_ℓ + κ): the share of a degree-ℓ harmonic that n samples teach.  [L]"""
+        return self.eigenvalues / (self.eigenvalues + self.effective_ridge(n, ridge))
+
+    def predicted_error(self, n: int, powers: Sequence[float], ridge: float = 0.0) -> float:
+        """Σ_ℓ ‖P_ℓf*‖²(1 − c_ℓ)² / (1 − Σ_j B c_j²/n) with c = :meth:`learned`, no noise.  [L]"""
+        c = self.learned(n, ridge)
+        spread = 1 - float(self.multiplicities @ c**2) / n
+        left = sum(p * (1 - c[ell]) ** 2 for ell, p in enumerate(powers))
+        return float(left) / spread
+
+
+def ntk_spectrum(
+    activation: Activation, d: int, *, degree: int = DEGREE, weight_law: str = "sphere"
+) -> Spectrum:
+    """λ_0…λ_degree of the infinite-width kernel of :func:`escape_ntk.kernel.infinite_ntk`.
+
+    Unit w and smooth σ':  λ_ℓ = d[ℓ/(2ℓ+d−2) ξ_{ℓ−1}² + (ℓ+d−2)/(2ℓ+d−2) ξ_{ℓ+1}²] with
+    ξ_j = E[σ'(√d τ)P_j(τ)].  [D]  Otherwise λ_ℓ = E[K P_ℓ] over the kernel's closed form or series.
+    """
+    checks.integer("degree", degree, least=0)
+    checks.one_of("weight_law", weight_law, WEIGHT_LAWS)
+    if weight_law == "gaussian" or activation.name == "relu":
+        return _spectrum_of_kernel(activation, d, degree, weight_law)
+    c = gegenbauer_coefficients(activation.first, 2 * NODES // 5, d, n_nodes=NODES)
+    xi2 = np.array([c[j] ** 2 / multiplicity(d, j) for j in range(degree + 2)])
+    ell = np.arange(degree + 1)
+    below = np.concatenate([[0.0], xi2[:-2]])
+    lam = d / (2 * ell + d - 2) * (ell * below + (ell + d - 2) * xi2[1:])
+    return _with_rest(d, lam, d * float(c @ c))
+
+
+def _spectrum_of_kernel(activation: Activation, d: int, degree: int, weight_law: str) -> Spectrum:
+    """λ_ℓ = E[K(τ)P_ℓ(τ)] = E[dτκ(τ)P_ℓ(τ)] by quadrature over τ."""
+    tau, weights = (torch.from_numpy(a) for a in gauss_gegenbauer(d, NODES))
+    weighted = weights * d * tau * dual_on_sphere(tau, activation, d, weight_law=weight_law)
+    rows = np.eye(degree + 1)
+    lam = np.array([float((weighted * gegenbauer_sum(tau, row, d)).sum()) for row in rows])
+    lam[np.abs(lam) < 1e-15 * d] = 0.0  # rounding of a λ_ℓ that is zero, as for ReLU
+    one = torch.ones(1, dtype=torch.float64)
+    return _with_rest(d, lam, d * float(dual_on_sphere(one, activation, d, weight_law=weight_law)))
+
+
+def _with_rest(d: int, lam: np.ndarray, trace: float) -> Spectrum:
+    kept = sum(value * multiplicity(d, j) for j, value in enumerate(lam))
+    return Spectrum(d, lam, max(0.0, trace - float(kept)))
+
+
+class SphereRidge:
+    """Ridge regression with the infinite kernel at inputs X on the sphere, judged with no test set.
+
+    f̂(x) = Σ_i α_i K(x, x_i), α = (K + ridge·I)^{−1}y.  Because ⟨K(·, x_i), h⟩ = λ_ℓ h(x_i) for a
+    harmonic h of degree ℓ, population inner products and norms of f̂ are finite sums.  O(n³) once.
+    Source: [D].
+    """
+
+    def __init__(self, X: Float[Tensor, "n d"], activation: Activation, *, ridge: float = 0.0):
+        self.X, n = X, len(X)
+        checks.number("ridge", ridge, least=0)
+        gram = infinite_ntk(X, X, activation)
+        self.spectrum = ntk_spectrum(activation, X.shape[1])
+        gram.diagonal().add_(ridge)
+        self.factor, info = torch.linalg.cholesky_ex(gram)
+        if int(info):
+            raise checks.RankError(
+                checks.message(
+                    expected="K + ridge·I positive definite to rounding",
+                    got=f"n={n}, ridge={ridge:g}, a pivot ≤ 0 at row {int(info)}",
+                    remedy="use ridge > 0, fewer inputs, or float64",
+                )
+            )
+        self.cosine = (X @ X.T).div_(X.shape[1]).clamp_(-1, 1)
+
+    def learned(self, degrees: Sequence[int]) -> np.ndarray:
+        """Share with which a harmonic of degree ℓ is learned, averaged over all of that degree.
+
+        ⟨f̂, h⟩ for y = h(X), E h² = 1, averaged over an orthonormal basis: by the addition theorem
+        λ_ℓ tr[(K + ridge·I)^{−1} P_ℓ(XXᵀ/d)].
+        """
+        inverse = torch.cholesky_inverse(self.factor)
+        d, out = self.X.shape[1], []
+        for ell in degrees:
+            row = np.eye(ell + 1)[ell]
+            overlap = (inverse * gegenbauer_sum(self.cosine, row, d)).sum()
+            out.append(float(self.spectrum.eigenvalues[ell] * overlap))
+        return np.array(out)
+
+    def error(self, target: Target) -> float:
+        """E(f̂ − f*)² over the sphere for y = f*(X): no test set, no noise.
+
+        ‖f*‖² − 2 Σ_parts λ_ℓ α·h(X) + αᵀK²α, K² the zonal kernel of eigenvalues λ_ℓ².
+        """
+        parts = target.part_values(self.X)
+        alpha = torch.cholesky_solve(parts.sum(0)[:, None], self.factor)[:, 0]
+        lam = self.spectrum.eigenvalues
+        cross = sum(
+            float(lam[part.degree] * (alpha @ values))
+            for part, values in zip(target.parts, parts, strict=True)
+        )
+        square = gegenbauer_sum(self.cosine, lam**2 * self.spectrum.multiplicities, self.X.shape[1])
+        return sum(x**2 for x in target.norms) - 2 * cross + float(alpha @ (square @ alpha))
