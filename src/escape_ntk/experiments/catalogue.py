@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from escape_ntk import checks
 from escape_ntk.experiments import foundations as setup
+from escape_ntk.experiments import ntk_limits
 from escape_ntk.experiments import published_figure as figure
 from escape_ntk.experiments import quadntk
 from escape_ntk.experiments.sweep import Point
@@ -54,6 +55,10 @@ def _forensics_live(seeds: Sequence[int]) -> list[Point]:
     return [figure.R1_ALONE.curve(0.0, seed, **figure.LIVE_SIZE) for seed in seeds]
 
 
+def _limits_live(seeds: Sequence[int]) -> list[Point]:
+    return [ntk_limits.Staircase(seed, 10) for seed in seeds]
+
+
 def _quadntk_live(seeds: Sequence[int]) -> list[Point]:
     return quadntk.saddle_points(seeds)
 
@@ -80,6 +85,13 @@ EXPERIMENTS = (
         TEN[:3],
         _forensics_live,
         _forensics_full,
+    ),
+    Experiment(
+        "ntk-limits",
+        "The tangent kernel: width, lazy training, eigenvalues, staircase, blindness",
+        ntk_limits.SEEDS,
+        _limits_live,
+        ntk_limits.full_points,
     ),
     Experiment(
         "quadntk",
