@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from escape_ntk import checks
 from escape_ntk.experiments import foundations as setup
-from escape_ntk.experiments import ntk_limits
+from escape_ntk.experiments import ntk_limits, quadntk
 from escape_ntk.experiments import published_figure as figure
-from escape_ntk.experiments import quadntk
 from escape_ntk.experiments.sweep import Point
 
 SCALES = ("live", "full")
