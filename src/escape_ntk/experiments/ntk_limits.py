@@ -288,7 +288,8 @@ class Blindness:
         out = {name: ridge.error(Target((part,))) for name, part in parts.items()}
         w = draw_weights(self.m, self.d, **exact) + self.lean * beta
         w = w / w.norm(dim=1, keepdim=True)
-        return out | self._leaning(X, w, parts, draw_inputs(self.n_test, self.d, "sphere", **exact))
+        fresh = draw_inputs(self.n_test, self.d, "sphere", **exact)
+        return out | self._leaning(X, w, parts, fresh), {}
 
     def _leaning(self, X, w, parts: dict[str, RidgeSum], Z) -> dict[str, float]:
         act = activation(self.activation)
