@@ -149,6 +149,15 @@ class SphereRidge:
         self.X, n = X, len(X)
         checks.number("ridge", ridge, least=0)
         gram = infinite_ntk(X, X, activation)
+        off = float((X.square().mean(1) - 1).abs().max())
+        if off > 1e-4:
+            raise checks.InputError(
+                checks.message(
+                    expected="inputs of length √d",
+                    got=f"|x|²/d off by up to {off:.2g}",
+                    remedy='draw_inputs(n, d, "sphere", generator)',
+                )
+            )
         self.spectrum = ntk_spectrum(activation, X.shape[1])
         gram.diagonal().add_(ridge)
         self.factor, info = torch.linalg.cholesky_ex(gram)
@@ -175,6 +184,23 @@ class SphereRidge:
             overlap = (inverse * gegenbauer_sum(self.cosine, row, d)).sum()
             out.append(float(self.spectrum.eigenvalues[ell] * overlap))
         return np.array(out)
+
+    def expected_error(self, powers: Sequence[float]) -> float:
+        """E(f̂ − f*)² over the sphere, averaged over all f* with ‖P_ℓf*‖² = powers[ℓ], no noise.
+
+        Σ_ℓ powers[ℓ](1 − 2c_ℓ + tr[A K² A P_ℓ(XXᵀ/d)]), A = (K + ridge·I)^{−1}, with the shares
+        c_ℓ of :meth:`learned` and K² the zonal kernel of eigenvalues λ_ℓ².  O(n³).
+        """
+        inverse, d = torch.cholesky_inverse(self.factor), self.X.shape[1]
+        square = gegenbauer_sum(
+            self.cosine, self.spectrum.eigenvalues**2 * self.spectrum.multiplicities, d
+        )
+        middle, total = inverse @ square @ inverse, 0.0
+        for ell, power in enumerate(powers):
+            zonal = gegenbauer_sum(self.cosine, np.eye(ell + 1)[ell], d)
+            share = float(self.spectrum.eigenvalues[ell] * (inverse * zonal).sum())
+            total += power * (1 - 2 * share + float((middle * zonal).sum()))
+        return total
 
     def error(self, target: Target) -> float:
         """E(f̂ − f*)² over the sphere for y = f*(X): no test set, no noise.

@@ -256,6 +256,35 @@ class Staircase:
 
 
 @dataclass(frozen=True)
+class ExpectedError:
+    """Population error over n, averaged over all targets with power 1/3 in degrees 1, 2, 3.
+
+    Exact but for the draw of X; with its prediction, and that without the variance factor.
+    """
+
+    experiment: ClassVar[str] = "ntk-expected-error"
+
+    seed: int
+    d: int = 40
+    sizes: tuple[int, ...] = (40, 57, 80, 113, 160, 320, 640, 1280, 2560)
+    activation: str = SINE
+
+    def compute(self, checkpoint=None, progress=None) -> Result:
+        """Nested training sets."""
+        generator = torch.Generator().manual_seed(self.seed)
+        act, powers = activation(self.activation), [0.0, 1 / 3, 1 / 3, 1 / 3]
+        X = draw_inputs(max(self.sizes), self.d, "sphere", generator, dtype=F64)
+        spectrum = ntk_spectrum(act, self.d)
+        bias = [float(np.mean((1 - spectrum.learned(n)[1:4]) ** 2)) for n in self.sizes]
+        return {}, {
+            "n": np.array(self.sizes),
+            "error": np.array([SphereRidge(X[:n], act).expected_error(powers) for n in self.sizes]),
+            "foreseen": np.array([spectrum.predicted_error(n, powers) for n in self.sizes]),
+            "bias_alone": np.array(bias),
+        }
+
+
+@dataclass(frozen=True)
 class Blindness:
     """Error of the kernel on a sparse and on a dense harmonic of one degree, same inputs.
 
@@ -312,6 +341,6 @@ def full_points(seeds: Sequence[int]) -> list[Point]:
     """Everything that the chapter's claims and figures rest on."""
     points: list[Point] = [EigenvalueSlopes(name) for name in (SINE, SIGMOID)]
     for seed in seeds:
-        points += [KernelWidth(seed), Lazy(seed), EigenvalueSamples(seed)]
+        points += [KernelWidth(seed), Lazy(seed), EigenvalueSamples(seed), ExpectedError(seed)]
         points += [Staircase(seed, d) for d in STAIRCASE_DIMS]
     return [*points, *(Blindness(seed, *kind) for kind in BLIND for seed in BLIND_SEEDS)]
