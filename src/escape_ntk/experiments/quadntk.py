@@ -318,7 +318,7 @@ FACTORS = (1.0, 2.0, 3.0, 4.0, 6.0)
 """n/n_2 of the opening figure, at d = OPENING_DIM."""
 OPENING_DIM = 16
 DENSE_FACTOR = 3.0
-DENSE_DIMS = {1: (16, 32, 64, 128), 2: (8, 12, 16, 24, 32)}
+DENSE_DIMS = {1: (16, 32, 64, 128), 2: (8, 12, 16, 24, 32, 48)}
 """Dimensions of the dense comparison at n = 3 n_k, by k."""
 SPARSE_FACTOR = 4.0
 SPARSE_DIMS = (16, 24)
@@ -359,5 +359,5 @@ def saddle_points(seeds: Sequence[int]) -> list[Saddle]:
 def full_points(seeds: Sequence[int]) -> list[Point]:
     """Everything that the chapter's claims and figures rest on; the long runs last."""
     points = [*construction_points(seeds), *saddle_points(seeds), *opening_points(seeds)]
-    points += [*sparse_points(seeds), *dense_points(seeds, 2), *dense_points(seeds, 1)]
+    points += [*sparse_points(seeds), *dense_points(seeds, 1), *dense_points(seeds, 2)]
     return points
