@@ -8,9 +8,11 @@ import pytest
 
 from escape_ntk import claims
 from escape_ntk.__main__ import main
-from escape_ntk.claims import ledger, published_figure
+from escape_ntk.claims import ledger, ntk_limits, published_figure, quadntk
 from escape_ntk.experiments import foundations
+from escape_ntk.experiments import ntk_limits as limits
 from escape_ntk.experiments import published_figure as experiment
+from escape_ntk.experiments import quadntk as alone
 from escape_ntk.records import RecordStore, default_root
 from escape_ntk.stats import Interval
 
@@ -82,6 +84,9 @@ def test_missing_records_name_the_command(tmp_path):
         foundations.RemainderOrder(1),
         foundations.PairDescent(1),
         foundations.DenseProjector(1),
+        limits.EigenvalueSlopes(limits.SINE),
+        limits.Blindness(1, 2, 250),
+        alone.ConstructionNorm(1, 2),
     ],
     ids=lambda point: point.experiment,
 )
@@ -117,6 +122,43 @@ def test_flow_gaps_see_a_difference():
     assert max(same.values()) == 0 and off["test_loss"] == pytest.approx(0.02)
 
 
+def saved(folder, config: dict, summary: dict | None = None, arrays: dict | None = None):
+    """A record made by hand."""
+    kind = {"wall_seconds": 0.0, "summary": summary or {}, "arrays": arrays or {}}
+    return RecordStore(folder).save("by-hand", config, **kind)
+
+
+def test_ratios_and_slopes_over_the_dimension(tmp_path):
+    """Error ratio 2·d^0.5, the same for both seeds but for a factor."""
+    records = [
+        saved(tmp_path, {"d": d, "seed": seed}, {"over": 2 * factor * d**0.5, "under": 1.0})
+        for d in (4, 16)
+        for seed, factor in ((1, 1.1), (2, 1 / 1.1))
+    ]
+    ratios = quadntk.ratio_by_dimension(records, "over", "under")
+    assert ratios[4].value == pytest.approx(4) and ratios[16].value == pytest.approx(8)
+    assert ratios[4].low < 4 < ratios[4].high
+    assert quadntk.slope_in_dimension(records, "over", "under").value == pytest.approx(0.5)
+    assert quadntk.slope_in_dimension(records, "under", None).value == pytest.approx(0)
+
+
+def test_staircase_gap_is_that_of_the_mean(tmp_path):
+    records = [
+        saved(
+            tmp_path,
+            {"d": 10, "shift": e},
+            arrays={
+                "n": np.array([5, 20]),
+                "learned": np.array([[0.9, 0.2 + e], [1.0, 0.7]]),
+                "predicted": np.array([[0.9, 0.2], [1.0, 0.66]]),
+            },
+        )
+        for e in (0.1, -0.1)
+    ]
+    assert ntk_limits.staircase_gaps(records) == pytest.approx(0.04)
+    assert ntk_limits.staircase_gaps(records, broken=True) == pytest.approx(0.3)
+
+
 def spread(centre: float) -> np.ndarray:
     """Four values close to ``centre``."""
     return centre + np.array([-0.01, 0.0, 0.005, 0.01])
@@ -124,6 +166,11 @@ def spread(centre: float) -> np.ndarray:
 
 ALONE = {"population_leak": spread(0.02) / 10, "test_loss": spread(0.5)}
 GAIN = {"gain": spread(0.4), "share_without": spread(0.1), "share_with": spread(0.5)}
+SAME = {"sparse": spread(0.3), "dense": spread(0.3)[::-1]}
+ABOVE, BELOW = Interval(3.0, 2.5, 3.5), Interval(1.1, 0.9, 1.3)
+FLAT, STEEP = Interval(-0.1, -0.2, -0.05), Interval(0.1, -0.1, 0.3)
+RATE = {"ratio": FLAT, "quadntk": STEEP, "ntk": STEEP, "runs": 10}
+SPARSE = {"ratios": spread(5.0), "ntk_error": spread(0.8), "quadntk_error": spread(0.2)}
 LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
 
 
@@ -143,6 +190,16 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         (published_figure._judge_r1_alone, ALONE, ALONE | {"population_leak": spread(0.05)}),
         (published_figure._judge_flow, {"test_loss": 0.004}, {"test_loss": 0.006}),
         (ledger.at_most(1.0), [0.2, 1.0], [0.2, 1.1]),
+        (ntk_limits._judge_slopes, {"a": [0.0, -1.04, -1.96]}, {"a": [0.0, -1.06, -2.0]}),
+        (ntk_limits._judge_blind, SAME, SAME | {"sparse": spread(0.4)}),
+        (quadntk._judge_sparse, SPARSE, SPARSE | {"ratios": np.array([5.0, 2.9])}),
+        (quadntk._judge_starts, [[1.0, 1.0], [0.01, 0.1]], [[1.0, 0.1], [0.01, 0.1]]),
+        (quadntk._judge_rate, RATE, RATE | {"ratio": STEEP}),
+        (
+            quadntk._judge_price,
+            {"ratios": {8: ABOVE}, "slope": FLAT, "errors": {8: BELOW}},
+            {"ratios": {8: BELOW}, "slope": FLAT, "errors": {8: BELOW}},
+        ),
     ],
 )
 def test_each_judge_can_pass_and_can_fail(judge, passing, failing):

@@ -8,6 +8,7 @@ import torch
 from escape_ntk.data import (
     RidgeSum,
     Target,
+    dense_part,
     dense_plus_sparse,
     dense_quadratic,
     draw_inputs,
@@ -152,6 +153,46 @@ def test_dense_quadratic_is_the_scaled_quadratic_form(law):
     form = torch.einsum("ni,ij,nj->n", X, S, X) / (math.sqrt(factor) * S.norm())
     torch.testing.assert_close(part(X), form, rtol=1e-11, atol=1e-12)
     assert part.norm == pytest.approx(1, rel=1e-12)
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("degree", [1, 2, 3])
+def test_dense_part_has_norm_one_and_its_degree(law, degree):
+    """Population norm by Monte Carlo; orthogonal to the degrees beside it."""
+    part, X = dense_part(D, degree, law, generator(7), dtype=torch.float64), inputs(100_000, law)
+    assert part.norm == pytest.approx(1, rel=1e-12)
+    assert part.directions.shape == (D, D)
+    values = part(X)
+    assert standard_errors(values**2, 1.0) < 4
+    for other in (degree - 1, degree + 1):
+        assert standard_errors(values * ridge_sum(other, law)(X), 0.0) < 4
+
+
+def test_dense_part_of_one_direction_is_sparse():
+    part = dense_part(D, 3, "sphere", generator(7), n_directions=1, dtype=torch.float64)
+    X, sparse = inputs(20, "sphere"), sparse_part(part.directions[0], 3, "sphere")
+    torch.testing.assert_close(part(X).abs(), sparse(X).abs(), rtol=1e-12, atol=1e-13)
+
+
+def test_no_single_direction_carries_a_dense_part():
+    """Largest squared inner product with p_2(β·x), the top eigenvalue's share of xᵀAx."""
+    d = 40
+    shares = []
+    for q in (1, d):
+        part = dense_part(d, 2, "sphere", generator(7), n_directions=q, dtype=torch.float64)
+        A = part.directions.T @ (part.coefficients[:, None] * part.directions)
+        A = A - torch.eye(d) * A.trace() / d
+        shares.append(float(torch.linalg.eigvalsh(A).abs().max() ** 2 / A.square().sum()))
+    assert shares[0] > 0.9
+    assert shares[1] < 0.3
+
+
+def test_dense_part_in_both_precisions_is_the_same():
+    double = dense_part(D, 2, "sphere", generator(7), dtype=torch.float64)
+    single = dense_part(D, 2, "sphere", generator(7))
+    assert single.directions.dtype == torch.float32
+    X = inputs(20, "sphere")
+    torch.testing.assert_close(single(X.float()).double(), double(X), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("law", LAWS)

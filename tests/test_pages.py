@@ -11,9 +11,10 @@ from matplotlib import pyplot as plt
 
 from escape_ntk import figures, page
 from escape_ntk.claims import comparisons as ledger
-from escape_ntk.experiments import curves, foundations, sweep
+from escape_ntk.experiments import curves, foundations, ntk_limits, quadntk, sweep
 from escape_ntk.experiments import published_figure as experiment
 from escape_ntk.experiments.published_figure import DroppedConstant
+from escape_ntk.records import RecordStore
 from escape_ntk.stats import Interval
 
 ROOT = Path(__file__).parents[1]
@@ -119,6 +120,55 @@ def test_other_figures_draw_their_records(small):
     for figure in drawn:
         figure.canvas.draw()
         plt.close(figure)
+
+
+def test_the_figures_of_the_two_limits_draw_their_records():
+    """Tiny points of every kind; the staircase's marks are the means of its draws."""
+    stairs = {
+        d: [sweep.run_live(ntk_limits.Staircase(seed, d, n_most=60)) for seed in (1, 2)]
+        for d in (6, 8)
+    }
+    drawn = [figures.staircase(stairs, main=8)]
+    marks = [c.lines[0] for c in drawn[0].axes[0].containers]
+    learned = np.mean([r.arrays["learned"] for r in stairs[8]], axis=0)
+    assert len(marks) == 3 and np.allclose(marks[0].get_ydata(), learned[:, 1])
+    small = {"d": 5, "widths": (64, 128, 256)}
+    lazy = [sweep.run_live(ntk_limits.Lazy(s, n=8, n_test=8, n_steps=3, **small)) for s in (1, 2)]
+    widths = [sweep.run_live(ntk_limits.KernelWidth(s, n=8, **small)) for s in (1, 2)]
+    slopes = sweep.run_live(ntk_limits.EigenvalueSlopes(ntk_limits.SINE))
+    drawn += [figures.width_and_laziness(widths, lazy), figures.eigenvalues_by_degree([slopes])]
+    made = {
+        k: [sweep.run_live(quadntk.Construction(s, k, n=8, **small)) for s in (1, 2)]
+        for k in (1, 2)
+    }
+    tiny = {"d": 4, "m": 40, "t_end": 30.0}
+    saddles = {
+        size: [sweep.run_live(quadntk.Saddle(1, size, n_times=5, n_test=9, **tiny))]
+        for size in (0.0, 0.1)
+    }
+    grid = {"scales": (0.1,), "penalties": (0.0,), "n_times": 4, "n_validation": 9, "n_test": 9}
+    alone = [
+        sweep.run_live(quadntk.Alone(1, k=1, degree=2, dense=dense, factor=2.0, **grid, **tiny))
+        for dense in (True, False)
+    ]
+    drawn += [figures.construction(made), figures.saddle(saddles)]
+    drawn += [figures.alone({"a": alone[:1], "b": alone[1:]})]
+    drawn += [figures.price({"a": {8: Interval(2.0, 1.0, 3.0)}, "b": {8: Interval(1, 0.5, 2)}})]
+    for figure in drawn:
+        assert labels(figure)
+        figure.canvas.draw()
+        plt.close(figure)
+
+
+def test_a_strip_without_seeds_says_so(tmp_path):
+    record = RecordStore(tmp_path).save("by-hand", {}, summary={}, arrays={}, wall_seconds=0.0)
+    assert "no randomness" in page.provenance([record], "go").text
+
+
+def test_prices_are_described():
+    row = {"ratio": 2.0, "low": 1.5, "high": 2.5}
+    text = page.describe({"d8": row, "exponent": {"slope": -0.1, "low": -0.2, "high": 0.0}})
+    assert "d8 2.00" in text and "slope in d -0.10" in text
 
 
 def test_hypotheses_are_drawn_beside_the_published_values():

@@ -12,8 +12,13 @@ from escape_ntk.network import activation
 from escape_ntk.polynomials import (
     LAWS,
     cumulative_multiplicity,
+    gauss_gegenbauer,
     gauss_hermite,
+    gauss_jacobi,
+    gauss_laguerre,
     gegenbauer,
+    gegenbauer_coefficients,
+    gegenbauer_sum,
     hermite_coefficients,
     multiplicity,
     normalized_hermite,
@@ -165,6 +170,62 @@ def test_hermite_coefficients_obey_parseval(name):
     c = hermite_coefficients(function, 60)
     assert (c**2).sum() == pytest.approx(mean_square, rel=1e-9)
     assert (c[:3] ** 2).sum() < 0.999 * mean_square  # control: three coefficients do not suffice
+
+
+# ---------------------------------------------------------------- Gauss–Jacobi and Gegenbauer sums
+
+
+@pytest.mark.parametrize("d", [3, 4, 10, 100])
+def test_gegenbauer_sum_adds_the_polynomials(d):
+    tau = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(3, 4)
+    c = [0.3, -1.0, 2.0, 0.0, 0.7]
+    expected = sum(a * gegenbauer(tau, j, d) for j, a in enumerate(c))
+    torch.testing.assert_close(gegenbauer_sum(tau, c, d), expected, rtol=0, atol=1e-13)
+    torch.testing.assert_close(gegenbauer_sum(tau, c[:1], d), torch.full_like(tau, 0.3))
+
+
+@pytest.mark.parametrize("alpha, beta", [(0, 0), (0.5, 0.5), (-0.5, -0.5), (1, 0), (-0.3, 2.5)])
+@pytest.mark.parametrize("n", [1, 2, 20])
+def test_gauss_jacobi_agrees_with_scipy(alpha, beta, n):
+    nodes, weights = gauss_jacobi(n, alpha, beta)
+    theirs, mass = special.roots_jacobi(n, alpha, beta)
+    np.testing.assert_allclose(nodes, theirs, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(weights, mass / mass.sum(), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("d", [3, 4, 10, 2_000, 20_000])
+def test_gauss_gegenbauer_has_the_moments_of_a_coordinate(d):
+    """E τ^{2k} = Π_{i<k} (2i+1)/(d+2i), where SciPy's rule has long failed."""
+    tau, w = gauss_gegenbauer(d, 20)
+    got = [d**k * float(w @ tau ** (2 * k)) for k in range(6)]
+    expected = np.cumprod([1.0] + [(2 * i + 1) * d / (d + 2 * i) for i in range(5)])
+    np.testing.assert_allclose(got, expected, rtol=1e-11)
+    assert abs(float(w @ tau**3)) * d**1.5 < 1e-12
+
+
+@pytest.mark.parametrize("d", [3, 10, 200])
+def test_gegenbauer_coefficients_are_means_by_the_definition(d):
+    function = activation("sigmoid(z-1)").first
+    tau, w = (torch.from_numpy(a) for a in gauss_gegenbauer(d))
+    z = math.sqrt(d) * tau
+    expected = [float((w * function(z) * zonal(z, j, d, "sphere")).sum()) for j in range(8)]
+    np.testing.assert_allclose(gegenbauer_coefficients(function, 7, d), expected, atol=1e-13)
+    more = gegenbauer_coefficients(function, 60, d)
+    assert more @ more == pytest.approx(float((w * function(z) ** 2).sum()), rel=1e-9)
+    assert more[:3] @ more[:3] < 0.9999 * more @ more  # control: three do not suffice
+
+
+def test_gegenbauer_coefficients_tend_to_those_of_hermite():
+    function = activation("sin(z+pi/4)").value
+    d, hermite = [100, 1_000, 10_000], hermite_coefficients(function, 5)
+    gap = [np.abs(gegenbauer_coefficients(function, 5, k) - hermite).max() for k in d]
+    assert np.polyfit(np.log(d), np.log(gap), 1)[0] == pytest.approx(-1, abs=0.03)
+
+
+def test_gauss_laguerre_has_the_moments_of_an_exponential():
+    nodes, weights = gauss_laguerre(10)
+    got = [float(weights @ nodes**k) for k in range(10)]
+    np.testing.assert_allclose(got, [math.factorial(k) for k in range(10)], rtol=1e-11)
 
 
 def test_float32_is_kept():

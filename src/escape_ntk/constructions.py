@@ -47,7 +47,7 @@ class RankOneMovement:
         """‖W‖_{2,4}^4 = Σ_r g_r⁴ = 8·mean(h²): free of the width."""
         return 8 * float(self.h.square().mean())
 
-    def movement(self, signs: Float[Tensor, " p"] | None = None) -> Float[Tensor, "2*p d"]:
+    def movement(self, signs: Float[Tensor, " p"] | None = None) -> Float[Tensor, "m d"]:
         """W (m, d) for :func:`escape_ntk.network.paired_network`; S_r = 1 without ``signs``."""
         u = (self._along(signs))[:, None] * self.beta
         positive = (self.h > 0)[:, None]

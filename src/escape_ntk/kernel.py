@@ -166,16 +166,17 @@ def _dual_by_quadrature(X: Tensor, Y: Tensor, activation: Activation, weight_law
 
     The projection of w on a plane is rotation invariant: trapezoidal in the angle, Gaussian in
     u = |z|², of density ∝ (1−u)^{(d−4)/2} on [0, 1] for unit w, and 2·Exp(1)/d for Gaussian w.
-    Refused when 48 nodes each way differ from 64 on the first row: a kink of σ'.
+    Refused when 48 nodes each way differ from 64 on the row of the longest x: a kink of σ'.
     """
     fine, coarse = (_polar_rule(n, X, weight_law) for n in (64, 48))
     cosine, length = _cosines(X, Y), Y.norm(dim=1)
     out = torch.empty_like(cosine)
     for i, x in enumerate(X):
         out[i] = _polar_row(activation, x.norm(), length, cosine[i], fine)
-    check = _polar_row(activation, X[0].norm(), length, cosine[0], coarse)
-    gap = float((check - out[0]).abs().max())
-    if not gap <= 1e-6 * float(out[0].abs().max()):
+    last = int(X.norm(dim=1).argmax())
+    check = _polar_row(activation, X[last].norm(), length, cosine[last], coarse)
+    gap = float((check - out[last]).abs().max())
+    if not gap <= 1e-6 * float(out[last].abs().max()):
         raise checks.InputError(
             checks.message(
                 expected=f"σ' of {activation.name!r} smooth enough for quadrature",
@@ -213,9 +214,18 @@ def _sine_sphere(xx: Tensor, yy: Tensor, xy: Tensor, d: int) -> Tensor:
     """½ Γ(d/2)(2/R)^{d/2−1}J_{d/2−1}(R) = ½ Σ_k (−R²/4)^k/(k! (d/2)_k), R = |x − y|.  [D]
 
     σ'σ' = ½cos(w·(x−y)) − ½sin(w·(x+y)): the second has mean 0, the first is the characteristic
-    function of a unit vector.  64 terms of the series are exact to rounding for R² ≤ 16d.
+    function of a unit vector.  64 terms of the series: rounding for R² ≤ 16d, 1e-10 for R² ≤ 32d;
+    longer inputs are refused.
     """
     quarter = -(xx + yy - 2 * xy).clamp(min=0) / 4
+    if float(quarter.min()) < -8.0 * d:
+        raise checks.InputError(
+            checks.message(
+                expected=f"|x − y|² ≤ 32d = {32 * d} for the closed form",
+                got=f"{-4 * float(quarter.min()):.4g}",
+                remedy="scale the inputs to |x|² ~ d, or empirical_ntk at a large width",
+            )
+        )
     total = torch.ones_like(quarter)
     for k in range(64, 0, -1):
         total = total.mul_(quarter).div_(k * (d / 2 + k - 1)).add_(1)
@@ -234,7 +244,8 @@ def _erf_gaussian(xx: Tensor, yy: Tensor, xy: Tensor, d: int) -> Tensor:
 
 def _relu(xx: Tensor, yy: Tensor, xy: Tensor, d: int) -> Tensor:
     """(π − θ)/(2π), θ the angle between x and y; any rotation-invariant w.  [L] Cho, Saul (2009)"""
-    return (math.pi - (xy * (xx * yy).rsqrt()).clamp(-1, 1).arccos()) / (2 * math.pi)
+    squares = (xx * yy).clamp(min=torch.finfo(xy.dtype).tiny)  # 0·∞ for x = 0
+    return (math.pi - (xy * squares.rsqrt()).clamp(-1, 1).arccos()) / (2 * math.pi)
 
 
 CLOSED_FORMS = {

@@ -36,11 +36,11 @@ def badge(verdict: str, target: str | None = None) -> str:
 
 def provenance(records: Sequence[Record], command: str) -> Html:
     """The strip under a recorded figure: seeds, code, machine, time, and how to make it again."""
-    seeds = sorted({r.config["seed"] for r in records})
+    seeds = sorted({r.config["seed"] for r in records if "seed" in r.config})
     runs = [r.provenance for r in records]
     seconds = sum(p["wall_seconds"] for p in runs)
     facts = {
-        "runs": f"{len(records)} (seeds {_ranges(seeds)})",
+        "runs": f"{len(records)} ({f'seeds {_ranges(seeds)}' if seeds else 'no randomness'})",
         "commit": _several(str(p["commit"])[:10] + ("+" if p["dirty"] else "") for p in runs),
         "source": _several(p["source_sha256"][:10] for p in runs),
         "machine": _several(
@@ -119,6 +119,11 @@ def describe(measured: Mapping) -> str:
     if "gain" in measured:
         m = measured
         return f"lower by {m['gain']:.3f} [{m['low']:.3f}, {m['high']:.3f}], {m['runs']} seeds"
+    if "exponent" in measured:
+        rows = [f"{k} {v['ratio']:.2f}" for k, v in measured.items() if "ratio" in v]
+        m = measured["exponent"]
+        exponent = f"slope in d {m['slope']:.2f} [{m['low']:.2f}, {m['high']:.2f}]"
+        return f"ratio at {', '.join(rows)}; {exponent}"
     if all(isinstance(value, dict) for value in measured.values()):
         return "; ".join(f"{k}: {v['inside']} of {v['of']} inside" for k, v in measured.items())
     parts = [

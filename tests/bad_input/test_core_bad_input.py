@@ -289,7 +289,7 @@ def test_targets(error, call):
 
 
 NAMES = table(
-    ("activation", UnknownNameError, lambda: activation("relu")),
+    ("activation", UnknownNameError, lambda: activation("softplus")),
     ("input law", UnknownNameError, lambda: draw_inputs(3, D, "cauchy", seeded())),
     ("weight law", UnknownNameError, lambda: draw_weights(4, D, seeded(), law="uniform")),
     ("zonal law", UnknownNameError, lambda: polynomials.zonal(Z, 1, D, "cube")),

@@ -1,12 +1,17 @@
 """All claims of the book, in the order of its chapters."""
 
-from escape_ntk.claims import published_figure, setup
+from escape_ntk.claims import ntk_limits, published_figure, quadntk, setup
 from escape_ntk.claims.ledger import Claim, MissingRecordError, Verdict
 from escape_ntk.records import RecordStore
 
 __all__ = ["CLAIMS", "Claim", "MissingRecordError", "Verdict", "evaluate_all"]
 
-CLAIMS: tuple[Claim, ...] = (*setup.CLAIMS, *published_figure.CLAIMS)
+CLAIMS: tuple[Claim, ...] = (
+    *setup.CLAIMS,
+    *ntk_limits.CLAIMS,
+    *quadntk.CLAIMS,
+    *published_figure.CLAIMS,
+)
 
 
 def evaluate_all(store: RecordStore) -> list[dict]:

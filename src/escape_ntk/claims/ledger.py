@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from escape_ntk import checks
 from escape_ntk.experiments import sweep
 from escape_ntk.records import Record, RecordStore
-from escape_ntk.stats import Interval, mean_interval
+from escape_ntk.stats import Interval, log_slope, mean_interval
 
 SOURCES = ("A", "C", "L", "D", "M", "R")
 """Source tags: abstract, public code, literature, derived here, measured, recalled."""
@@ -100,6 +100,34 @@ def require(points: Sequence[sweep.Point], store: RecordStore, command: str) -> 
             )
         )
     return found
+
+
+Value = Callable[[Record, bool], object]
+"""A number of one record; with ``True``, of its negative control."""
+
+
+def over_draws(points: Sequence[sweep.Point], value: Value, command: str):
+    """A claim's ``gather``: ``value(record, broken)`` of every point."""
+
+    def gather(store: RecordStore, broken: bool) -> Evidence:
+        records = require(points, store, command)
+        return Evidence([value(record, broken) for record in records], names(records))
+
+    return gather
+
+
+def summary_value(right: str, broken: str) -> Value:
+    """The summary entry ``right``; ``broken`` for the control."""
+    return lambda record, control: float(record.summary[broken if control else right])
+
+
+def slope_value(x: str, right: str, broken: str) -> Value:
+    """The log-log slope of the array ``right`` on ``x``; of ``broken`` for the control."""
+
+    def value(record: Record, control: bool) -> float:
+        return log_slope(record.arrays[x], record.arrays[broken if control else right])
+
+    return value
 
 
 def name(record: Record) -> str:

@@ -1,36 +1,25 @@
 """Claims of the chapter *Setup*."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from escape_ntk.claims.ledger import Claim, Evidence, at_most, names, require, slope_near
+from escape_ntk.claims.ledger import (
+    Claim,
+    at_most,
+    over_draws,
+    slope_near,
+    slope_value,
+    summary_value,
+)
 from escape_ntk.experiments import foundations as f
-from escape_ntk.records import Record, RecordStore
-from escape_ntk.stats import log_slope
+from escape_ntk.records import Record
 
 CHAPTER = "setup"
 COMMAND = "escape-ntk run setup"
 SEEDS = tuple(range(1, 11))
 
 
-def _gather(point: type, value: Callable[[Record, bool], float]):
-    """Evidence: ``value(record, broken)`` for every seed of one experiment."""
-
-    def gather(store: RecordStore, broken: bool) -> Evidence:
-        records = require([point(seed) for seed in SEEDS], store, COMMAND)
-        return Evidence([value(record, broken) for record in records], names(records))
-
-    return gather
-
-
-def _summary(right: str, broken: str):
-    return lambda record, control: float(record.summary[broken if control else right])
-
-
-def _slope(x: str, right: str, broken: str):
-    def value(record: Record, control: bool) -> float:
-        return log_slope(record.arrays[x], record.arrays[broken if control else right])
-
-    return value
+def _gather(point: type, value):
+    return over_draws([point(seed) for seed in SEEDS], value, COMMAND)
 
 
 def _leak_errors(record: Record, broken: bool) -> float:
@@ -49,7 +38,7 @@ CLAIMS: Sequence[Claim] = (
         target="0",
         tolerance="1e-12 (rounding of a sum of m terms in float64)",
         broken="independent instead of paired weights",
-        gather=_gather(f.Initialization, _summary("paired", "unpaired")),
+        gather=_gather(f.Initialization, summary_value("paired", "unpaired")),
         judge=at_most(1e-12),
     ),
     Claim(
@@ -60,7 +49,7 @@ CLAIMS: Sequence[Claim] = (
         target="slope 3",
         tolerance="±0.1, 95 % interval over ten draws",
         broken="f_Q left out of the expansion",
-        gather=_gather(f.RemainderOrder, _slope("size", "second_order", "first_order")),
+        gather=_gather(f.RemainderOrder, slope_value("size", "second_order", "first_order")),
         judge=slope_near(3.0, 0.1),
     ),
     Claim(
@@ -72,7 +61,9 @@ CLAIMS: Sequence[Claim] = (
         target="slope −1/4",
         tolerance="±0.05, 95 % interval over ten draws",
         broken="random signs on the movements",
-        gather=_gather(f.QuadraticScale, _slope("width", "remainder_same", "remainder_random")),
+        gather=_gather(
+            f.QuadraticScale, slope_value("width", "remainder_same", "remainder_random")
+        ),
         judge=slope_near(-0.25, 0.05),
     ),
     Claim(
@@ -84,7 +75,9 @@ CLAIMS: Sequence[Claim] = (
         target="slope −1/2",
         tolerance="±0.05, 95 % interval over ten draws",
         broken="all signs equal",
-        gather=_gather(f.QuadraticScale, _slope("width", "remainder_random", "remainder_same")),
+        gather=_gather(
+            f.QuadraticScale, slope_value("width", "remainder_random", "remainder_same")
+        ),
         judge=slope_near(-0.5, 0.05),
     ),
     Claim(
@@ -96,7 +89,7 @@ CLAIMS: Sequence[Claim] = (
         target="relative difference 0",
         tolerance="1e-10 after 200 steps in float64",
         broken="step η in pair coordinates",
-        gather=_gather(f.PairDescent, _summary("right", "wrong")),
+        gather=_gather(f.PairDescent, summary_value("right", "wrong")),
         judge=at_most(1e-10),
     ),
     Claim(
@@ -108,7 +101,7 @@ CLAIMS: Sequence[Claim] = (
         target="relative difference 0",
         tolerance="1e-10 in float64",
         broken="n_k − 1 directions",
-        gather=_gather(f.DenseProjector, _summary("right", "one_too_few")),
+        gather=_gather(f.DenseProjector, summary_value("right", "one_too_few")),
         judge=at_most(1e-10),
     ),
     Claim(

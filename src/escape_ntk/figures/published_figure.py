@@ -1,11 +1,6 @@
-"""Records → matplotlib figures.  Nothing is computed here but means, bands and positions.
-
-Colours are Okabe and Ito's, the same quantity in the same colour throughout the book; λ runs along
-a part of viridis, with λ = 0 in grey.  Every function returns a figure.
-"""
+"""Figures of the chapter *The published figure*."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
 
 import matplotlib
 import numpy as np
@@ -14,38 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from escape_ntk import published
+from escape_ntk.figures.style import COLOURS, Run, in_style, new_axes
 from escape_ntk.stats import prediction_interval
 
-
-@runtime_checkable
-class Run(Protocol):
-    """What a figure draws: a record, or a result computed live."""
-
-    config: Mapping
-    arrays: Mapping[str, np.ndarray]
-
-
-COLOURS = {
-    "linear": "#0072B2",
-    "quadratic": "#D55E00",
-    "remainder": "#009E73",
-    "test": "#000000",
-    "leak": "#CC79A7",
-    "descent": "#000000",
-    "flow": "#E69F00",
-}
-STYLE = {
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#e3e3e3",
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "figure.constrained_layout.use": True,
-    "figure.dpi": 130,
-    "lines.linewidth": 1.8,
-}
 HYPOTHESIS_MARKS = ("o", "s", "D", "^", "v")
 HYPOTHESIS_COLOURS = ("#0072B2", "#E69F00", "#CC79A7", "#009E73", "#56B4E9")
 
@@ -64,42 +30,18 @@ def lambda_label(lam: float, name: str = "\\lambda=") -> str:
     return f"${name}0$" if lam == 0 else f"${name}10^{{{round(np.log10(lam))}}}$"
 
 
-WIDTH = 7.4
-"""Inches: about the width of a page's text, so that letters keep their size."""
-
-
-def _axes(n: int, height: float, columns: int | None = None, **kwargs) -> tuple[Figure, list[Axes]]:
-    """A figure with ``n`` axes in rows of ``columns``; places left over are empty."""
-    columns = n if columns is None else columns
-    rows = -(-n // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, height), squeeze=False, **kwargs)
-    for ax in axes.flat[n:]:
-        ax.set_axis_off()
-    return figure, list(axes.flat)
-
-
-def _in_style(draw):
-    """Draw inside the house style, whatever the caller's settings."""
-
-    def styled(*args, **kwargs):
-        with plt.rc_context(STYLE):
-            return draw(*args, **kwargs)
-
-    styled.__doc__, styled.__name__ = draw.__doc__, draw.__name__
-    return styled
-
-
 def curve_band(values: np.ndarray, n_mean: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean and 95 % prediction interval of a mean of ``n_mean`` runs, for each column."""
     bands = [prediction_interval(column, n_mean) for column in values.T]
     return tuple(np.array([getattr(b, k) for b in bands]) for k in ("value", "low", "high"))
 
 
-def _log_x(t: np.ndarray) -> np.ndarray:
+def log_x(t: np.ndarray) -> np.ndarray:
+    """t + 1, so that the start has a place on a logarithmic axis."""
     return np.asarray(t, dtype=float) + 1.0
 
 
-@_in_style
+@in_style
 def figure_panels(runs: Mapping[float, Sequence[Run]], panels: Sequence[str]) -> Figure:
     """Curves over descent time for each λ: mean of own seeds, prediction band, published marks.
 
@@ -110,7 +52,7 @@ def figure_panels(runs: Mapping[float, Sequence[Run]], panels: Sequence[str]) ->
         "test_loss": "test loss",
         "penalty": "penalty  $\\sum_i f_L(x_i;P_{>k}W)^2$",
     }
-    figure, axes = _axes(len(panels), 5.6 if len(panels) > 2 else 3.6, columns=2)
+    figure, axes = new_axes(len(panels), 5.6 if len(panels) > 2 else 3.6, columns=2)
     for ax, panel in zip(axes, panels, strict=False):
         for lam, records in runs.items():
             colour = lambda_colour(lam, list(runs))
@@ -141,11 +83,11 @@ def own_values(panel: str, records: Sequence[Run]) -> np.ndarray:
 
 def _draw_runs(ax: Axes, times, values: np.ndarray, colour, label: str) -> None:
     if len(values) == 1:
-        ax.plot(_log_x(times), values[0], color=colour, label=label)
+        ax.plot(log_x(times), values[0], color=colour, label=label)
         return
     mean, low, high = curve_band(values, published.N_SEEDS)
-    ax.plot(_log_x(times), mean, color=colour, label=label)
-    ax.fill_between(_log_x(times), low, high, color=colour, alpha=0.18, linewidth=0)
+    ax.plot(log_x(times), mean, color=colour, label=label)
+    ax.fill_between(log_x(times), low, high, color=colour, alpha=0.18, linewidth=0)
 
 
 def _draw_published(ax: Axes, panel: str, lam: float, colour) -> None:
@@ -153,18 +95,18 @@ def _draw_published(ax: Axes, panel: str, lam: float, colour) -> None:
         if curve.lam == lam:
             times = np.geomspace(max(curve.times[0], 1.0), curve.times[-1], 14)
             ax.plot(
-                _log_x(times), curve.at(times), ls="", marker="o", ms=4.5, mfc="white", mec=colour
+                log_x(times), curve.at(times), ls="", marker="o", ms=4.5, mfc="white", mec=colour
             )
 
 
-@_in_style
+@in_style
 def finals_by_hypothesis(rows: Sequence) -> Figure:
     """Published final values against each hypothesis' prediction interval, panel by panel.
 
     ``rows``: see :func:`escape_ntk.claims.comparisons.residuals`.
     """
     names = list(dict.fromkeys(row.hypothesis.name for row in rows))
-    figure, axes = _axes(2, 3.9, width_ratios=(6, 3.6))
+    figure, axes = new_axes(2, 3.9, width_ratios=(6, 3.6))
     titles = {"test_loss": "final test loss", "penalty": "final penalty"}
     for ax, (panel, title) in zip(axes, titles.items(), strict=True):
         here = [r for r in rows if r.comparison.panel == panel and r.comparison.minus is None]
@@ -200,22 +142,22 @@ def _hypothesis_mark(ax: Axes, x: float, row, place: int) -> None:
     )
 
 
-@_in_style
+@in_style
 def hypothesis_curves(cases: Mapping[float, Mapping[str, tuple[np.ndarray, np.ndarray]]]) -> Figure:
     """Test loss over time under several hypotheses, λ by λ, with the published curve.
 
     ``cases[λ][name]`` = (times, values).
     """
-    figure, axes = _axes(len(cases), 3.4, sharey=True)
+    figure, axes = new_axes(len(cases), 3.4, sharey=True)
     for ax, (lam, curves) in zip(axes, cases.items(), strict=True):
         for (name, (times, values)), colour in zip(
             curves.items(), (HYPOTHESIS_COLOURS[0], HYPOTHESIS_COLOURS[3]), strict=True
         ):
-            ax.plot(_log_x(times), values, color=colour, label=name)
+            ax.plot(log_x(times), values, color=colour, label=name)
         (curve,) = (c for c in published.curves("test_loss") if c.lam == lam)
         times = np.geomspace(max(curve.times[0], 1.0), curve.times[-1], 24)
         ax.plot(
-            _log_x(times),
+            log_x(times),
             curve.at(times),
             ls="",
             marker="o",
@@ -230,12 +172,12 @@ def hypothesis_curves(cases: Mapping[float, Mapping[str, tuple[np.ndarray, np.nd
     return figure
 
 
-@_in_style
+@in_style
 def live_overlay(times: np.ndarray, flow: np.ndarray, descent: np.ndarray) -> Figure:
     """Test loss by gradient descent (dots) and by gradient flow (line)."""
-    figure, (ax,) = _axes(1, 2.9)
+    figure, (ax,) = new_axes(1, 2.9)
     ax.plot(
-        _log_x(times),
+        log_x(times),
         descent,
         ls="",
         marker="o",
@@ -244,13 +186,13 @@ def live_overlay(times: np.ndarray, flow: np.ndarray, descent: np.ndarray) -> Fi
         color=COLOURS["descent"],
         label="gradient descent",
     )
-    ax.plot(_log_x(times), flow, color=COLOURS["flow"], label="gradient flow")
+    ax.plot(log_x(times), flow, color=COLOURS["flow"], label="gradient flow")
     ax.set(xscale="log", xlabel="$t+1$", ylabel="test loss")
     ax.legend()
     return figure
 
 
-@_in_style
+@in_style
 def flow_over_descent(pairs: Mapping[str, tuple[Run, Run]]) -> Figure:
     """Flow (line) over descent (dots): test loss, penalty and training loss of each named pair."""
     panels = {
@@ -258,10 +200,10 @@ def flow_over_descent(pairs: Mapping[str, tuple[Run, Run]]) -> Figure:
         "empirical_leak": "$R_2$",
         "train_loss": "training loss",
     }
-    figure, axes = _axes(3, 2.7)
+    figure, axes = new_axes(3, 2.7)
     for flow, descent in pairs.values():
         for ax, (name, title) in zip(axes, panels.items(), strict=True):
-            t = _log_x(descent.arrays["times"])
+            t = log_x(descent.arrays["times"])
             ax.plot(
                 t,
                 descent.arrays[name],
@@ -273,7 +215,7 @@ def flow_over_descent(pairs: Mapping[str, tuple[Run, Run]]) -> Figure:
                 label="gradient descent",
             )
             ax.plot(
-                _log_x(flow.arrays["times"]),
+                log_x(flow.arrays["times"]),
                 flow.arrays[name],
                 color=COLOURS["flow"],
                 label="gradient flow",
@@ -284,7 +226,7 @@ def flow_over_descent(pairs: Mapping[str, tuple[Run, Run]]) -> Figure:
     return figure
 
 
-@_in_style
+@in_style
 def what_each_penalty_does(cases: Mapping[str, Sequence[Run]]) -> Figure:
     """Test loss, both leaks, and f_Q's share of the quadratic part, over time, case by case."""
     names = {
@@ -294,11 +236,11 @@ def what_each_penalty_does(cases: Mapping[str, Sequence[Run]]) -> Figure:
         "quadratic_on_part1": "share of the quadratic part in $f_Q$",
     }
     colours = ("#8c8c8c", "#CC79A7", "#0072B2")
-    figure, axes = _axes(4, 5.6, columns=2)
+    figure, axes = new_axes(4, 5.6, columns=2)
     for (label, records), colour in zip(cases.items(), colours, strict=False):
         for ax, (name, title) in zip(axes, names.items(), strict=True):
             values = np.array([r.arrays[name] for r in records])
-            times = _log_x(records[0].arrays["times"])
+            times = log_x(records[0].arrays["times"])
             ax.plot(times, values.mean(0), color=colour, label=label)
             ax.fill_between(times, values.min(0), values.max(0), color=colour, alpha=0.2, lw=0)
             ax.set(xscale="log", xlabel="$t+1$", ylabel=title)
@@ -307,14 +249,14 @@ def what_each_penalty_does(cases: Mapping[str, Sequence[Run]]) -> Figure:
     return figure
 
 
-@_in_style
+@in_style
 def shares_over_time(records: Sequence[Run]) -> Figure:
     """How much of the linear and of the quadratic part f_L and f_Q carry, on fresh inputs."""
-    figure, axes = _axes(2, 3.1, sharey=True)
+    figure, axes = new_axes(2, 3.1, sharey=True)
     for ax, (j, part) in zip(axes, enumerate(("linear part", "quadratic part")), strict=True):
         for term, label in (("linear", "$f_L$"), ("quadratic", "$f_Q$")):
             values = np.array([r.arrays[f"{term}_on_part{j}"] for r in records])
-            times = _log_x(records[0].arrays["times"])
+            times = log_x(records[0].arrays["times"])
             ax.plot(times, values.mean(0), color=COLOURS[term], label=label)
             ax.fill_between(
                 times, values.min(0), values.max(0), color=COLOURS[term], alpha=0.2, lw=0
@@ -325,61 +267,10 @@ def shares_over_time(records: Sequence[Run]) -> Figure:
     return figure
 
 
-@_in_style
-def remainder_orders(sizes: Sequence[Run], scales: Sequence[Run]) -> Figure:
-    """Remainder against the size of the movement; and at the scale m^{−1/4}, against m."""
-    figure, axes = _axes(2, 3.3)
-    x = sizes[0].arrays["size"]
-    _power_law(
-        axes[0], x, [r.arrays["first_order"] for r in sizes], COLOURS["linear"], "$f-f_L$", 2
-    )
-    _power_law(
-        axes[0],
-        x,
-        [r.arrays["second_order"] for r in sizes],
-        COLOURS["remainder"],
-        "$f-f_L-f_Q$",
-        3,
-    )
-    axes[0].set(xlabel="rms movement of a neuron", ylabel="rms over inputs")
-    m = scales[0].arrays["width"]
-    _power_law(
-        axes[1],
-        m,
-        [r.arrays["remainder_same"] for r in scales],
-        COLOURS["quadratic"],
-        "all signs equal",
-        -0.25,
-    )
-    _power_law(
-        axes[1],
-        m,
-        [r.arrays["remainder_random"] for r in scales],
-        COLOURS["remainder"],
-        "random signs",
-        -0.5,
-    )
-    axes[1].set(xlabel="width $m$", ylabel="rms remainder", ylim=(0.003, 1.2))
-    axes[0].legend(loc="lower right")
-    axes[1].legend(loc="lower left")
-    return figure
-
-
-def _power_law(ax: Axes, x, rows, colour, label: str, slope: float) -> None:
-    """Geometric mean with range over draws, and a dotted guide of the predicted slope."""
-    rows = np.array(rows)
-    centre = np.exp(np.log(rows).mean(0))
-    ax.fill_between(x, rows.min(0), rows.max(0), color=colour, alpha=0.2, lw=0)
-    ax.loglog(
-        x, centre, color=colour, marker="o", ms=4, label=f"{label} (predicted slope {slope:g})"
-    )
-    ax.loglog(x, centre[-1] * (np.asarray(x) / x[-1]) ** slope, color="#555555", lw=1, ls=":")
-
-
-@_in_style
+@in_style
 def gram_spectrum(record: Run, n_k: int) -> Figure:
     """Eigenvalues of the training Gram matrix, and each eigenvector's overlap with the constant."""
-    figure, axes = _axes(2, 3.2)
+    figure, axes = new_axes(2, 3.2)
     values, overlap = record.arrays["eigenvalues"], record.arrays["overlap"]
     index = np.arange(1, len(values) + 1)
     kept = index <= n_k

@@ -1,0 +1,330 @@
+"""Claims of the chapter *QuadNTK*."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from escape_ntk.claims.ledger import (
+    Claim,
+    Evidence,
+    Finding,
+    Verdict,
+    at_most,
+    names,
+    over_draws,
+    require,
+    slope_near,
+    slope_value,
+)
+from escape_ntk.experiments import quadntk as e
+from escape_ntk.records import Record, RecordStore
+from escape_ntk.stats import Interval, log_slope, mean_interval
+
+CHAPTER = "quadntk"
+COMMAND = "escape-ntk run quadntk"
+
+
+def _construction(k: int, value):
+    return over_draws([e.Construction(seed, k) for seed in e.SEEDS], value, COMMAND)
+
+
+def _sign_errors(record: Record, broken: bool) -> float:
+    """How far E_S f_L = 0 and f_Q(SW) = f_Q(W) are off; the control signs the frozen weights."""
+    a = record.arrays
+    if broken:
+        return float(a["sign_change_weights"].max())
+    return float(max(a["sign_mean"].max(), a["sign_change"].max()))
+
+
+def _gather_norm(k: int):
+    def gather(store: RecordStore, broken: bool) -> Evidence:
+        points = [e.ConstructionNorm(seed, 3 - k if broken else k) for seed in e.SEEDS]
+        records = require(points, store, COMMAND)
+        slopes = [log_slope(r.arrays["d"], r.arrays["norm"]) for r in records]
+        return Evidence(slopes, names(records))
+
+    return gather
+
+
+def _gather_saddle(store: RecordStore, broken: bool) -> Evidence:
+    """Relative change of the training loss from the start to the end."""
+    points = [e.Saddle(seed, 1e-4 if broken else 0.0) for seed in e.SEEDS]
+    records = require(points, store, COMMAND)
+    losses = [r.arrays["train_loss"] for r in records]
+    moved = [abs(loss[-1] - loss[0]) / loss[0] for loss in losses]
+    slopes = [r.summary["start_gradient"] for r in records]
+    return Evidence([float(max(pair)) for pair in zip(moved, slopes, strict=True)], names(records))
+
+
+def error_ratios(records: Sequence[Record], over: str, under: str | None) -> np.ndarray:
+    """``over``/``under`` of the test errors, run by run; without ``under``, ``over`` itself."""
+    return np.array([r.summary[over] / (r.summary[under] if under else 1.0) for r in records])
+
+
+def ratio_by_dimension(
+    records: Sequence[Record], over: str, under: str | None
+) -> dict[int, Interval]:
+    """Geometric mean over the runs at each d of ``over``/``under``, with its 95 % interval."""
+    out = {}
+    for d in sorted({r.config["d"] for r in records}):
+        here = [r for r in records if r.config["d"] == d]
+        logs = mean_interval(np.log(error_ratios(here, over, under)))
+        out[d] = _exponential(logs)
+    return out
+
+
+def _exponential(logs: Interval) -> Interval:
+    return Interval(*(math.exp(x) for x in (logs.value, logs.low, logs.high)))
+
+
+def slope_in_dimension(records: Sequence[Record], over: str, under: str | None) -> Interval:
+    """Slope of log(over/under) on log d, one line through each seed's runs; mean and interval."""
+    slopes = []
+    for seed in sorted({r.config["seed"] for r in records}):
+        mine = [r for r in records if r.config["seed"] == seed]
+        slopes.append(log_slope([r.config["d"] for r in mine], error_ratios(mine, over, under)))
+    return mean_interval(slopes)
+
+
+def _gather_sparse(store: RecordStore, broken: bool) -> Evidence:
+    """NTK error over QuadNTK error on the sparse cubic; the control on the dense quadratic."""
+    points = e.dense_points(e.SEEDS, 2) if broken else e.sparse_points(e.SEEDS)
+    records = require(points, store, COMMAND)
+    values = error_ratios(records, "ntk_error", "quadntk_error")
+    errors = {name: [r.summary[name] for r in records] for name in ("ntk_error", "quadntk_error")}
+    return Evidence({"ratios": values, **errors}, names(records))
+
+
+def _judge_sparse(values: dict) -> Finding:
+    """Reproduced when every run has a ratio ≥ 3."""
+    ratios, ok = values["ratios"], float(values["ratios"].min()) >= 3
+    measured = {
+        "least": float(ratios.min()),
+        "median": float(np.median(ratios)),
+        "ntk": float(np.mean(values["ntk_error"])),
+        "quadntk": float(np.mean(values["quadntk_error"])),
+        "runs": len(ratios),
+    }
+    return Finding(Verdict.REPRODUCED if ok else Verdict.NOT_REPRODUCED, measured)
+
+
+def small_start_error(record: Record) -> float:
+    """QuadNTK's test error from the smallest start, tuned over λ_4 and time by validation."""
+    validation, test = record.arrays["validation"][0], record.arrays["test"][0]
+    return float(test.flat[np.nanargmin(validation)])
+
+
+def small_start_ratios(records: Sequence[Record]) -> dict[int, Interval]:
+    """As :func:`ratio_by_dimension` of QuadNTK over NTK, from the smallest start alone."""
+    out = {}
+    for d in sorted({r.config["d"] for r in records}):
+        here = [r for r in records if r.config["d"] == d]
+        logs = mean_interval([np.log(small_start_error(r) / r.summary["ntk_error"]) for r in here])
+        out[d] = _exponential(logs)
+    return out
+
+
+def _gather_rate(store: RecordStore, broken: bool) -> Evidence:
+    """Slopes in d of log(QuadNTK error/NTK error); the control turns the sparse ratio over."""
+    points = e.sparse_points(e.SEEDS) if broken else e.dense_points(e.SEEDS, 2)
+    pair = ("ntk_error", "quadntk_error") if broken else ("quadntk_error", "ntk_error")
+    records = require(points, store, COMMAND)
+    values = {
+        "ratio": slope_in_dimension(records, *pair),
+        "quadntk": slope_in_dimension(records, "quadntk_error", None),
+        "ntk": slope_in_dimension(records, "ntk_error", None),
+        "runs": len(records),
+    }
+    return Evidence(values, names(records))
+
+
+def _judge_rate(values: dict) -> Finding:
+    """Reproduced when the 95 % interval of the ratio's slope does not reach above 0."""
+    slope = values["ratio"]
+    measured = {"slope": slope.value, "low": slope.low, "high": slope.high}
+    measured |= {"of_quadntk": values["quadntk"].value, "of_ntk": values["ntk"].value}
+    measured["runs"] = values["runs"]
+    verdict = Verdict.REPRODUCED if slope.high <= 0 else Verdict.NOT_REPRODUCED
+    return Finding(verdict, measured)
+
+
+def _gather_price(k: int):
+    """QuadNTK error over NTK error by dimension; the control on the sparse cubic."""
+
+    def gather(store: RecordStore, broken: bool) -> Evidence:
+        points = e.sparse_points(e.SEEDS) if broken else e.dense_points(e.SEEDS, k)
+        records = require(points, store, COMMAND)
+        pair = ("quadntk_error", "ntk_error")
+        values = {
+            "ratios": ratio_by_dimension(records, *pair),
+            "slope": slope_in_dimension(records, *pair),
+            "errors": ratio_by_dimension(records, "quadntk_error", None),
+        }
+        return Evidence(values, names(records))
+
+    return gather
+
+
+def _judge_price(values: dict) -> Finding:
+    """Reproduced when the ratio's interval lies above 1 at every dimension."""
+    ratios, slope = values["ratios"], values["slope"]
+    ok = all(interval.low > 1 for interval in ratios.values())
+    measured = {
+        f"d{d}": {"ratio": i.value, "low": i.low, "high": i.high, "error": error.value}
+        for (d, i), error in zip(ratios.items(), values["errors"].values(), strict=True)
+    }
+    measured["exponent"] = {"slope": slope.value, "low": slope.low, "high": slope.high}
+    return Finding(Verdict.REPRODUCED if ok else Verdict.NOT_REPRODUCED, measured)
+
+
+def _gather_starts(store: RecordStore, broken: bool) -> Evidence:
+    """Sizes of the tuned starts; the control takes linear functions for dense quadratics."""
+    dense = require(e.dense_points(e.SEEDS, 1 if broken else 2), store, COMMAND)
+    sparse = require(e.sparse_points(e.SEEDS), store, COMMAND)
+    values = [[r.summary["quadntk_scale"] for r in group] for group in (dense, sparse)]
+    return Evidence(values, names([*dense, *sparse]))
+
+
+def _judge_starts(values: Sequence[Sequence[float]]) -> Finding:
+    """Reproduced when the smallest start tuned on dense exceeds the largest tuned on sparse."""
+    dense, sparse = values
+    verdict = Verdict.REPRODUCED if min(dense) > max(sparse) else Verdict.NOT_REPRODUCED
+    measured = {"dense_least": float(min(dense)), "sparse_most": float(max(sparse))}
+    return Finding(verdict, measured | {"runs": len(dense) + len(sparse)})
+
+
+def _rate_claim(k: int) -> Claim:
+    power = "(β·x)²" if k == 1 else "(β·x)³"
+    return Claim(
+        id=f"quadntk-rate-{k}",
+        chapter=CHAPTER,
+        statement=f"The explicit movement represents {power} with an error of order m^(−1/2), "
+        "for inputs on the sphere.",
+        source="D",
+        target="slope −1/2",
+        tolerance="±0.1, 95 % interval over five draws",
+        broken="Gaussian inputs",
+        gather=_construction(k, slope_value("width", "error", "error_gaussian")),
+        judge=slope_near(-0.5, 0.1),
+    )
+
+
+def _norm_claim(k: int) -> Claim:
+    return Claim(
+        id=f"quadntk-norm-{k}",
+        chapter=CHAPTER,
+        statement=f"‖W_Q‖_(2,4) of the explicit movement grows like d^((k−1)/4), k = {k}.",
+        source="D",
+        target=f"slope {(k - 1) / 4:g}",
+        tolerance="±0.05, 95 % interval over five draws",
+        broken=f"k = {3 - k}",
+        gather=_gather_norm(k),
+        judge=slope_near((k - 1) / 4, 0.05),
+    )
+
+
+def _price_claim(k: int) -> Claim:
+    kind = "linear function" if k == 1 else "dense quadratic"
+    return Claim(
+        id=f"quadntk-price-{k}",
+        chapter=CHAPTER,
+        statement=f"From 3 n_{k} samples of a {kind} QuadNTK alone makes a larger error than the "
+        "NTK, both tuned on one validation set.",
+        source="A+M",
+        target="ratio of errors above 1",
+        tolerance="95 % interval over five seeds above 1 at every dimension",
+        broken="a sparse cubic",
+        gather=_gather_price(k),
+        judge=_judge_price,
+    )
+
+
+CLAIMS: Sequence[Claim] = (
+    Claim(
+        id="quadntk-signs",
+        chapter=CHAPTER,
+        statement="Random signs on the movements leave f_Q as it is, and f_L(SW) + f_L(−SW) = 0.",
+        source="L",
+        target="0",
+        tolerance="1e-12 relative, every width and draw",
+        broken="the signs on the frozen weights instead (f_Q)",
+        gather=_construction(1, _sign_errors),
+        judge=at_most(1e-12),
+    ),
+    Claim(
+        id="quadntk-leak-same",
+        chapter=CHAPTER,
+        statement="With equal signs the linear leak of the explicit movement grows like m^(1/4).",
+        source="D",
+        target="slope 1/4",
+        tolerance="±0.05, 95 % interval over five draws",
+        broken="random signs",
+        gather=_construction(1, slope_value("width", "leak_same", "leak_random")),
+        judge=slope_near(0.25, 0.05),
+    ),
+    Claim(
+        id="quadntk-leak-random",
+        chapter=CHAPTER,
+        statement="With random signs it falls like m^(−1/4), by the exact E_S f_L².",
+        source="D",
+        target="slope −1/4",
+        tolerance="±0.05, 95 % interval over five draws",
+        broken="equal signs",
+        gather=_construction(1, slope_value("width", "leak_random", "leak_same")),
+        judge=slope_near(-0.25, 0.05),
+    ),
+    _rate_claim(1),
+    _rate_claim(2),
+    _norm_claim(1),
+    _norm_claim(2),
+    Claim(
+        id="quadntk-saddle",
+        chapter=CHAPTER,
+        statement="At W = 0 f_Q alone has no gradient: training does not move.",
+        source="D",
+        target="gradient and relative change of the training loss 0",
+        tolerance="1e-12 in each of five draws",
+        broken="a start of size 1e-4",
+        gather=_gather_saddle,
+        judge=at_most(1e-12),
+    ),
+    Claim(
+        id="quadntk-sparse",
+        chapter=CHAPTER,
+        statement="From 4 n_2 samples of a sparse cubic QuadNTK's error is at least three times "
+        "below the NTK's, d = 16 and 24.",
+        source="A+M",
+        target="ratio of errors at least 3",
+        tolerance="every one of ten runs",
+        broken="a dense quadratic",
+        gather=_gather_sparse,
+        judge=_judge_sparse,
+    ),
+    _price_claim(1),
+    _price_claim(2),
+    Claim(
+        id="quadntk-price-rate",
+        chapter=CHAPTER,
+        statement="On dense quadratics from 3 n_2 samples the price of QuadNTK is a factor, not a "
+        "rate: the ratio of its error to the NTK's does not grow with the dimension.",
+        source="M",
+        target="slope of the ratio in d at most 0",
+        tolerance="95 % interval over five seeds not above 0",
+        broken="the sparse cubic, NTK over QuadNTK",
+        gather=_gather_rate,
+        judge=_judge_rate,
+    ),
+    Claim(
+        id="quadntk-start",
+        chapter=CHAPTER,
+        statement="No start is best for both: on dense quadratics the validation set picks a "
+        "larger start than on sparse cubics, in every run.",
+        source="M",
+        target="the two sets of starts apart",
+        tolerance="every run",
+        broken="linear functions in place of dense quadratics",
+        gather=_gather_starts,
+        judge=_judge_starts,
+    ),
+)

@@ -1,0 +1,49 @@
+"""Records → matplotlib figures, chapter by chapter.  Nothing is computed here but means, bands and
+positions.
+
+Colours are Okabe and Ito's, the same quantity in the same colour throughout the book; λ runs along
+a part of viridis, with λ = 0 in grey.  Every function returns a figure.
+"""
+
+from escape_ntk.figures.ntk_limits import (
+    eigenvalues_by_degree,
+    live_staircase,
+    staircase,
+    width_and_laziness,
+)
+from escape_ntk.figures.published_figure import (
+    figure_panels,
+    finals_by_hypothesis,
+    flow_over_descent,
+    gram_spectrum,
+    hypothesis_curves,
+    lambda_colour,
+    live_overlay,
+    own_values,
+    shares_over_time,
+    what_each_penalty_does,
+)
+from escape_ntk.figures.quadntk import alone, construction, price, saddle
+from escape_ntk.figures.setup import remainder_orders
+
+__all__ = [
+    "alone",
+    "construction",
+    "eigenvalues_by_degree",
+    "figure_panels",
+    "finals_by_hypothesis",
+    "flow_over_descent",
+    "gram_spectrum",
+    "hypothesis_curves",
+    "lambda_colour",
+    "live_overlay",
+    "live_staircase",
+    "own_values",
+    "price",
+    "remainder_orders",
+    "saddle",
+    "shares_over_time",
+    "staircase",
+    "what_each_penalty_does",
+    "width_and_laziness",
+]

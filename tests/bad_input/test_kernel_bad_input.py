@@ -1,0 +1,284 @@
+"""Kernels, spectra, constructions and models of the risk: what is refused, and the remedy.
+
+As control, the same calls with sound arguments go through.
+"""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from escape_ntk import polynomials
+from escape_ntk.checks import (
+    CutoffWarning,
+    EscapeNTKError,
+    InputError,
+    NonFiniteError,
+    RankError,
+    ShapeError,
+    UnknownNameError,
+)
+from escape_ntk.constructions import RankOneMovement, represent_power
+from escape_ntk.data import dense_part, draw_inputs, random_direction
+from escape_ntk.directions import TrainingProjector
+from escape_ntk.kernel import KernelRidge, dual_on_sphere, empirical_ntk, infinite_ntk
+from escape_ntk.network import activation, draw_weights
+from escape_ntk.pairs import PairFeatures
+from escape_ntk.regularizer import Penalties, RegularizedRisk
+from escape_ntk.spectrum import Spectrum, SphereRidge, ntk_spectrum
+
+SENTENCE = re.compile(r"expected .+; got .+; remedy: .+", re.DOTALL)
+N, D, P = 6, 4, 5
+F64 = torch.float64
+NAN = float("nan")
+SIGMOID, SIN, ERF, RELU = (
+    activation(name) for name in ("sigmoid(z-1)", "sin(z+pi/4)", "erf", "relu")
+)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+X = draw_inputs(N, D, "gaussian", seeded(), dtype=F64)
+ON_SPHERE = draw_inputs(N, D, "sphere", seeded(), dtype=F64)
+WEIGHTS = draw_weights(2 * P, D, seeded(), dtype=F64)
+BETA = random_direction(D, seeded(), dtype=F64)
+Y = torch.linspace(-1, 1, N, dtype=F64)
+TAU = torch.linspace(-1, 1, 5, dtype=F64)
+WITH_NAN = torch.where(X == X[0, 0], torch.nan, X)
+FEW = Spectrum(D, np.array([1.0, 0.5]), 0.0)
+
+
+def refused(call, error: type[Exception]) -> str:
+    """The message of the typed error that ``call`` raises."""
+    with pytest.raises(error, match=SENTENCE) as caught:
+        call()
+    assert type(caught.value) is error
+    assert isinstance(caught.value, EscapeNTKError) and isinstance(caught.value, ValueError)
+    return str(caught.value)
+
+
+def table(*rows):
+    """Rows (label, error, call) as parameters."""
+    return pytest.mark.parametrize(
+        "error, call", [pytest.param(e, c, id=label) for label, e, c in rows]
+    )
+
+
+# ---------------------------------------------------------------- kernels
+
+
+KERNELS = table(
+    ("X with one axis", ShapeError, lambda: infinite_ntk(X[0], X, SIN)),
+    ("Y of another d", ShapeError, lambda: infinite_ntk(X, X[:, :3], SIN)),
+    ("Y of another dtype", ShapeError, lambda: infinite_ntk(X, X.float(), SIN)),
+    ("X of numpy", ShapeError, lambda: infinite_ntk(X.numpy(), X, SIN)),
+    ("no rows", ShapeError, lambda: infinite_ntk(X[:0], X, SIN)),
+    ("NaN in X", NonFiniteError, lambda: infinite_ntk(WITH_NAN, X, SIN)),
+    ("NaN in Y", NonFiniteError, lambda: infinite_ntk(X, WITH_NAN, SIN)),
+    ("d = 2", InputError, lambda: infinite_ntk(X[:, :2], X[:, :2], SIGMOID, route="series")),
+    ("unknown law", UnknownNameError, lambda: infinite_ntk(X, X, SIN, weight_law="uniform")),
+    ("unknown route", UnknownNameError, lambda: infinite_ntk(X, X, SIN, route="fast")),
+    ("no closed form", InputError, lambda: infinite_ntk(X, X, SIGMOID, route="closed")),
+    ("erf, unit weights", InputError, lambda: infinite_ntk(X, X, ERF, route="closed")),
+    ("series off the sphere", InputError, lambda: infinite_ntk(X, X, SIN, route="series")),
+    ("Y off the sphere", InputError, lambda: infinite_ntk(ON_SPHERE, X, SIN, route="series")),
+    ("series of a kink", InputError,
+     lambda: infinite_ntk(ON_SPHERE, ON_SPHERE, RELU, route="series")),
+    ("quadrature of a kink", InputError, lambda: infinite_ntk(X, X, RELU, route="quadrature")),
+    ("kink after a zero row", InputError,
+     lambda: infinite_ntk(torch.cat([0 * X[:1], X]), X, RELU, route="quadrature")),
+    ("long inputs of a sine", InputError, lambda: infinite_ntk(10 * X, 10 * X, SIN)),
+    ("long inputs by quadrature", InputError,
+     lambda: infinite_ntk(100 * X, 100 * X, SIN, route="quadrature")),
+    ("dual: unknown law", UnknownNameError, lambda: dual_on_sphere(TAU, SIN, D, weight_law="x")),
+    ("dual: quadrature", UnknownNameError, lambda: dual_on_sphere(TAU, SIN, D, route="quadrature")),
+    ("dual: no closed form", InputError, lambda: dual_on_sphere(TAU, SIGMOID, D, route="closed")),
+    ("weights of another d", ShapeError, lambda: empirical_ntk(X, X, WEIGHTS[:, :3], SIN)),
+    ("weights of another dtype", ShapeError, lambda: empirical_ntk(X, X, WEIGHTS.float(), SIN)),
+    ("NaN in the weights", NonFiniteError, lambda: empirical_ntk(X, X, NAN * WEIGHTS, SIN)),
+    ("block = 0", InputError, lambda: empirical_ntk(X, X, WEIGHTS, SIN, block=0)),
+)  # fmt: skip
+
+
+@KERNELS
+def test_kernels(error, call):
+    refused(call, error)
+
+
+def test_refusals_of_kernels_name_the_remedy():
+    assert 'route="quadrature"' in refused(
+        lambda: infinite_ntk(X, X, SIN, route="series"), InputError
+    )
+    assert 'route="auto"' in refused(lambda: infinite_ntk(X, X, ERF, route="closed"), InputError)
+
+
+@pytest.mark.parametrize("weight_law", ["sphere", "gaussian"])
+@pytest.mark.parametrize("act", [SIGMOID, SIN, ERF, RELU], ids=lambda act: act.name)
+def test_control_sound_kernels_pass_even_at_the_origin(act, weight_law):
+    Z = torch.cat([0 * X[:1], X])
+    for K in (infinite_ntk(Z, Z, act, weight_law=weight_law), empirical_ntk(Z, Z, WEIGHTS, act)):
+        assert bool(K.isfinite().all())
+        assert bool((K[0] == 0).all() and (K[:, 0] == 0).all())
+
+
+# ---------------------------------------------------------------- ridge regression
+
+
+GRAM = infinite_ntk(X, X, SIN)
+RIDGE = table(
+    ("not square", ShapeError, lambda: KernelRidge(GRAM[:3])),
+    ("one axis", ShapeError, lambda: KernelRidge(GRAM[0])),
+    ("NaN", NonFiniteError, lambda: KernelRidge(NAN * GRAM)),
+    ("negative ridge", InputError, lambda: KernelRidge(GRAM).dual(Y, -0.1)),
+    ("NaN ridge", NonFiniteError, lambda: KernelRidge(GRAM).dual(Y, NAN)),
+    ("ridge as text", InputError, lambda: KernelRidge(GRAM).dual(Y, "small")),
+    ("short y", ShapeError, lambda: KernelRidge(GRAM).dual(Y[:3], 0.1)),
+    ("y of two axes", ShapeError, lambda: KernelRidge(GRAM).dual(Y[:, None], 0.1)),
+    ("sphere: negative ridge", InputError, lambda: SphereRidge(ON_SPHERE, SIN, ridge=-1.0)),
+    ("sphere: NaN", NonFiniteError, lambda: SphereRidge(WITH_NAN, SIN)),
+    ("sphere: repeated inputs", RankError, lambda: SphereRidge(ON_SPHERE.repeat(2, 1), SIN)),
+)  # fmt: skip
+
+
+@RIDGE
+def test_ridge(error, call):
+    refused(call, error)
+
+
+@pytest.mark.parametrize("act", [SIGMOID, SIN, ERF, RELU], ids=lambda act: act.name)
+def test_sphere_ridge_needs_inputs_on_the_sphere(act):
+    """The closed forms go through anywhere, its inner products do not."""
+    assert "√d" in refused(lambda: SphereRidge(X, act, ridge=0.1), InputError)
+    SphereRidge(ON_SPHERE, act, ridge=0.1)
+
+
+def test_singular_kernel_without_a_ridge_warns():
+    singular = KernelRidge(torch.ones(3, 3, dtype=F64))
+    with pytest.warns(CutoffWarning, match="2 of 3 kernel eigenvalues"):
+        singular.dual(Y[:3], 0.0)
+    with warnings.catch_warnings():  # control: no warning with a ridge, or with full rank
+        warnings.simplefilter("error")
+        singular.dual(Y[:3], 0.1)
+        KernelRidge(torch.eye(3, dtype=F64)).dual(Y[:3], 0.0)
+
+
+# ---------------------------------------------------------------- spectra and quadratures
+
+
+SPECTRA = table(
+    ("n beyond the functions", InputError, lambda: FEW.effective_ridge(20)),
+    ("n = 0", InputError, lambda: FEW.effective_ridge(0)),
+    ("n = 2.5", InputError, lambda: FEW.effective_ridge(2.5)),
+    ("negative ridge", InputError, lambda: FEW.learned(3, -1.0)),
+    ("NaN ridge", NonFiniteError, lambda: FEW.learned(3, NAN)),
+    ("k = -1", InputError, lambda: FEW.bulk(-1)),
+    ("d = 2", InputError, lambda: ntk_spectrum(SIN, 2)),
+    ("degree = -1", InputError, lambda: ntk_spectrum(SIN, D, degree=-1)),
+    ("unknown law", UnknownNameError, lambda: ntk_spectrum(SIN, D, weight_law="uniform")),
+    ("degree of coefficients", InputError,
+     lambda: polynomials.gegenbauer_coefficients(torch.sin, 20, D, n_nodes=20)),
+    ("d = 2 in coefficients", InputError,
+     lambda: polynomials.gegenbauer_coefficients(torch.sin, 2, 2)),
+    ("d = 2 in a sum", InputError, lambda: polynomials.gegenbauer_sum(TAU, [1.0], 2)),
+    ("alpha = -1", InputError, lambda: polynomials.gauss_jacobi(5, -1.0, 0.0)),
+    ("beta = -2", InputError, lambda: polynomials.gauss_jacobi(5, 0.0, -2.0)),
+    ("NaN alpha", NonFiniteError, lambda: polynomials.gauss_jacobi(5, NAN, 0.0)),
+    ("no nodes", InputError, lambda: polynomials.gauss_jacobi(0, 0.0, 0.0)),
+    ("no nodes, Laguerre", InputError, lambda: polynomials.gauss_laguerre(0)),
+    ("d = 2 in a rule", InputError, lambda: polynomials.gauss_gegenbauer(2)),
+    ("no directions", InputError,
+     lambda: dense_part(D, 2, "sphere", seeded(), n_directions=0)),
+    ("law of a dense part", UnknownNameError, lambda: dense_part(D, 2, "uniform", seeded())),
+)  # fmt: skip
+
+
+@SPECTRA
+def test_spectra(error, call):
+    refused(call, error)
+
+
+def test_too_many_samples_say_how_many_functions_there_are():
+    assert "5 functions" in refused(lambda: FEW.effective_ridge(20), InputError)  # 1 + d
+    assert FEW.effective_ridge(20, 0.1) > 0 and FEW.effective_ridge(4) > 0
+
+
+def test_coefficients_say_how_many_nodes_they_need():
+    def coefficients(**options):
+        return polynomials.gegenbauer_coefficients(torch.sin, 300, D, **options)
+
+    assert "n_nodes=602" in refused(coefficients, InputError)
+    assert np.isfinite(coefficients(n_nodes=602)).all()
+
+
+# ---------------------------------------------------------------- constructions
+
+
+def movement(**changes) -> RankOneMovement:
+    sound = {
+        "weights": WEIGHTS,
+        "activation": SIN,
+        "beta": BETA,
+        "h": torch.ones_like(WEIGHTS[:, 0]),
+    }
+    return RankOneMovement(**(sound | changes))
+
+
+CONSTRUCTIONS = table(
+    ("weights not unit", InputError, lambda: represent_power(2 * WEIGHTS, SIN, BETA, 2)),
+    ("β not unit", InputError, lambda: represent_power(WEIGHTS, SIN, 2 * BETA, 2)),
+    ("β of another d", ShapeError, lambda: represent_power(WEIGHTS, SIN, BETA[:3], 2)),
+    ("β of another dtype", ShapeError, lambda: represent_power(WEIGHTS, SIN, BETA.float(), 2)),
+    ("NaN in the weights", NonFiniteError, lambda: represent_power(NAN * WEIGHTS, SIN, BETA, 2)),
+    ("degree 1", InputError, lambda: represent_power(WEIGHTS, SIN, BETA, 1)),
+    ("degree 2.0", InputError, lambda: represent_power(WEIGHTS, SIN, BETA, 2.0)),
+    ("no curvature", InputError, lambda: represent_power(WEIGHTS, RELU, BETA, 2)),
+    ("erf: odd curvature", InputError, lambda: represent_power(WEIGHTS, ERF, BETA, 2)),
+    ("h of another length", ShapeError, lambda: movement(h=torch.ones(3, dtype=F64))),
+    ("NaN in h", NonFiniteError, lambda: movement(h=NAN * WEIGHTS[:, 0])),
+    ("inputs of another d", ShapeError, lambda: movement().terms(X[:, :3])),
+    ("signs of another length", ShapeError, lambda: movement().terms(X, Y[:2])),
+    ("signs of another length, movement", ShapeError, lambda: movement().movement(Y[:2])),
+)
+
+
+@CONSTRUCTIONS
+def test_constructions(error, call):
+    refused(call, error)
+
+
+def test_control_sound_constructions_pass():
+    for degree in (2, 3):
+        assert bool(represent_power(WEIGHTS, SIN, BETA, degree).h.isfinite().all())
+    assert bool(represent_power(WEIGHTS, ERF, BETA, 3).h.isfinite().all())
+
+
+# ---------------------------------------------------------------- what the risk fits
+
+
+FEATURES = PairFeatures(X, WEIGHTS, SIGMOID)
+PROJECTOR = TrainingProjector(FEATURES, 2)
+
+
+@pytest.mark.parametrize("name", ["population", "empirical", "low_degree"])
+def test_quadratic_model_refuses_penalties_on_the_linear_term(name):
+    def risk(model):
+        penalties = Penalties(**{name: 0.1})
+        return RegularizedRisk(FEATURES, Y, model=model, penalties=penalties, projector=PROJECTOR)
+
+    assert "f_Q alone" in refused(lambda: risk("quadratic"), InputError)
+    if name != "population":  # control; that one needs its leak besides
+        risk("linear"), risk("joint")
+
+
+def test_quadratic_model_takes_the_norm():
+    risk = RegularizedRisk(FEATURES, Y, model="quadratic", penalties=Penalties(norm=0.1))
+    assert bool(risk.value_and_gradient(FEATURES.zero_state())[1].isfinite().all())
+
+
+def test_unknown_model():
+    text = refused(lambda: RegularizedRisk(FEATURES, Y, model="cubic"), UnknownNameError)
+    assert "joint, linear, quadratic" in text

@@ -1,0 +1,164 @@
+"""Movements that represent (β·x)^degree by f_Q: two routes to each term, and the rate in m."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from escape_ntk.checks import InputError
+from escape_ntk.constructions import RankOneMovement, represent_power
+from escape_ntk.data import draw_inputs, random_direction
+from escape_ntk.network import Activation, activation, draw_weights, paired_network
+from escape_ntk.pairs import to_pairs
+from escape_ntk.polynomials import gauss_gegenbauer
+from escape_ntk.regularizer import norm_2_4_to_the_4
+from escape_ntk.taylor import linear_term, quadratic_term
+
+D, P = 5, 6
+F64 = torch.float64
+SIN = activation("sin(z+pi/4)")
+COSINE = Activation.from_function("cos", torch.cos)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+BETA = random_direction(D, seeded(1), dtype=F64)
+X = draw_inputs(9, D, "sphere", seeded(2), dtype=F64)
+
+
+def case(degree: int = 3, p: int = P, seed: int = 0) -> RankOneMovement:
+    return represent_power(draw_weights(2 * p, D, seeded(seed), dtype=F64), SIN, BETA, degree)
+
+
+def signs(p: int = P, seed: int = 3) -> torch.Tensor:
+    return torch.randn(p, generator=seeded(seed), dtype=F64).sign()
+
+
+def relative_error(degree: int, p: int, seed: int) -> float:
+    _, quadratic, _ = case(degree, p, seed).terms(X)
+    exact = (X @ BETA) ** degree
+    return float((quadratic - exact).norm() / exact.norm())
+
+
+# ---------------------------------------------------------------- the terms
+
+
+@pytest.mark.parametrize("degree", [2, 3, 4])
+@pytest.mark.parametrize("drawn", [None, signs()], ids=["ones", "signs"])
+def test_terms_are_those_of_the_paired_network(degree, drawn):
+    movement = case(degree)
+    network, U = paired_network(movement.weights, SIN), movement.movement(drawn)
+    linear, quadratic, _ = movement.terms(X, drawn)
+    torch.testing.assert_close(linear, linear_term(network, X, U), rtol=1e-12, atol=1e-13)
+    torch.testing.assert_close(quadratic, quadratic_term(network, X, U), rtol=1e-12, atol=1e-13)
+    swapped = U.roll(P, dims=0)  # control: the wrong neuron of each pair
+    assert float((quadratic + quadratic_term(network, X, swapped)).abs().max()) < 1e-12
+
+
+def test_quadratic_term_is_its_formula():
+    """f_Q = (β·x)² · mean_r h_r σ''(w_r·x), whatever the signs."""
+    movement = case()
+    _, quadratic, _ = movement.terms(X, signs())
+    mean = SIN.second(X @ movement.weights.T) @ movement.h / P
+    torch.testing.assert_close(quadratic, (X @ BETA) ** 2 * mean, rtol=1e-12, atol=1e-13)
+
+
+def test_linear_term_in_the_mean_over_all_signs():
+    """E_S f_L² by all 2^p sign patterns; control: one pattern is something else."""
+    movement = case()
+    patterns = torch.tensor(list(itertools.product([-1.0, 1.0], repeat=P)), dtype=F64)
+    squares = torch.stack([movement.terms(X, pattern)[0] for pattern in patterns]).square()
+    leak = movement.terms(X)[2]
+    torch.testing.assert_close(squares.mean(0), leak, rtol=1e-12, atol=1e-14)
+    assert float((squares[-1] - leak).abs().max()) > 1e-3
+
+
+@pytest.mark.parametrize("block", [1, 4, 6, 100])
+def test_block_size_changes_nothing(block):
+    movement = case()
+    ours = movement.terms(X, signs(), block=block)
+    torch.testing.assert_close(ours, movement.terms(X, signs()), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("degree", [2, 3, 4])
+def test_norm_is_that_of_the_movement(degree):
+    movement = case(degree)
+    U = movement.movement(signs())
+    fourth, _ = norm_2_4_to_the_4(to_pairs(U))
+    assert movement.norm_2_4_to_the_4 == pytest.approx(float(fourth), rel=1e-12)
+    assert float(movement.lengths.pow(4).sum()) == pytest.approx(float(fourth), rel=1e-12)
+    moved = (U.norm(dim=1) > 0).reshape(2, P)
+    assert (moved.sum(0) == 1).all()  # one neuron of each pair rests
+
+
+def test_movement_has_rank_one():
+    assert int(torch.linalg.matrix_rank(case().movement(signs()))) == 1
+
+
+# ---------------------------------------------------------------- the representation
+
+
+@pytest.mark.parametrize("degree", [2, 3, 4, 5])
+def test_error_falls_like_one_over_root_m(degree):
+    widths = np.array([300, 3_000, 30_000])
+    errors = [np.mean([relative_error(degree, p, s) for s in range(12)]) for p in widths.tolist()]
+    assert np.polyfit(np.log(widths), np.log(errors), 1)[0] == pytest.approx(-0.5, abs=0.1)
+
+
+@pytest.mark.parametrize("degree", [2, 3, 4])
+def test_the_mean_over_weights_is_the_power(degree):
+    """Within standard errors, entry by entry; control: the next degree."""
+    p = 50_000
+    movement = case(degree, p)
+    z = X @ BETA
+    terms = movement.h * SIN.second(X @ movement.weights.T) * (z**2)[:, None]
+    error = terms.std(1) / math.sqrt(p)
+    assert float(((terms.mean(1) - z**degree).abs() / error).max()) < 4
+    assert float(((terms.mean(1) - z ** (degree + 1)).abs() / error).max()) > 6
+
+
+def test_square_needs_a_constant_only():
+    """Degree 2: h = 1/E σ''(w·x), and ‖W‖_{2,4}^4 = 8h²."""
+    tau, w = gauss_gegenbauer(D)
+    mean = float((torch.from_numpy(w) * SIN.second(torch.from_numpy(math.sqrt(D) * tau))).sum())
+    movement = case(2)
+    torch.testing.assert_close(movement.h, torch.full((P,), 1 / mean, dtype=F64))
+    assert movement.norm_2_4_to_the_4 == pytest.approx(8 / mean**2, rel=1e-12)
+
+
+@pytest.mark.parametrize("degree", [2, 3, 4])
+def test_norm_grows_like_a_power_of_the_dimension(degree):
+    """‖W‖_{2,4}^4 ~ d^{k−1}, k + 1 the degree, and does not depend on the width."""
+    d, norms = np.array([50, 100, 200]), []
+    for k in d.tolist():
+        weights = draw_weights(20_000, k, seeded(), dtype=F64)
+        beta = random_direction(k, seeded(1), dtype=F64)
+        norms.append(represent_power(weights, SIN, beta, degree).norm_2_4_to_the_4)
+    assert np.polyfit(np.log(d), np.log(norms), 1)[0] == pytest.approx(degree - 2, abs=0.1)
+
+
+def test_single_precision_agrees():
+    movement = case(3)
+    single = represent_power(movement.weights.float(), SIN, BETA.float(), 3)
+    assert single.h.dtype == torch.float32
+    for ours, expected in zip(single.terms(X.float()), movement.terms(X), strict=True):
+        torch.testing.assert_close(ours.double(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("degree, component", [(3, 1), (5, 1)])
+def test_an_even_curvature_has_no_odd_powers(degree, component):
+    """σ = cos, σ'' = −cos.  Control: even degrees it has."""
+    weights = draw_weights(2 * P, D, seeded(), dtype=F64)
+    with pytest.raises(InputError, match=f"a component of degree {component}"):
+        represent_power(weights, COSINE, BETA, degree)
+    assert bool(represent_power(weights, COSINE, BETA, 4).h.isfinite().all())
+
+
+def test_relu_has_no_curvature_at_all():
+    weights = draw_weights(2 * P, D, seeded(), dtype=F64)
+    with pytest.raises(InputError, match="component"):
+        represent_power(weights, activation("relu"), BETA, 2)
