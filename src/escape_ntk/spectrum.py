@@ -93,8 +93,21 @@ class Spectrum:
         """λ_ℓ/(λ_ℓ + κ): the share of a degree-ℓ harmonic that n samples teach.  [L]"""
         return self.eigenvalues / (self.eigenvalues + self.effective_ridge(n, ridge))
 
+    def check_degree(self, degree: int) -> int:
+        """``degree`` if its eigenvalue is kept; else :class:`~escape_ntk.checks.InputError`."""
+        if checks.integer("degree", degree, least=0) >= len(self.eigenvalues):
+            raise checks.InputError(
+                checks.message(
+                    expected=f"a degree ≤ {len(self.eigenvalues) - 1}, the highest one kept",
+                    got=degree,
+                    remedy="ntk_spectrum(…, degree=…) keeps more",
+                )
+            )
+        return degree
+
     def predicted_error(self, n: int, powers: Sequence[float], ridge: float = 0.0) -> float:
         """Σ_ℓ ‖P_ℓf*‖²(1 − c_ℓ)² / (1 − Σ_j B c_j²/n) with c = :meth:`learned`, no noise.  [L]"""
+        self.check_degree(len(powers) - 1)
         c = self.learned(n, ridge)
         spread = 1 - float(self.multiplicities @ c**2) / n
         left = sum(p * (1 - c[ell]) ** 2 for ell, p in enumerate(powers))
@@ -122,7 +135,11 @@ def ntk_spectrum(
 
 
 def _spectrum_of_kernel(activation: Activation, d: int, degree: int, weight_law: str) -> Spectrum:
-    """λ_ℓ = E[K(τ)P_ℓ(τ)] = E[dτκ(τ)P_ℓ(τ)] by quadrature over τ."""
+    """λ_ℓ = E[K(τ)P_ℓ(τ)] = E[dτκ(τ)P_ℓ(τ)] by quadrature over τ.
+
+    Good to about 1e-15·d in absolute terms: smaller λ_ℓ (high degrees) read 0, and what they add to
+    the trace is in ``rest``.
+    """
     tau, weights = (torch.from_numpy(a) for a in gauss_gegenbauer(d, NODES))
     weighted = weights * d * tau * dual_on_sphere(tau, activation, d, weight_law=weight_law)
     rows = np.eye(degree + 1)
@@ -179,7 +196,7 @@ class SphereRidge:
         """
         inverse = torch.cholesky_inverse(self.factor)
         d, out = self.X.shape[1], []
-        for ell in degrees:
+        for ell in map(self.spectrum.check_degree, degrees):
             row = np.eye(ell + 1)[ell]
             overlap = (inverse * gegenbauer_sum(self.cosine, row, d)).sum()
             out.append(float(self.spectrum.eigenvalues[ell] * overlap))
@@ -191,6 +208,7 @@ class SphereRidge:
         Σ_ℓ powers[ℓ](1 − 2c_ℓ + tr[A K² A P_ℓ(XXᵀ/d)]), A = (K + ridge·I)^{−1}, with the shares
         c_ℓ of :meth:`learned` and K² the zonal kernel of eigenvalues λ_ℓ².  O(n³).
         """
+        self.spectrum.check_degree(len(powers) - 1)
         inverse, d = torch.cholesky_inverse(self.factor), self.X.shape[1]
         square = gegenbauer_sum(
             self.cosine, self.spectrum.eigenvalues**2 * self.spectrum.multiplicities, d
@@ -207,6 +225,16 @@ class SphereRidge:
 
         ‖f*‖² − 2 Σ_parts λ_ℓ α·h(X) + αᵀK²α, K² the zonal kernel of eigenvalues λ_ℓ².
         """
+        for part in target.parts:
+            self.spectrum.check_degree(part.degree)
+            if part.law != "sphere":
+                raise checks.InputError(
+                    checks.message(
+                        expected="a target made of harmonics on the sphere",
+                        got=f'a part with law="{part.law}"',
+                        remedy='build its parts with law="sphere"',
+                    )
+                )
         parts = target.part_values(self.X)
         alpha = torch.cholesky_solve(parts.sum(0)[:, None], self.factor)[:, 0]
         lam = self.spectrum.eigenvalues

@@ -21,7 +21,7 @@ from escape_ntk.checks import (
     UnknownNameError,
 )
 from escape_ntk.constructions import RankOneMovement, represent_power
-from escape_ntk.data import dense_part, draw_inputs, random_direction
+from escape_ntk.data import Target, dense_part, draw_inputs, random_direction, sparse_part
 from escape_ntk.directions import TrainingProjector
 from escape_ntk.kernel import KernelRidge, dual_on_sphere, empirical_ntk, infinite_ntk
 from escape_ntk.network import activation, draw_weights
@@ -282,3 +282,18 @@ def test_quadratic_model_takes_the_norm():
 def test_unknown_model():
     text = refused(lambda: RegularizedRisk(FEATURES, Y, model="cubic"), UnknownNameError)
     assert "joint, linear, quadratic" in text
+
+
+def test_degrees_beyond_the_spectrum_and_gaussian_targets_are_refused():
+    generator = torch.Generator().manual_seed(0)
+    X = draw_inputs(20, 6, "sphere", generator, dtype=torch.float64)
+    ridge = SphereRidge(X, activation("sin(z+pi/4)"))
+    beta = torch.eye(6, dtype=torch.float64)[0]
+    for law, degree, word in (("sphere", 13, "degree"), ("gaussian", 2, "sphere")):
+        with pytest.raises(InputError, match=f"expected .*{word}.*remedy"):
+            ridge.error(Target((sparse_part(beta, degree, law),)))
+    for call in (lambda: ridge.learned([13]), lambda: ridge.expected_error([1.0] * 14)):
+        with pytest.raises(InputError, match="expected a degree ≤ 12"):
+            call()
+    with pytest.raises(InputError, match="expected a degree ≤ 12"):
+        ridge.spectrum.predicted_error(10, [1.0] * 14)
