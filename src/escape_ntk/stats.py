@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
+from torch import Tensor
 
 from escape_ntk import checks
 
@@ -27,6 +28,11 @@ class Interval:
 
     def __str__(self) -> str:
         return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
+
+
+def rms(f: Tensor) -> float:
+    """(mean f²)^{1/2} over all entries."""
+    return float(f.square().mean().sqrt())
 
 
 def log_slope(x: Numbers, y: Numbers) -> float:

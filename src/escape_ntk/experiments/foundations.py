@@ -16,11 +16,7 @@ from escape_ntk.experiments.sweep import Result
 from escape_ntk.network import TwoLayerNetwork, activation, draw_weights, paired_network
 from escape_ntk.pairs import STEP_FACTOR, PairFeatures, from_pairs, to_pairs
 from escape_ntk.regularizer import GaussianLeak, Penalties, RegularizedRisk, SampledLeak
-
-
-def rms(f: Tensor) -> float:
-    """(mean f²)^{1/2}."""
-    return float(f.square().mean().sqrt())
+from escape_ntk.stats import rms
 
 
 def _network(seed: int, m: int, d: int, name: str) -> tuple[TwoLayerNetwork, torch.Generator]:

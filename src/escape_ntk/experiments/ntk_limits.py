@@ -22,14 +22,10 @@ from escape_ntk.kernel import KernelRidge, empirical_ntk, infinite_ntk
 from escape_ntk.network import TwoLayerNetwork, activation, draw_weights, paired_network
 from escape_ntk.polynomials import gegenbauer, gegenbauer_coefficients, multiplicity
 from escape_ntk.spectrum import SphereRidge, ntk_spectrum
+from escape_ntk.stats import rms
 
 SINE, SIGMOID = "sin(z+pi/4)", "sigmoid(z-1)"
 F64 = torch.float64
-
-
-def rms(f: Tensor) -> float:
-    """(mean f²)^{1/2}."""
-    return float(f.square().mean().sqrt())
 
 
 @dataclass(frozen=True)

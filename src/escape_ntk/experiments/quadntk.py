@@ -19,15 +19,11 @@ from escape_ntk.pairs import PairFeatures
 from escape_ntk.polynomials import cumulative_multiplicity
 from escape_ntk.regularizer import Penalties, RegularizedRisk, norm_2_4_to_the_4
 from escape_ntk.spectrum import ntk_spectrum
+from escape_ntk.stats import rms
 from escape_ntk.trajectory import log_times
 
 SINE = "sin(z+pi/4)"
 F64 = torch.float64
-
-
-def rms(f: Tensor) -> float:
-    """(mean f²)^{1/2}."""
-    return float(f.square().mean().sqrt())
 
 
 def random_signs(n: int, generator: torch.Generator) -> Tensor:
