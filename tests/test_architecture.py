@@ -19,7 +19,7 @@ FLOORS = (
     {"kernel", "pairs", "taylor"},
     {"constructions", "directions", "spectrum"},
     {"regularizer", "rkc", "trajectory"},
-    {"descent", "flow"},
+    {"descent", "flow", "landscape"},
     {"experiments"},
     {"claims", "figures", "page"},
     {"__main__"},
