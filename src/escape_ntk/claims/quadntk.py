@@ -1,7 +1,7 @@
 """Claims of the chapter *QuadNTK*."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -30,11 +30,11 @@ def _construction(k: int, value):
 
 
 def _sign_errors(record: Record, broken: bool) -> float:
-    """How far E_S f_L = 0 and f_Q(SW) = f_Q(W) are off; the control signs the frozen weights."""
+    """How far f_Q(SW) = f_Q(W) is off; the control signs the frozen weights."""
     a = record.arrays
     if broken:
         return float(a["sign_change_weights"].max())
-    return float(max(a["sign_mean"].max(), a["sign_change"].max()))
+    return float(a["sign_change"].max())
 
 
 def _gather_norm(k: int):
@@ -125,6 +125,20 @@ def small_start_ratios(records: Sequence[Record]) -> dict[int, Interval]:
     return out
 
 
+LATE = 24
+"""From this dimension on the slope of the ratio is looked at once more."""
+
+
+def _late_slope(records: Sequence[Record], error: Callable[[Record], float]) -> Interval:
+    """Slope in d ≥ LATE of log(error/NTK error), one line a seed."""
+    slopes = []
+    for seed in sorted({r.config["seed"] for r in records}):
+        mine = [r for r in records if r.config["seed"] == seed and r.config["d"] >= LATE]
+        ratios = [error(r) / r.summary["ntk_error"] for r in mine]
+        slopes.append(log_slope([r.config["d"] for r in mine], ratios))
+    return mean_interval(slopes)
+
+
 def _gather_rate(store: RecordStore, broken: bool) -> Evidence:
     """Slopes in d of log(QuadNTK error/NTK error); the control turns the sparse ratio over."""
     points = e.sparse_points(e.SEEDS) if broken else e.dense_points(e.SEEDS, 2)
@@ -136,6 +150,9 @@ def _gather_rate(store: RecordStore, broken: bool) -> Evidence:
         "ntk": slope_in_dimension(records, "ntk_error", None),
         "runs": len(records),
     }
+    if not broken:
+        values["late"] = _late_slope(records, lambda r: r.summary["quadntk_error"])
+        values["small"] = _late_slope(records, small_start_error)
     return Evidence(values, names(records))
 
 
@@ -144,6 +161,9 @@ def _judge_rate(values: dict) -> Finding:
     slope = values["ratio"]
     measured = {"slope": slope.value, "low": slope.low, "high": slope.high}
     measured |= {"of_quadntk": values["quadntk"].value, "of_ntk": values["ntk"].value}
+    for name in [key for key in ("late", "small") if key in values]:
+        part = values[name]
+        measured |= {name: part.value, f"{name}_low": part.low, f"{name}_high": part.high}
     measured["runs"] = values["runs"]
     verdict = Verdict.REPRODUCED if slope.high <= 0 else Verdict.NOT_REPRODUCED
     return Finding(verdict, measured)
@@ -231,7 +251,7 @@ def _price_claim(k: int) -> Claim:
         chapter=CHAPTER,
         statement=f"From 3 n_{k} samples of a {kind} QuadNTK alone makes a larger error than the "
         "NTK, both tuned on one validation set.",
-        source="A+M",
+        source="M",
         target="ratio of errors above 1",
         tolerance="95 % interval over five seeds above 1 at every dimension",
         broken="a sparse cubic",
@@ -244,7 +264,7 @@ CLAIMS: Sequence[Claim] = (
     Claim(
         id="quadntk-signs",
         chapter=CHAPTER,
-        statement="Random signs on the movements leave f_Q as it is, and f_L(SW) + f_L(−SW) = 0.",
+        statement="Random signs on the movements leave f_Q as it is.",
         source="L",
         target="0",
         tolerance="1e-12 relative, every width and draw",
@@ -306,8 +326,8 @@ CLAIMS: Sequence[Claim] = (
     Claim(
         id="quadntk-price-rate",
         chapter=CHAPTER,
-        statement="On dense quadratics from 3 n_2 samples the price of QuadNTK is a factor, not a "
-        "rate: the ratio of its error to the NTK's does not grow with the dimension.",
+        statement="On dense quadratics from 3 n_2 samples the ratio of QuadNTK's error to the "
+        "NTK's does not grow with the dimension, d = 8 to 48.",
         source="M",
         target="slope of the ratio in d at most 0",
         tolerance="95 % interval over five seeds not above 0",
