@@ -1,7 +1,7 @@
 """Second-order information: exact Hessian–vector products of the risk, and its lowest curvature.
 
 f_L + f_Q is bilinear plus linear in (s, t), so that products with ∇²L_λ need no differentiation:
-three evaluations of the features each.  No Hessian is formed.  Source: [D]; Lanczos [L].
+four evaluations of the features each.  No Hessian is formed.  Source: [D]; Lanczos [L].
 """
 
 from dataclasses import dataclass

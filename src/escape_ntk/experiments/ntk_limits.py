@@ -284,8 +284,8 @@ class ExpectedError:
 class Blindness:
     """Error of the kernel on a sparse and on a dense harmonic of one degree, same inputs.
 
-    ``broken``: with weights w_r that lean towards the sparse direction β, so that the kernel is
-    not rotation invariant (finite width, a test set of n_test).
+    ``_leaning``: with weights w_r that lean towards the sparse direction β, so that the kernel is
+    not rotation invariant (finite width, a test set of n_test); lean = 0 changes only those two.
     """
 
     experiment: ClassVar[str] = "ntk-blindness"
@@ -331,6 +331,8 @@ STAIRCASE_DIMS = (10, 20, 40)
 BLIND = ((2, 250), (3, 2000))
 """(degree, n) at d = 20, where the kernel has learned that degree in part."""
 BLIND_SEEDS = tuple(range(1, 41))
+LEANS = (2.0, 0.0)
+"""Leaning weights, and upright ones: same width, same test set."""
 
 
 def full_points(seeds: Sequence[int]) -> list[Point]:
@@ -339,4 +341,9 @@ def full_points(seeds: Sequence[int]) -> list[Point]:
     for seed in seeds:
         points += [KernelWidth(seed), Lazy(seed), EigenvalueSamples(seed), ExpectedError(seed)]
         points += [Staircase(seed, d) for d in STAIRCASE_DIMS]
-    return [*points, *(Blindness(seed, *kind) for kind in BLIND for seed in BLIND_SEEDS)]
+    return points + [
+        Blindness(seed, *kind, lean=lean)
+        for lean in LEANS
+        for kind in BLIND
+        for seed in BLIND_SEEDS
+    ]

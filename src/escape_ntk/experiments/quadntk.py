@@ -36,7 +36,7 @@ class Construction:
     """f_Q of the explicit movement against (β·x)^{k+1}, and its linear leak, over the width.
 
     One value for each width: relative error on the sphere and for Gaussian inputs, f_L with equal
-    signs, (E E_S f_L²)^{1/2}, and how far E_S f_L = 0 and the invariance of f_Q are off.
+    signs, (E E_S f_L²)^{1/2}, and how far the invariance of f_Q under signs is off.
     """
 
     experiment: ClassVar[str] = "quadntk-construction"
@@ -60,17 +60,13 @@ class Construction:
             made = represent_power(draw_weights(m, self.d, **exact), act, beta, self.k + 1)
             signs = random_signs(m // 2, generator)
             same, quadratic, leak = made.terms(X)
-            plus, again, _ = made.terms(X, signs)
-            minus, _, _ = made.terms(X, -signs)
+            again = made.terms(X, signs)[1]
             row = {
                 "error": rms(quadratic - goal) / rms(goal),
                 "error_gaussian": rms(made.terms(G)[1] - goal_g) / rms(goal_g),
                 "leak_same": rms(same),
                 "leak_random": math.sqrt(float(leak.mean())),
-                "leak_drawn": rms(plus),
-                "sign_mean": rms(plus + minus) / rms(plus),
                 "sign_change": rms(again - quadratic) / rms(quadratic),
-                "sign_mean_same": rms(2 * same) / rms(same),
                 "sign_change_weights": self._signs_on_weights(made, X, signs, quadratic),
             }
             for name, value in row.items():
@@ -86,6 +82,39 @@ class Construction:
 
 
 @dataclass(frozen=True)
+class SignDraws:
+    """mean f_L(x; SW)² over drawn signs and inputs, over its exact expectation E E_S f_L²."""
+
+    experiment: ClassVar[str] = "quadntk-sign-draws"
+
+    seed: int
+    k: int = 1
+    d: int = 50
+    n: int = 200
+    m: int = 4096
+    n_draws: int = 1000
+    activation: str = SINE
+
+    def compute(self, checkpoint=None, progress=None) -> Result:
+        """The ratio with independent signs, and with equal ones."""
+        generator = torch.Generator().manual_seed(self.seed)
+        exact = {"generator": generator, "dtype": F64}
+        weights, beta = draw_weights(self.m, self.d, **exact), random_direction(self.d, **exact)
+        made = represent_power(weights, activation(self.activation), beta, self.k + 1)
+        X = draw_inputs(self.n, self.d, "sphere", **exact)
+        same, _, leak = made.terms(X)
+        drawn = [
+            made.terms(X, random_signs(self.m // 2, generator))[0].square().mean()
+            for _ in range(self.n_draws)
+        ]
+        expected = float(leak.mean())
+        return {
+            "drawn": float(torch.stack(drawn).mean()) / expected,
+            "equal": float(same.square().mean()) / expected,
+        }, {}
+
+
+@dataclass(frozen=True)
 class ConstructionNorm:
     """‖W_Q‖_{2,4} of the explicit movement for (β·x)^{k+1} against the dimension."""
 
@@ -98,17 +127,16 @@ class ConstructionNorm:
     activation: str = SINE
 
     def compute(self, checkpoint=None, progress=None) -> Result:
-        """‖W_Q‖_{2,4} and the largest single movement times m^{1/4}, for each d."""
+        """‖W_Q‖_{2,4} for each d."""
         generator = torch.Generator().manual_seed(self.seed)
-        norms, largest = [], []
+        norms = []
         for d in self.dims:
             weights = draw_weights(self.m, d, generator, dtype=F64)
             beta = random_direction(d, generator, dtype=F64)
             made = represent_power(weights, activation(self.activation), beta, self.k + 1)
             norms.append(made.norm_2_4_to_the_4**0.25)
-            largest.append(float(made.lengths.max()) * self.m**0.25)
         dims = np.array(self.dims, dtype=float)
-        return {}, {"d": dims, "norm": np.array(norms), "largest": np.array(largest)}
+        return {}, {"d": dims, "norm": np.array(norms)}
 
 
 @dataclass(frozen=True)
@@ -260,42 +288,8 @@ class Alone:
 
     def _quadntk(self, problem: Problem, fresh: list[Tensor]):
         """The best of the grid by validation, and errors of every cell over time."""
-        act = activation(self.activation)
-        features, *others = (PairFeatures(Z, problem.weights, act) for Z in (problem.X, *fresh))
-        goals = [problem.part(Z) for Z in fresh]
-        shape = (len(self.scales), len(self.penalties), self.n_times)
-        names = ("train", "validation", "test", "norm")
-        grid = {name: np.full(shape, np.nan) for name in names}
-        gradients = 0
-
-        def observe(state: Tensor) -> dict[str, float]:
-            train = (features.terms(state)[1] - problem.y).square().mean()
-            errors = [
-                (part.terms(state)[1] - goal).square().mean()
-                for part, goal in zip(others, goals, strict=True)
-            ]
-            norm = norm_2_4_to_the_4(state)[0]
-            return dict(zip(names, map(float, (train, *errors, norm)), strict=True))
-
-        unit = unit_start(features, problem.generator)
-        for i, scale in enumerate(self.scales):
-            for j, penalty in enumerate(self.penalties):
-                run = gradient_flow(
-                    RegularizedRisk(
-                        features,
-                        problem.y,
-                        model="quadratic",
-                        penalties=Penalties(norm=penalty),
-                    ),
-                    scale * unit,
-                    t_end=self.t_end,
-                    record_at=log_times(self.t_end, self.n_times),
-                    observe=observe,
-                )
-                gradients += run.n_gradients
-                for name in names:
-                    grid[name][i, j] = run.values[name]
-        i, j, at = np.unravel_index(np.nanargmin(grid["validation"]), shape)
+        grid, gradients = self._grid(problem, fresh)
+        i, j, at = np.unravel_index(np.nanargmin(grid["validation"]), grid["validation"].shape)
         best = {
             "quadntk_validation": float(grid["validation"][i, j, at]),
             "quadntk_error": float(grid["test"][i, j, at]),
@@ -307,6 +301,38 @@ class Alone:
             "n_gradients": gradients,
         }
         return best, grid
+
+    def _grid(self, problem: Problem, fresh: list[Tensor]) -> tuple[dict[str, np.ndarray], int]:
+        """Errors of every start and λ_4 over time, (scales, penalties, times); gradients used."""
+        act = activation(self.activation)
+        features, *others = (PairFeatures(Z, problem.weights, act) for Z in (problem.X, *fresh))
+        goals = [problem.part(Z) for Z in fresh]
+        names = ("train", "validation", "test", "norm")
+        shape = (len(self.scales), len(self.penalties), self.n_times)
+        grid, gradients = {name: np.full(shape, np.nan) for name in names}, 0
+
+        def observe(state: Tensor) -> dict[str, float]:
+            train = (features.terms(state)[1] - problem.y).square().mean()
+            errors = [
+                (part.terms(state)[1] - goal).square().mean()
+                for part, goal in zip(others, goals, strict=True)
+            ]
+            norm = norm_2_4_to_the_4(state)[0]
+            return dict(zip(names, map(float, (train, *errors, norm)), strict=True))
+
+        unit, times = unit_start(features, problem.generator), log_times(self.t_end, self.n_times)
+        for i, scale in enumerate(self.scales):
+            for j, penalty in enumerate(self.penalties):
+                risk = RegularizedRisk(
+                    features, problem.y, model="quadratic", penalties=Penalties(norm=penalty)
+                )
+                run = gradient_flow(
+                    risk, scale * unit, t_end=self.t_end, record_at=times, observe=observe
+                )
+                gradients += run.n_gradients
+                for name in names:
+                    grid[name][i, j] = run.values[name]
+        return grid, gradients
 
 
 SEEDS = (1, 2, 3, 4, 5)
@@ -342,9 +368,10 @@ def sparse_points(seeds: Sequence[int]) -> list[Alone]:
 
 
 def construction_points(seeds: Sequence[int]) -> list[Point]:
-    """The explicit movement, k = 1 and 2: error, leak, norm."""
+    """The explicit movement: error, leak and norm for k = 1 and 2; its leak over drawn signs."""
     kinds = (Construction, ConstructionNorm)
-    return [kind(seed, k) for kind in kinds for k in (1, 2) for seed in seeds]
+    points: list[Point] = [kind(seed, k) for kind in kinds for k in (1, 2) for seed in seeds]
+    return points + [SignDraws(seed) for seed in seeds]
 
 
 def saddle_points(seeds: Sequence[int]) -> list[Saddle]:

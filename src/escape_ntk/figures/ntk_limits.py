@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -77,15 +76,8 @@ def width_and_laziness(kernels: Sequence[Run], lazy: Sequence[Run]) -> Figure:
         power_law(axes[1], m, [r.arrays[name] for r in lazy], colour, label, slope)
     axes[1].set(xlabel="width $m$", ylabel="rms deviation", ylim=(1e-6, 0.3))
     for ax in axes:
-        _shorten(ax)
         ax.legend(loc="lower left")
     return figure
-
-
-def _shorten(ax: Axes) -> None:
-    """ "(predicted slope …)" takes too much room in a small panel."""
-    for line in ax.lines:
-        line.set_label(str(line.get_label()).replace("predicted slope ", "slope "))
 
 
 @in_style
@@ -115,5 +107,4 @@ def live_staircase(n: Sequence[int], learned: np.ndarray, predicted: np.ndarray)
         ax.plot(n, learned[:, j], ls="", marker="o", ms=5, mfc="white", color=colour)
     ax.set(xscale="log", xlabel="samples $n$", ylabel="share learned")
     ax.legend()
-    plt.close(figure)
     return figure

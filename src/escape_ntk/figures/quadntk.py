@@ -61,8 +61,6 @@ def construction(runs: Mapping[int, Sequence[Run]]) -> Figure:
     axes[1].plot([], [], color="#555555", ls="--", lw=1.2, label="Gaussian inputs")
     axes[1].set(xlabel="width $m$", ylabel="relative error of $f_Q$")
     for ax in axes:
-        for line in ax.lines:
-            line.set_label(str(line.get_label()).replace("predicted slope ", "slope "))
         ax.legend(loc="lower left" if ax is axes[1] else "center left")
     return figure
 

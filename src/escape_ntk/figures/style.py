@@ -74,7 +74,5 @@ def power_law(ax: Axes, x, rows, colour, label: str, slope: float) -> None:
     rows = np.array(rows)
     centre = np.exp(np.log(rows).mean(0))
     ax.fill_between(x, rows.min(0), rows.max(0), color=colour, alpha=0.2, lw=0)
-    ax.loglog(
-        x, centre, color=colour, marker="o", ms=4, label=f"{label} (predicted slope {slope:g})"
-    )
+    ax.loglog(x, centre, color=colour, marker="o", ms=4, label=f"{label} (slope {slope:g})")
     ax.loglog(x, centre[-1] * (np.asarray(x) / x[-1]) ** slope, color="#555555", lw=1, ls=":")
