@@ -4,16 +4,15 @@ Every refusal is one sentence "expected …; got …; remedy: …".  As control,
 sound arguments go through.
 """
 
-import re
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from refusals import refused, table
 
 from escape_ntk import polynomials, trajectory
 from escape_ntk.checks import (
-    EscapeNTKError,
     InputError,
     NonFiniteError,
     RankError,
@@ -44,7 +43,6 @@ from escape_ntk.pairs import PairFeatures, from_pairs, to_pairs
 from escape_ntk.regularizer import GaussianLeak, Penalties, RegularizedRisk, SampledLeak
 from escape_ntk.taylor import linear_term, quadratic_term
 
-SENTENCE = re.compile(r"expected .+; got .+; remedy: .+", re.DOTALL)
 N, D, P = 6, 4, 3
 SIGMOID = activation("sigmoid(z-1)")
 NAN, INF = float("nan"), float("inf")
@@ -95,22 +93,6 @@ def descend(start=STATE, step=0.1, n_steps=3, record_at=(0, 3)):
 def flow(start=STATE, t_end=1.0, record_at=(0.0, 1.0), **options):
     return gradient_flow(
         risk(), start, t_end=t_end, record_at=record_at, observe=observe, **options
-    )
-
-
-def refused(call, error: type[Exception]) -> str:
-    """The message of the typed error that ``call`` raises."""
-    with pytest.raises(error, match=SENTENCE) as caught:
-        call()
-    assert type(caught.value) is error
-    assert isinstance(caught.value, EscapeNTKError) and isinstance(caught.value, ValueError)
-    return str(caught.value)
-
-
-def table(*rows):
-    """Rows (label, error, call) as parameters."""
-    return pytest.mark.parametrize(
-        "error, call", [pytest.param(e, c, id=label) for label, e, c in rows]
     )
 
 

@@ -3,17 +3,16 @@
 As control, the same calls with sound arguments go through.
 """
 
-import re
 import warnings
 
 import numpy as np
 import pytest
 import torch
+from refusals import refused, table
 
 from escape_ntk import polynomials
 from escape_ntk.checks import (
     CutoffWarning,
-    EscapeNTKError,
     InputError,
     NonFiniteError,
     RankError,
@@ -29,7 +28,6 @@ from escape_ntk.pairs import PairFeatures
 from escape_ntk.regularizer import Penalties, RegularizedRisk
 from escape_ntk.spectrum import Spectrum, SphereRidge, ntk_spectrum
 
-SENTENCE = re.compile(r"expected .+; got .+; remedy: .+", re.DOTALL)
 N, D, P = 6, 4, 5
 F64 = torch.float64
 NAN = float("nan")
@@ -50,22 +48,6 @@ Y = torch.linspace(-1, 1, N, dtype=F64)
 TAU = torch.linspace(-1, 1, 5, dtype=F64)
 WITH_NAN = torch.where(X == X[0, 0], torch.nan, X)
 FEW = Spectrum(D, np.array([1.0, 0.5]), 0.0)
-
-
-def refused(call, error: type[Exception]) -> str:
-    """The message of the typed error that ``call`` raises."""
-    with pytest.raises(error, match=SENTENCE) as caught:
-        call()
-    assert type(caught.value) is error
-    assert isinstance(caught.value, EscapeNTKError) and isinstance(caught.value, ValueError)
-    return str(caught.value)
-
-
-def table(*rows):
-    """Rows (label, error, call) as parameters."""
-    return pytest.mark.parametrize(
-        "error, call", [pytest.param(e, c, id=label) for label, e, c in rows]
-    )
 
 
 # ---------------------------------------------------------------- kernels

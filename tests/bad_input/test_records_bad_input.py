@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from refusals import SENTENCE
 
 from escape_ntk import records
 from escape_ntk.checks import InputError, NonFiniteError, RecordError, RecordWarning
 from escape_ntk.records import RecordStore, record_key
 
 CONFIG, OTHER = {"seed": 0}, {"seed": 1}
-SENTENCE = re.compile(r"expected .+; got .+; remedy: .+", re.DOTALL)
 
 
 @pytest.fixture

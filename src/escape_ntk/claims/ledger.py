@@ -121,6 +121,11 @@ def summary_value(right: str, broken: str) -> Value:
     return lambda record, control: float(record.summary[broken if control else right])
 
 
+def largest_value(right: str, broken: str) -> Value:
+    """The largest entry of the array ``right``; of ``broken`` for the control."""
+    return lambda record, control: float(record.arrays[broken if control else right].max())
+
+
 def slope_value(x: str, right: str, broken: str) -> Value:
     """The log-log slope of the array ``right`` on ``x``; of ``broken`` for the control."""
 
@@ -167,6 +172,21 @@ def slope_near(target: float, tolerance: float) -> Callable[[Sequence[float]], F
         verdict = Verdict.REPRODUCED if inside else Verdict.PARTLY if meets else None
         measured = {"slope": got.value, "low": got.low, "high": got.high, "runs": len(slopes)}
         return Finding(verdict or Verdict.NOT_REPRODUCED, measured)
+
+    return judge
+
+
+def ratio_one(low: float, high: float, *, held: bool = False) -> Callable[..., Finding]:
+    """Reproduced when the 95 % interval of the mean ratio lies in [low, high].
+
+    With ``held`` it must also hold 1.
+    """
+
+    def judge(ratios: Sequence[float]) -> Finding:
+        got = mean_interval(ratios)
+        ok = low <= got.low and got.high <= high and (1.0 in got or not held)
+        measured = {"ratio": got.value, "low": got.low, "high": got.high, "runs": len(ratios)}
+        return Finding(Verdict.REPRODUCED if ok else Verdict.NOT_REPRODUCED, measured)
 
     return judge
 

@@ -24,6 +24,7 @@ from escape_ntk.claims.ledger import (
     at_most,
     inside_intervals,
     names,
+    ratio_one,
     require,
 )
 from escape_ntk.experiments import published_figure as f
@@ -146,14 +147,6 @@ def _gather_ratio(name: str, right: tuple, control: tuple):
         return Evidence(ratios, names([*with_it, *without]))
 
     return gather
-
-
-def _judge_ratio_one(ratios: np.ndarray) -> Finding:
-    """Reproduced when the 95 % interval of the mean ratio lies in [0.8, 1.25]."""
-    mean = mean_interval(ratios)
-    ok = mean.low >= 0.8 and mean.high <= 1.25
-    measured = {"ratio": mean.value, "low": mean.low, "high": mean.high, "runs": len(ratios)}
-    return Finding(Verdict.REPRODUCED if ok else Verdict.NOT_REPRODUCED, measured)
 
 
 def _gather_added_r1(store: RecordStore, broken: bool) -> Evidence:
@@ -359,7 +352,7 @@ CLAIMS: Sequence[Claim] = (
         gather=_gather_ratio(
             "empirical_leak", (f.R1_ALONE, 0.0, R1_SEEDS), (f.SUM_NO_R1, 1e-2, R1_SEEDS)
         ),
-        judge=_judge_ratio_one,
+        judge=ratio_one(0.8, 1.25),
     ),
     Claim(
         id="figure-r2-leaks",
@@ -373,7 +366,7 @@ CLAIMS: Sequence[Claim] = (
         gather=_gather_ratio(
             "population_leak", (f.SUM_NO_R1, 1e-2, SEEDS), (f.R1_ALONE, 0.0, R1_SEEDS)
         ),
-        judge=_judge_ratio_one,
+        judge=ratio_one(0.8, 1.25),
     ),
     Claim(
         id="figure-r1-added",

@@ -11,15 +11,20 @@ from escape_ntk.claims.ledger import (
     Finding,
     Verdict,
     at_most,
+    largest_value,
     names,
     over_draws,
+    ratio_one,
     require,
     slope_near,
     slope_value,
+    summary_value,
 )
 from escape_ntk.experiments import quadntk as e
 from escape_ntk.records import Record, RecordStore
 from escape_ntk.stats import Interval, log_slope, mean_interval
+
+Value = Callable[[Record], float]
 
 CHAPTER = "quadntk"
 COMMAND = "escape-ntk run quadntk"
@@ -27,14 +32,6 @@ COMMAND = "escape-ntk run quadntk"
 
 def _construction(k: int, value):
     return over_draws([e.Construction(seed, k) for seed in e.SEEDS], value, COMMAND)
-
-
-def _sign_errors(record: Record, broken: bool) -> float:
-    """How far f_Q(SW) = f_Q(W) is off; the control signs the frozen weights."""
-    a = record.arrays
-    if broken:
-        return float(a["sign_change_weights"].max())
-    return float(a["sign_change"].max())
 
 
 def _gather_norm(k: int):
@@ -57,56 +54,37 @@ def _gather_saddle(store: RecordStore, broken: bool) -> Evidence:
     return Evidence([float(max(pair)) for pair in zip(moved, slopes, strict=True)], names(records))
 
 
-def error_ratios(records: Sequence[Record], over: str, under: str | None) -> np.ndarray:
-    """``over``/``under`` of the test errors, run by run; without ``under``, ``over`` itself."""
-    return np.array([r.summary[over] / (r.summary[under] if under else 1.0) for r in records])
+def log_ratio(over: Value, under: Value | None = None) -> Value:
+    """log(over/under) of a record; without ``under``, log(over)."""
+    return lambda r: math.log(over(r) / (under(r) if under else 1.0))
 
 
-def ratio_by_dimension(
-    records: Sequence[Record], over: str, under: str | None
-) -> dict[int, Interval]:
-    """Geometric mean over the runs at each d of ``over``/``under``, with its 95 % interval."""
+def by_dimension(records: Sequence[Record], value: Value) -> dict[int, Interval]:
+    """exp of the mean of ``value`` over the runs at each d, with its 95 % interval."""
     out = {}
     for d in sorted({r.config["d"] for r in records}):
-        here = [r for r in records if r.config["d"] == d]
-        logs = mean_interval(np.log(error_ratios(here, over, under)))
-        out[d] = _exponential(logs)
+        logs = mean_interval([value(r) for r in records if r.config["d"] == d])
+        out[d] = Interval(*(math.exp(x) for x in (logs.value, logs.low, logs.high)))
     return out
 
 
-def _exponential(logs: Interval) -> Interval:
-    return Interval(*(math.exp(x) for x in (logs.value, logs.low, logs.high)))
-
-
-def slope_in_dimension(records: Sequence[Record], over: str, under: str | None) -> Interval:
-    """Slope of log(over/under) on log d, one line through each seed's runs; mean and interval."""
+def slope_in_dimension(records: Sequence[Record], value: Value, least: int = 0) -> Interval:
+    """Slope of ``value`` on log d, d ≥ least: one line through each seed's runs, their mean."""
     slopes = []
     for seed in sorted({r.config["seed"] for r in records}):
-        mine = [r for r in records if r.config["seed"] == seed]
-        slopes.append(log_slope([r.config["d"] for r in mine], error_ratios(mine, over, under)))
+        mine = [r for r in records if r.config["seed"] == seed and r.config["d"] >= least]
+        slopes.append(log_slope([r.config["d"] for r in mine], [math.exp(value(r)) for r in mine]))
     return mean_interval(slopes)
 
 
-def _gather_sparse(store: RecordStore, broken: bool) -> Evidence:
-    """NTK error over QuadNTK error on the sparse cubic; the control on the dense quadratic."""
-    points = e.dense_points(e.SEEDS, 2) if broken else e.sparse_points(e.SEEDS)
-    records = require(points, store, COMMAND)
-    values = error_ratios(records, "ntk_error", "quadntk_error")
-    errors = {name: [r.summary[name] for r in records] for name in ("ntk_error", "quadntk_error")}
-    return Evidence({"ratios": values, **errors}, names(records))
+def ntk_error(record: Record) -> float:
+    """Test error of the tuned NTK."""
+    return record.summary["ntk_error"]
 
 
-def _judge_sparse(values: dict) -> Finding:
-    """Reproduced when every run has a ratio ≥ 3."""
-    ratios, ok = values["ratios"], float(values["ratios"].min()) >= 3
-    measured = {
-        "least": float(ratios.min()),
-        "median": float(np.median(ratios)),
-        "ntk": float(np.mean(values["ntk_error"])),
-        "quadntk": float(np.mean(values["quadntk_error"])),
-        "runs": len(ratios),
-    }
-    return Finding(Verdict.REPRODUCED if ok else Verdict.NOT_REPRODUCED, measured)
+def tuned_error(record: Record) -> float:
+    """Test error of QuadNTK, tuned over start, λ_4 and time."""
+    return record.summary["quadntk_error"]
 
 
 def small_start_error(record: Record) -> float:
@@ -115,71 +93,76 @@ def small_start_error(record: Record) -> float:
     return float(test.flat[np.nanargmin(validation)])
 
 
-def small_start_ratios(records: Sequence[Record]) -> dict[int, Interval]:
-    """As :func:`ratio_by_dimension` of QuadNTK over NTK, from the smallest start alone."""
-    out = {}
-    for d in sorted({r.config["d"] for r in records}):
-        here = [r for r in records if r.config["d"] == d]
-        logs = mean_interval([np.log(small_start_error(r) / r.summary["ntk_error"]) for r in here])
-        out[d] = _exponential(logs)
-    return out
-
-
+PRICE = log_ratio(tuned_error, ntk_error)
+"""log(QuadNTK error/NTK error)."""
+SMALL_PRICE = log_ratio(small_start_error, ntk_error)
+"""The same from the smallest start."""
 LATE = 24
-"""From this dimension on the slope of the ratio is looked at once more."""
+"""From this dimension on the slope of the price is looked at once more."""
 
 
-def _late_slope(records: Sequence[Record], error: Callable[[Record], float]) -> Interval:
-    """Slope in d ≥ LATE of log(error/NTK error), one line a seed."""
-    slopes = []
-    for seed in sorted({r.config["seed"] for r in records}):
-        mine = [r for r in records if r.config["seed"] == seed and r.config["d"] >= LATE]
-        ratios = [error(r) / r.summary["ntk_error"] for r in mine]
-        slopes.append(log_slope([r.config["d"] for r in mine], ratios))
-    return mean_interval(slopes)
+def _gather_sparse(store: RecordStore, broken: bool) -> Evidence:
+    """NTK error over QuadNTK error on the sparse cubic; the control on the dense quadratic."""
+    points = e.dense_points(e.SEEDS, 2) if broken else e.sparse_points(e.SEEDS)
+    records = require(points, store, COMMAND)
+    errors = {"ntk": ntk_error, "quadntk": tuned_error}
+    return Evidence(
+        {name: np.array([error(r) for r in records]) for name, error in errors.items()},
+        names(records),
+    )
+
+
+def _judge_sparse(values: dict) -> Finding:
+    """Reproduced when every run has a ratio ≥ 3."""
+    ratios = values["ntk"] / values["quadntk"]
+    measured = {
+        "least": float(ratios.min()),
+        "median": float(np.median(ratios)),
+        "ntk": float(values["ntk"].mean()),
+        "quadntk": float(values["quadntk"].mean()),
+        "runs": len(ratios),
+    }
+    verdict = Verdict.REPRODUCED if measured["least"] >= 3 else Verdict.NOT_REPRODUCED
+    return Finding(verdict, measured)
 
 
 def _gather_rate(store: RecordStore, broken: bool) -> Evidence:
-    """Slopes in d of log(QuadNTK error/NTK error); the control turns the sparse ratio over."""
+    """Slopes of the price in d; the control turns the price of the sparse cubic over."""
     points = e.sparse_points(e.SEEDS) if broken else e.dense_points(e.SEEDS, 2)
-    pair = ("ntk_error", "quadntk_error") if broken else ("quadntk_error", "ntk_error")
     records = require(points, store, COMMAND)
-    values = {
-        "ratio": slope_in_dimension(records, *pair),
-        "quadntk": slope_in_dimension(records, "quadntk_error", None),
-        "ntk": slope_in_dimension(records, "ntk_error", None),
-        "runs": len(records),
+    parts = {
+        "price": log_ratio(ntk_error, tuned_error) if broken else PRICE,
+        "of_quadntk": log_ratio(tuned_error),
+        "of_ntk": log_ratio(ntk_error),
     }
+    values = {name: slope_in_dimension(records, value) for name, value in parts.items()}
     if not broken:
-        values["late"] = _late_slope(records, lambda r: r.summary["quadntk_error"])
-        values["small"] = _late_slope(records, small_start_error)
+        values["late"] = slope_in_dimension(records, PRICE, LATE)
+        values["small"] = slope_in_dimension(records, SMALL_PRICE, LATE)
     return Evidence(values, names(records))
 
 
-def _judge_rate(values: dict) -> Finding:
-    """Reproduced when the 95 % interval of the ratio's slope does not reach above 0."""
-    slope = values["ratio"]
-    measured = {"slope": slope.value, "low": slope.low, "high": slope.high}
-    measured |= {"of_quadntk": values["quadntk"].value, "of_ntk": values["ntk"].value}
-    for name in [key for key in ("late", "small") if key in values]:
-        part = values[name]
+def _judge_rate(values: dict[str, Interval]) -> Finding:
+    """Reproduced when the 95 % interval of the price's slope does not reach above 0."""
+    parts = dict(values)
+    price = parts.pop("price")
+    measured = {"slope": price.value, "low": price.low, "high": price.high, "runs": len(e.SEEDS)}
+    for name, part in parts.items():
         measured |= {name: part.value, f"{name}_low": part.low, f"{name}_high": part.high}
-    measured["runs"] = values["runs"]
-    verdict = Verdict.REPRODUCED if slope.high <= 0 else Verdict.NOT_REPRODUCED
+    verdict = Verdict.REPRODUCED if price.high <= 0 else Verdict.NOT_REPRODUCED
     return Finding(verdict, measured)
 
 
 def _gather_price(k: int):
-    """QuadNTK error over NTK error by dimension; the control on the sparse cubic."""
+    """The price by dimension; the control on the sparse cubic."""
 
     def gather(store: RecordStore, broken: bool) -> Evidence:
         points = e.sparse_points(e.SEEDS) if broken else e.dense_points(e.SEEDS, k)
         records = require(points, store, COMMAND)
-        pair = ("quadntk_error", "ntk_error")
         values = {
-            "ratios": ratio_by_dimension(records, *pair),
-            "slope": slope_in_dimension(records, *pair),
-            "errors": ratio_by_dimension(records, "quadntk_error", None),
+            "ratios": by_dimension(records, PRICE),
+            "slope": slope_in_dimension(records, PRICE),
+            "errors": by_dimension(records, log_ratio(tuned_error)),
         }
         return Evidence(values, names(records))
 
@@ -237,7 +220,8 @@ def _norm_claim(k: int) -> Claim:
         statement=f"‖W_Q‖_(2,4) of the explicit movement grows like d^((k−1)/4), k = {k}.",
         source="D",
         target=f"slope {(k - 1) / 4:g}",
-        tolerance="±0.05, 95 % interval over five draws",
+        tolerance="±0.05, "
+        + ("h is constant, no randomness" if k == 1 else "95 % interval over five draws"),
         broken=f"k = {3 - k}",
         gather=_gather_norm(k),
         judge=slope_near((k - 1) / 4, 0.05),
@@ -269,8 +253,22 @@ CLAIMS: Sequence[Claim] = (
         target="0",
         tolerance="1e-12 relative, every width and draw",
         broken="the signs on the frozen weights instead (f_Q)",
-        gather=_construction(1, _sign_errors),
+        gather=_construction(1, largest_value("sign_change", "sign_change_weights")),
         judge=at_most(1e-12),
+    ),
+    Claim(
+        id="quadntk-leak-drawn",
+        chapter=CHAPTER,
+        statement="f_L(x; SW)² over a thousand drawn signs has the mean m^(−1) Σ_r "
+        "(σ'(w_r·x) u_r·x)².",
+        source="L",
+        target="ratio 1",
+        tolerance="95 % interval over five draws of weights holds 1 and lies within ±0.1",
+        broken="equal signs",
+        gather=over_draws(
+            [e.SignDraws(seed) for seed in e.SEEDS], summary_value("drawn", "equal"), COMMAND
+        ),
+        judge=ratio_one(0.9, 1.1, held=True),
     ),
     Claim(
         id="quadntk-leak-same",
