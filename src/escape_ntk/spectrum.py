@@ -126,12 +126,36 @@ def ntk_spectrum(
     checks.one_of("weight_law", weight_law, WEIGHT_LAWS)
     if weight_law == "gaussian" or activation.name == "relu":
         return _spectrum_of_kernel(activation, d, degree, weight_law)
-    c = gegenbauer_coefficients(activation.first, 2 * NODES // 5, d, n_nodes=NODES)
-    xi2 = np.array([c[j] ** 2 / multiplicity(d, j) for j in range(degree + 2)])
-    ell = np.arange(degree + 1)
-    below = np.concatenate([[0.0], xi2[:-2]])
-    lam = d / (2 * ell + d - 2) * (ell * below + (ell + d - 2) * xi2[1:])
-    return _with_rest(d, lam, d * float(c @ c))
+    xi2, square = _squared_coefficients(activation.first, d, degree + 1)
+    return _with_rest(d, d * _times_cosine(xi2, d), d * square)
+
+
+def frozen_start_spectrum(activation: Activation, d: int, *, degree: int = DEGREE) -> Spectrum:
+    """Eigenvalues of f_Q's kernel at t = 0 and large s, as m → ∞, for E|s_r|² = 1 and unit w.
+
+    f_Q is linear in t while s does not move:  K_Q = (x·y)²/(8d) E_w[σ''(w·x)σ''(w·y)].  [D]
+    A start of size c multiplies all by c².
+    """
+    checks.integer("degree", degree, least=0)
+    xi2, square = _squared_coefficients(activation.second, d, degree + 2)
+    lam = d / 8 * _times_cosine(_times_cosine(xi2, d), d)
+    return _with_rest(d, lam, d / 8 * square)
+
+
+def _squared_coefficients(function, d: int, degree: int) -> tuple[np.ndarray, float]:
+    """ξ_j(g)², j = 0…degree: eigenvalues of τ ↦ E_w[g(w·x)g(w·y)]; and E g(w·x)²."""
+    c = gegenbauer_coefficients(function, 2 * NODES // 5, d, n_nodes=NODES)
+    return np.array([c[j] ** 2 / multiplicity(d, j) for j in range(degree + 1)]), float(c @ c)
+
+
+def _times_cosine(lam: np.ndarray, d: int) -> np.ndarray:
+    """Eigenvalues of τ·g(τ) from those of g, one degree fewer: the three-term recurrence.
+
+    (2ℓ+d−2) τP_ℓ = ℓP_{ℓ−1} + (ℓ+d−2)P_{ℓ+1}.
+    """
+    ell = np.arange(len(lam) - 1)
+    below = np.concatenate([[0.0], lam[:-2]])
+    return (ell * below + (ell + d - 2) * lam[1:]) / (2 * ell + d - 2)
 
 
 def _spectrum_of_kernel(activation: Activation, d: int, degree: int, weight_law: str) -> Spectrum:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from escape_ntk import checks
 from escape_ntk.experiments import sweep
 from escape_ntk.records import Record, RecordStore
-from escape_ntk.stats import Interval, log_slope, mean_interval
+from escape_ntk.stats import Interval, Numbers, log_slope, mean_interval
 
 SOURCES = ("A", "C", "L", "D", "M", "R")
 """Source tags: abstract, public code, literature, derived here, measured, recalled."""
@@ -182,7 +182,7 @@ def ratio_one(low: float, high: float, *, held: bool = False) -> Callable[..., F
     With ``held`` it must also hold 1.
     """
 
-    def judge(ratios: Sequence[float]) -> Finding:
+    def judge(ratios: Numbers) -> Finding:
         got = mean_interval(ratios)
         ok = low <= got.low and got.high <= high and (1.0 in got or not held)
         measured = {"ratio": got.value, "low": got.low, "high": got.high, "runs": len(ratios)}

@@ -343,18 +343,39 @@ DENSE_FACTOR = 3.0
 DENSE_DIMS = {1: (16, 32, 64, 128), 2: (8, 12, 16, 24, 32, 48)}
 """Dimensions of the dense comparison at n = 3 n_k, by k."""
 SPARSE_FACTOR = 4.0
-SPARSE_DIMS = (16, 24)
+SPARSE_DIMS = (16, 24, 32)
+SPARSE_TEST = 20_000
+"""Test points on a sparse cubic: its square has heavy tails, and 4000 leave some 15 % of noise."""
+WIDE = {
+    "scales": (0.01, 0.1, 0.3, 1.0, 3.0),
+    "penalties": (0.0, 1e-8, 1e-6, 1e-5),
+    "t_end": 30_000.0,
+}
+WIDE_DIMS = (16, 32)
+"""A grid that reaches further, and where it is tried on the dense quadratic."""
+FROZEN_SEEDS = (6, 7, 8, 9, 10)
+FROZEN_DIMS = (20, 40, 64)
+FROZEN = {"scales": (1.0, 3.0), "penalties": (0.0,)}
+"""Starts so large that s hardly moves, on draws and dimensions of their own."""
 SCALES = (0.0, 1e-4, 1e-3, 1e-2, 1e-1)
 
 
 def opening_points(seeds: Sequence[int]) -> list[Alone]:
     """Sparse cubic and dense quadratic over n at one dimension."""
     return [
-        Alone(seed, OPENING_DIM, 2, degree, dense, factor)
+        kind(seed, OPENING_DIM, factor)
         for factor in FACTORS
-        for degree, dense in ((3, False), (2, True))
+        for kind in (_sparse_cubic, _dense_quadratic)
         for seed in seeds
     ]
+
+
+def _sparse_cubic(seed: int, d: int, factor: float) -> Alone:
+    return Alone(seed, d, 2, 3, False, factor, n_test=SPARSE_TEST)
+
+
+def _dense_quadratic(seed: int, d: int, factor: float, **settings) -> Alone:
+    return Alone(seed, d, 2, 2, True, factor, **settings)
 
 
 def dense_points(seeds: Sequence[int], k: int) -> list[Alone]:
@@ -364,7 +385,19 @@ def dense_points(seeds: Sequence[int], k: int) -> list[Alone]:
 
 def sparse_points(seeds: Sequence[int]) -> list[Alone]:
     """A sparse cubic from 4 n_2 samples, over the dimension."""
-    return [Alone(seed, d, 2, 3, False, SPARSE_FACTOR) for d in SPARSE_DIMS for seed in seeds]
+    return [_sparse_cubic(seed, d, SPARSE_FACTOR) for d in SPARSE_DIMS for seed in seeds]
+
+
+def wide_points(seeds: Sequence[int]) -> list[Alone]:
+    """The dense quadratic of :func:`dense_points` over the wider grid."""
+    return [_dense_quadratic(s, d, DENSE_FACTOR, **WIDE) for d in WIDE_DIMS for s in seeds]
+
+
+def frozen_points() -> list[Alone]:
+    """The dense quadratic from starts at which f_Q should be a kernel method."""
+    return [
+        _dense_quadratic(s, d, DENSE_FACTOR, **FROZEN) for d in FROZEN_DIMS for s in FROZEN_SEEDS
+    ]
 
 
 def construction_points(seeds: Sequence[int]) -> list[Point]:
@@ -383,4 +416,4 @@ def full_points(seeds: Sequence[int]) -> list[Point]:
     """Everything that the chapter's claims and figures rest on; the long runs last."""
     points = [*construction_points(seeds), *saddle_points(seeds), *opening_points(seeds)]
     points += [*sparse_points(seeds), *dense_points(seeds, 1), *dense_points(seeds, 2)]
-    return points
+    return [*points, *wide_points(seeds), *frozen_points()]
