@@ -200,6 +200,7 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         (ntk_limits._judge_blind, SAME, SAME | {"sparse": spread(0.4)}),
         (quadntk._judge_sparse, SPARSE, SPARSE | {"ntk": np.full(4, 0.6)}),
         (quadntk._judge_starts, [[1.0, 1.0], [0.01, 0.1]], [[1.0, 0.1], [0.01, 0.1]]),
+        (quadntk._judge_mean_near_one, {8: spread(1.0)}, {8: spread(1.0), 16: spread(0.9)}),
         (quadntk._judge_rate, RATE, RATE | {"price": STEEP}),
         (
             quadntk._judge_price,

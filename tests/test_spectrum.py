@@ -9,9 +9,15 @@ import torch
 from escape_ntk.checks import InputError, RankError
 from escape_ntk.data import RidgeSum, Target, draw_inputs, random_direction, sparse_part
 from escape_ntk.kernel import KernelRidge, dual_on_sphere, infinite_ntk
-from escape_ntk.network import ACTIVATIONS, WEIGHT_LAWS, activation
-from escape_ntk.polynomials import gegenbauer_sum, multiplicity
-from escape_ntk.spectrum import Spectrum, SphereRidge, _spectrum_of_kernel, ntk_spectrum
+from escape_ntk.network import ACTIVATIONS, WEIGHT_LAWS, activation, draw_weights
+from escape_ntk.polynomials import gauss_gegenbauer, gegenbauer_sum, multiplicity
+from escape_ntk.spectrum import (
+    Spectrum,
+    SphereRidge,
+    _spectrum_of_kernel,
+    frozen_start_spectrum,
+    ntk_spectrum,
+)
 
 F64 = torch.float64
 SIGMOID, SIN, RELU = (activation(name) for name in ("sigmoid(z-1)", "sin(z+pi/4)", "relu"))
@@ -54,6 +60,34 @@ def test_the_formula_agrees_with_quadrature_of_the_kernel(act, d):
     assert formula.trace == pytest.approx(quadrature.trace, rel=1e-8)
     other = _spectrum_of_kernel(act, d, 12, "gaussian").eigenvalues
     assert np.abs(formula.eigenvalues - other).max() > 1e-5  # control: the other law of w
+
+
+@pytest.mark.parametrize("d", [6, 40])
+def test_kernel_of_a_frozen_start(d):
+    """Against quadrature of K_Q = d τ²/8 E σ''σ'', whose closed form is that of σ' for the sine."""
+    tau, weights = (torch.from_numpy(a) for a in gauss_gegenbauer(d, 200))
+    kernel = d / 8 * tau**2 * dual_on_sphere(tau, SIN, d)
+    ours = frozen_start_spectrum(SIN, d)
+    for ell in range(6):
+        row = gegenbauer_sum(tau, np.eye(ell + 1)[ell], d)
+        assert ours.eigenvalues[ell] == pytest.approx(float((weights * kernel * row).sum()))
+    assert ours.trace == pytest.approx(d / 16)  # E σ''² = ½
+
+
+def test_frozen_start_is_the_mean_over_neurons_and_starts():
+    """K_Q(x, y) is the mean of the tangent features of t at t = 0, over w and s."""
+    d, draws = 4, 400_000
+    exact = {"generator": seeded(3), "dtype": F64}
+    w = draw_weights(2 * draws, d, **exact)[:draws]
+    s = torch.randn(draws, d, **exact) / math.sqrt(d)
+    x, y = draw_inputs(2, d, "sphere", **exact)
+    y = (x + y) * (math.sqrt(d) / (x + y).norm())  # not nearly orthogonal to x: K_Q is not small
+    terms = SIN.second(w @ x) * SIN.second(w @ y) * (s @ x) * (s @ y) * (x @ y) / 8
+    spectrum = frozen_start_spectrum(SIN, d, degree=30)
+    expected = gegenbauer_sum((x @ y / d)[None], spectrum.eigenvalues * spectrum.multiplicities, d)
+    error = float(terms.std()) / math.sqrt(draws)
+    assert abs(float(terms.mean()) - float(expected)) < 4 * error
+    assert abs(float(expected)) > 20 * error
 
 
 @pytest.mark.parametrize("act", SMOOTH, ids=lambda act: act.name)

@@ -84,13 +84,20 @@ def saddle(runs: Mapping[float, Sequence[Run]]) -> Figure:
 
 
 @in_style
-def price(rows: Mapping[str, Mapping[int, Interval]]) -> Figure:
-    """QuadNTK error over NTK error against the dimension, with intervals; below 1 QuadNTK wins."""
+def price(
+    rows: Mapping[str, Mapping[int, Interval]], foreseen: Mapping[str, Mapping[int, float]]
+) -> Figure:
+    """QuadNTK error over NTK error against the dimension, with intervals; below 1 QuadNTK wins.
+
+    ``foreseen``: predicted ratios by dimension, as dashed lines.
+    """
     figure, (ax,) = new_axes(1, 3.4)
     colours = ("#E69F00", COLOURS["quadratic"], COLOURS["remainder"], "#7f3300")
     looks = zip(colours, "oDvs", strict=True)
     for (label, by_d), (colour, mark) in zip(rows.items(), looks, strict=False):
         _interval_line(ax, by_d, colour, mark, label)
+    for label, by_d in foreseen.items():
+        ax.plot(list(by_d), list(by_d.values()), color="#555555", ls="--", lw=1.2, label=label)
     ax.axhline(1, color="#555555", lw=1, ls=":")
     ax.set(xscale="log", yscale="log", xlabel="dimension $d$", ylabel="error QuadNTK / NTK")
     ticks = sorted({d for by_d in rows.values() for d in by_d})
