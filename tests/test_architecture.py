@@ -17,7 +17,7 @@ FLOORS = (
     {"records"},
     {"data", "network"},
     {"kernel", "pairs", "taylor"},
-    {"constructions", "directions", "spectrum"},
+    {"constructions", "directions", "leaks", "spectrum"},
     {"regularizer", "rkc", "trajectory"},
     {"descent", "flow", "landscape"},
     {"experiments"},

@@ -7,9 +7,10 @@ from escape_ntk.checks import InputError
 from escape_ntk.data import draw_inputs
 from escape_ntk.directions import TrainingProjector
 from escape_ntk.landscape import hessian_vector, lowest_curvature
+from escape_ntk.leaks import SampledLeak
 from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures
-from escape_ntk.regularizer import Penalties, RegularizedRisk, SampledLeak
+from escape_ntk.regularizer import Penalties, RegularizedRisk
 
 N, D, P = 12, 4, 5
 F64 = torch.float64

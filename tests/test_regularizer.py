@@ -9,15 +9,14 @@ import torch
 from escape_ntk.checks import InputError
 from escape_ntk.data import draw_inputs
 from escape_ntk.directions import TrainingProjector
+from escape_ntk.leaks import GaussianLeak, SampledLeak
 from escape_ntk.network import ACTIVATIONS, activation, draw_weights, paired_network
 from escape_ntk.pairs import PairFeatures, from_pairs
 from escape_ntk.polynomials import gauss_hermite
 from escape_ntk.regularizer import (
     MODELS,
-    GaussianLeak,
     Penalties,
     RegularizedRisk,
-    SampledLeak,
     low_degree_size,
     norm_2_4_to_the_4,
 )

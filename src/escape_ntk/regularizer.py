@@ -6,12 +6,10 @@ R_1 = E_x f_L(x; P_{>k}W)²        population leak            [A][C]
 R_2 = (1/n) Σ_i f_L(x_i; P_{>k}W)²  empirical leak             [A][C]
 R_3 = ‖P_{≤k}W‖_F² = ½‖P_{≤k}t‖²    size of the low-degree part [R]
 R_4 = ‖W‖_{2,4}^8 = (Σ_r ‖u_r‖⁴ + ‖v_r‖⁴)²                      [R]
-R_1 is given as a closed form (:class:`GaussianLeak`) or by fresh inputs (:class:`SampledLeak`).
+R_1 comes from :mod:`escape_ntk.leaks`: in closed form, or by fresh inputs.
 """
 
-import math
 from dataclasses import dataclass, fields
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -19,9 +17,8 @@ from torch import Tensor
 
 from escape_ntk import checks
 from escape_ntk.directions import TrainingProjector
-from escape_ntk.network import Activation, gaussian_mean_square
+from escape_ntk.leaks import PopulationLeak
 from escape_ntk.pairs import PairFeatures
-from escape_ntk.polynomials import gauss_hermite, hermite_coefficients
 
 MODELS = ("joint", "linear", "quadratic")
 """What fits the labels: f_L + f_Q, f_L alone (NTK), f_Q alone (QuadNTK)."""
@@ -43,135 +40,6 @@ class Penalties:
     def __post_init__(self):
         for field in fields(self):
             checks.number(f"penalty λ ({field.name})", getattr(self, field.name), least=0)
-
-
-@runtime_checkable
-class PopulationLeak(Protocol):
-    """E_x f_L(x; t)² as a quadratic form in t."""
-
-    def value_and_gradient(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """(E_x f_L(x; t)², its gradient in t)."""
-        ...
-
-
-class SampledLeak:
-    """R_1 from fresh inputs Z: (1/N) Σ_j f_L(z_j; t)².  Unbiased for fixed t; N rows of Z.  [C]"""
-
-    def __init__(self, features: PairFeatures):
-        self.features = features
-
-    def value_and_gradient(self, t: Float[Tensor, "p d"]) -> tuple[Tensor, Tensor]:
-        """(mean square of f_L over Z, its gradient in t)."""
-        f = self.features.linear(t)
-        return f.square().mean(), self.features.linear_pullback(2 * f / len(f))
-
-
-class GaussianLeak:
-    """R_1 in closed form for x ~ N(0, I_d) and unit w_r.
-
-    With G = W Wᵀ over the p pairs, ĉ_j = E[σ'(Z) he_j(Z)], D_{rs} = w_r·t_s, τ_r = w_r·t_r:
-    m·E f_L² = Σ_{rs} [κ00 t_r·t_s + 2κ20 τ_r D_{rs} + κ11(τ_rτ_s + D_{rs}D_{sr})],
-    κ00 = Σ ĉ_j² G^j,  κ11 = Σ (j+1) ĉ_{j+1}² G^j,  κ20 = Σ √((j+1)(j+2)) ĉ_{j+2}ĉ_j G^j,
-    entrywise, by Stein's lemma used twice; on the diagonal (G = 1) they are E σ'², E σ''²,
-    E σ'σ'''.
-    Memory: three (p, p) matrices; a gradient costs three products (p, p)×(p, d).  Source: [D].
-    """
-
-    def __init__(
-        self,
-        weights: Float[Tensor, "p d"],
-        activation: Activation,
-        *,
-        degree: int = 60,
-        block: int = 512,
-    ):
-        checks.array("weights", weights, (None, None))
-        off = float((weights.norm(dim=1) - 1).abs().max())
-        if off > 1e-4:
-            raise checks.InputError(
-                checks.message(
-                    expected="unit weights w_r (the closed form is for them)",
-                    got=f"norms off by up to {off:.2g}",
-                    remedy="use SampledLeak with fresh inputs",
-                )
-            )
-        self.weights, self.block = weights, checks.integer("block", block, least=1)
-        gram = weights @ weights.T
-        self.degree = _series_degree(gram, checks.integer("degree", degree, least=3))
-        c = hermite_coefficients(activation.first, degree + 2)
-        diagonals = _leak_diagonals(activation)
-        _check_series(activation.name, degree, _leak_series(c), diagonals)
-        series = _leak_series(c[: self.degree + 3])
-        self.k00, self.k11, self.k20 = (
-            _entrywise_series(gram, a, diagonal)
-            for a, diagonal in zip(series, diagonals, strict=True)
-        )
-
-    def value_and_gradient(self, t: Float[Tensor, "p d"]) -> tuple[Tensor, Tensor]:
-        """(E f_L(x; t)², its gradient in t), in blocks of ``block`` rows."""
-        w, m = self.weights, 2 * len(self.weights)
-        tau = torch.einsum("pd,pd->p", w, t)
-        gradient = torch.empty_like(t)
-        for start in range(0, len(w), self.block):
-            rows = slice(start, start + self.block)
-            k11, k20 = self.k11[rows], self.k20[rows]
-            d = w[rows] @ t.T  # (block, p): D_rs = w_r·t_s
-            along = torch.einsum("bp,bp->b", k20, d) + k11 @ tau
-            d.mul_(k11).addcmul_(k20, tau[None])
-            torch.addmm(d @ w, self.k00[rows], t, out=gradient[rows])
-            gradient[rows].addcmul_(along[:, None], w[rows])
-        gradient.mul_(2 / m)
-        return (t * gradient).sum() / 2, gradient
-
-
-def _series_degree(gram: Tensor, most: int, tolerance: float = 1e-12) -> int:
-    """Smallest J with max_{r≠s}|G_rs|^J below ``tolerance``, at most ``most``."""
-    largest = float((gram - torch.diag(gram.diagonal())).abs().max())
-    if largest == 0.0:
-        return 3
-    if largest >= 1.0:
-        return most
-    return max(3, min(most, math.ceil(math.log(tolerance) / math.log(largest))))
-
-
-def _check_series(name: str, degree: int, series, diagonals, tolerance: float = 1e-3) -> None:
-    """Refuse σ whose series at G = 1 miss E σ'² or E σ''² (Parseval): kinks and steep rises."""
-    sums, exact = [sum(a) for a in series[:2]], diagonals[:2]
-    gaps = [abs(a - b) / max(a, exact[0]) for a, b in zip(sums, exact, strict=True)]
-    if not max(gaps) <= tolerance:
-        raise checks.InputError(
-            checks.message(
-                expected=f"{name!r} smooth enough for a Hermite series of degree {degree}",
-                got=f"E σ'² and E σ''² off by {gaps[0]:.1%} and {gaps[1]:.1%}",
-                remedy="use SampledLeak with fresh inputs, or raise degree",
-            )
-        )
-
-
-def _leak_series(c) -> tuple[list[float], list[float], list[float]]:
-    """Power-series coefficients of κ00, κ11, κ20 from ĉ_j."""
-    top = len(c) - 2
-    k00 = [c[j] ** 2 for j in range(top)]
-    k11 = [(j + 1) * c[j + 1] ** 2 for j in range(top)]
-    k20 = [math.sqrt((j + 1) * (j + 2)) * c[j + 2] * c[j] for j in range(top)]
-    return k00, k11, k20
-
-
-def _leak_diagonals(activation: Activation) -> tuple[float, float, float]:
-    """E σ'², E σ''², and E σ'σ''' = E[Zσ'σ''] − E σ''² (integration by parts)."""
-    nodes, weights = (torch.from_numpy(a) for a in gauss_hermite())
-    mixed = float((weights * nodes * activation.first(nodes) * activation.second(nodes)).sum())
-    curvature = gaussian_mean_square(activation.second)
-    return gaussian_mean_square(activation.first), curvature, mixed - curvature
-
-
-def _entrywise_series(gram: Tensor, coefficients: list[float], diagonal: float) -> Tensor:
-    """Σ_j a_j G^j entrywise by Horner's rule, with the given diagonal."""
-    total = torch.full_like(gram, coefficients[-1])
-    for a in reversed(coefficients[:-1]):
-        total.mul_(gram).add_(a)
-    total.fill_diagonal_(diagonal)
-    return total
 
 
 def low_degree_size(projector: TrainingProjector, t: Float[Tensor, "p d"]):

@@ -32,6 +32,7 @@ from escape_ntk.data import (
 from escape_ntk.descent import gradient_descent, stability_limit
 from escape_ntk.directions import TrainingProjector
 from escape_ntk.flow import gradient_flow
+from escape_ntk.leaks import GaussianLeak, SampledLeak
 from escape_ntk.network import (
     Activation,
     TwoLayerNetwork,
@@ -40,7 +41,7 @@ from escape_ntk.network import (
     paired_network,
 )
 from escape_ntk.pairs import PairFeatures, from_pairs, to_pairs
-from escape_ntk.regularizer import GaussianLeak, Penalties, RegularizedRisk, SampledLeak
+from escape_ntk.regularizer import Penalties, RegularizedRisk
 from escape_ntk.taylor import linear_term, quadratic_term
 
 N, D, P = 6, 4, 3

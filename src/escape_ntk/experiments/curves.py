@@ -20,9 +20,10 @@ from escape_ntk.descent import gradient_descent
 from escape_ntk.directions import TrainingProjector
 from escape_ntk.experiments.sweep import Result, RunCheckpoint
 from escape_ntk.flow import gradient_flow
+from escape_ntk.leaks import GaussianLeak
 from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures, from_pairs
-from escape_ntk.regularizer import GaussianLeak, Penalties, RegularizedRisk, norm_2_4_to_the_4
+from escape_ntk.regularizer import Penalties, RegularizedRisk, norm_2_4_to_the_4
 
 METHODS = ("flow", "descent")
 

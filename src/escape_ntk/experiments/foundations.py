@@ -13,9 +13,10 @@ from escape_ntk.data import draw_inputs, published_target, random_direction
 from escape_ntk.descent import gradient_descent
 from escape_ntk.directions import TrainingProjector
 from escape_ntk.experiments.sweep import Result
+from escape_ntk.leaks import GaussianLeak, SampledLeak
 from escape_ntk.network import TwoLayerNetwork, activation, draw_weights, paired_network
 from escape_ntk.pairs import STEP_FACTOR, PairFeatures, from_pairs, to_pairs
-from escape_ntk.regularizer import GaussianLeak, Penalties, RegularizedRisk, SampledLeak
+from escape_ntk.regularizer import Penalties, RegularizedRisk
 from escape_ntk.stats import rms
 
 

@@ -335,6 +335,54 @@ class Alone:
         return grid, gradients
 
 
+@dataclass(frozen=True)
+class FrozenKernel:
+    """Regression without ridge with the kernel of f_Q at its start, over the width.
+
+    K_Q of m neurons is (x·y)/(4m) Σ_{r≤m/2} σ''(w_r·x)σ''(w_r·y)(s_r·x)(s_r·y).  The draws are
+    those of :class:`Alone`: at its width, problem and start are the same.
+    """
+
+    experiment: ClassVar[str] = "quadntk-frozen"
+
+    seed: int
+    d: int
+    k: int = 2
+    factor: float = 3.0
+    widths: tuple[int, ...] = (1000, 4000, 16_000, 64_000)
+    n_validation: int = 2000
+    n_test: int = 4000
+    activation: str = SINE
+
+    def compute(self, checkpoint=None, progress=None) -> Result:
+        """Test error on a dense harmonic of degree k at each width."""
+        n = round(self.factor * cumulative_multiplicity(self.d, self.k))
+        errors = []
+        for m in self.widths:
+            problem = draw_problem(self.seed, self.d, n, m, self.k, dense=True)
+            _, Z = (
+                draw_inputs(count, self.d, "sphere", problem.generator)
+                for count in (self.n_validation, self.n_test)
+            )
+            gram, cross = self._kernels(problem, Z)
+            alpha = KernelRidge(gram).dual(problem.y.double(), 0.0)
+            errors.append(float((cross @ alpha - problem.part(Z)).square().mean()))
+        return {"n": n}, {"width": np.array(self.widths, dtype=float), "error": np.array(errors)}
+
+    def _kernels(self, problem: Problem, Z: Tensor, block: int = 2048) -> tuple[Tensor, Tensor]:
+        """K_Q on the training inputs, and between test and training inputs (float64)."""
+        act, X = activation(self.activation), problem.X
+        start = unit_start(PairFeatures(X[:1], problem.weights, act), problem.generator)[0]
+        gram, cross = (torch.zeros(len(A), len(X), dtype=F64) for A in (X, Z))
+        for rows in torch.arange(len(start)).split(block):
+            w, s = problem.weights[rows], start[rows]
+            own, test = (act.second(A @ w.T) * (A @ s.T) for A in (X, Z))
+            gram += own @ own.T
+            cross += test @ own.T
+        scale = 4 * 2 * len(start)
+        return gram * (X @ X.T) / scale, cross * (Z @ X.T) / scale
+
+
 SEEDS = (1, 2, 3, 4, 5)
 FACTORS = (1.0, 2.0, 3.0, 4.0, 6.0)
 """n/n_2 of the opening figure, at d = OPENING_DIM."""
@@ -400,6 +448,11 @@ def frozen_points() -> list[Alone]:
     ]
 
 
+def kernel_points() -> list[FrozenKernel]:
+    """The kernel of those starts, over the width."""
+    return [FrozenKernel(s, d) for d in FROZEN_DIMS for s in FROZEN_SEEDS]
+
+
 def construction_points(seeds: Sequence[int]) -> list[Point]:
     """The explicit movement: error, leak and norm for k = 1 and 2; its leak over drawn signs."""
     kinds = (Construction, ConstructionNorm)
@@ -416,4 +469,4 @@ def full_points(seeds: Sequence[int]) -> list[Point]:
     """Everything that the chapter's claims and figures rest on; the long runs last."""
     points = [*construction_points(seeds), *saddle_points(seeds), *opening_points(seeds)]
     points += [*sparse_points(seeds), *dense_points(seeds, 1), *dense_points(seeds, 2)]
-    return [*points, *wide_points(seeds), *frozen_points()]
+    return [*points, *wide_points(seeds), *frozen_points(), *kernel_points()]
