@@ -1,18 +1,13 @@
 """The penalties R_1…R_4 and the regularised risk: values and gradients by two routes each."""
 
-import itertools
-import math
-
 import pytest
 import torch
 
-from escape_ntk.checks import InputError
 from escape_ntk.data import draw_inputs
 from escape_ntk.directions import TrainingProjector
 from escape_ntk.leaks import GaussianLeak, SampledLeak
 from escape_ntk.network import ACTIVATIONS, activation, draw_weights, paired_network
 from escape_ntk.pairs import PairFeatures, from_pairs
-from escape_ntk.polynomials import gauss_hermite
 from escape_ntk.regularizer import (
     MODELS,
     Penalties,
@@ -233,149 +228,6 @@ def test_norm_2_4_against_autograd():
     torch.testing.assert_close(gradient, autograd(definition, STATE), rtol=1e-12, atol=1e-12)
 
 
-# ---------------------------------------------------------------- R_1 in closed form
-
-
-def near(angle: float, d: int) -> torch.Tensor:
-    """Two unit weights at the given angle, then their opposites turned by 0.3."""
-    angles = torch.tensor([0.2, 0.2 + angle, math.pi + 0.5, math.pi + 0.5 + angle], dtype=F64)
-    columns = [angles.cos(), angles.sin()] + [torch.zeros_like(angles)] * (d - 2)
-    return torch.stack(columns, dim=1)
-
-
-CONFIGURATIONS = {
-    "random": draw_weights(8, 2, seeded(3), dtype=F64),
-    "random-3d": draw_weights(6, 3, seeded(4), dtype=F64),
-    "one-pair": draw_weights(2, 2, seeded(5), dtype=F64),
-    "two-pairs": draw_weights(4, 2, seeded(6), dtype=F64),
-    "nearly-parallel": near(1e-3, 2),
-    "parallel-within-0.2": near(0.2, 2),
-    "orthogonal": torch.eye(3, dtype=F64),
-    "opposite": torch.tensor([[1.0, 0], [-1, 0], [0, 1]], dtype=F64),
-}
-
-
-def leak_by_quadrature(weights: torch.Tensor, act, t: torch.Tensor, n_nodes: int) -> float:
-    """E f_L(x; t)² over N(0, I_d) by a tensor product of Gauss–Hermite rules."""
-    d = weights.shape[1]
-    z, w = (torch.from_numpy(a) for a in gauss_hermite(n_nodes))
-    nodes = torch.cartesian_prod(*[z] * d)
-    mass = torch.cartesian_prod(*[w] * d).prod(1)
-    slopes = act.first(nodes @ weights.T) / math.sqrt(2 * len(weights))
-    return float(mass @ (slopes * (nodes @ t.T)).sum(1).square())
-
-
-@pytest.mark.parametrize("name", CONFIGURATIONS)
-@pytest.mark.parametrize("act", SMOOTH, ids=lambda act: act.name)
-def test_closed_form_against_tensor_quadrature(name, act):
-    """For erf 40 nodes miss E(σ'(z)z)² by 1e-6; 80, as here, by 1e-13."""
-    weights = CONFIGURATIONS[name]
-    t = normal(*weights.shape, seed=8)
-    value, _ = GaussianLeak(weights, act).value_and_gradient(t)
-    nodes = {2: 120, 3: 80}[weights.shape[1]]
-    assert float(value) == pytest.approx(leak_by_quadrature(weights, act, t, nodes), rel=1e-10)
-
-
-def test_closed_form_refuses_a_kink():
-    """Hermite series of a step: 2% of E σ'² is still missing at degree 60."""
-    with pytest.raises(InputError, match="smooth enough"):
-        GaussianLeak(WEIGHTS, activation("relu"))
-
-
-@pytest.mark.parametrize("kernel", ["k00", "k11", "k20"])
-def test_control_dropping_a_kernel_fails(kernel):
-    weights = CONFIGURATIONS["random"]
-    t, leak = normal(*weights.shape, seed=8), GaussianLeak(weights, SIGMOID)
-    setattr(leak, kernel, torch.zeros_like(getattr(leak, kernel)))
-    exact = leak_by_quadrature(weights, SIGMOID, t, 60)
-    assert abs(float(leak.value_and_gradient(t)[0]) / exact - 1) > 1e-2
-
-
-@pytest.mark.parametrize("act", SMOOTH, ids=lambda act: act.name)
-def test_closed_form_against_monte_carlo(act):
-    """At d = 20, out of reach of quadrature: within four standard errors of 100 000 inputs."""
-    d, p = 20, 6
-    weights, t = draw_weights(2 * p, d, seeded(1), dtype=F64), normal(p, d, seed=3)
-    features = PairFeatures(draw_inputs(100_000, d, "gaussian", seeded(2), dtype=F64), weights, act)
-    squares = features.linear(t).square()
-    error = float(squares.std()) / math.sqrt(len(squares))
-    exact = float(GaussianLeak(weights, act).value_and_gradient(t)[0])
-    assert abs(float(squares.mean()) - exact) < 4 * error
-    assert error < 0.01 * exact  # so that a mistake of a few per cent would be seen
-
-
-def test_closed_form_gradient_against_sampled_leak():
-    weights, t = draw_weights(2 * P, D, seeded(1), dtype=F64), normal(P, D, seed=3)
-    Z = draw_inputs(200_000, D, "gaussian", seeded(2), dtype=F64)
-    sampled = SampledLeak(PairFeatures(Z, weights, SIGMOID))
-    value, gradient = GaussianLeak(weights, SIGMOID).value_and_gradient(t)
-    estimate, slope = sampled.value_and_gradient(t)
-    assert float(estimate) == pytest.approx(float(value), rel=0.02)
-    torch.testing.assert_close(slope, gradient, rtol=0, atol=0.02 * float(gradient.norm()))
-
-
-def test_sampled_leak_gradient_against_autograd():
-    features, t = PairFeatures(Z, WEIGHTS, SIGMOID), STATE[1]
-    value, gradient = SampledLeak(features).value_and_gradient(t)
-
-    def definition(t):
-        return ((features.first * (Z @ t.T)).sum(1)).square().mean()
-
-    assert float(value) == pytest.approx(float(definition(t)), rel=1e-13)
-    torch.testing.assert_close(gradient, autograd(definition, t), rtol=1e-12, atol=1e-13)
-
-
-@pytest.mark.parametrize("block", [1, 3, 8, 512])
-def test_block_size_changes_nothing(block):
-    weights, t = draw_weights(16, D, seeded(1), dtype=F64), normal(8, D, seed=3)
-    value, gradient = GaussianLeak(weights, SIGMOID, block=block).value_and_gradient(t)
-    expected = GaussianLeak(weights, SIGMOID).value_and_gradient(t)
-    torch.testing.assert_close((value, gradient), expected, rtol=1e-13, atol=1e-15)
-
-
-LEAKS = {
-    "closed": lambda: GaussianLeak(WEIGHTS, SIGMOID),
-    "sampled": lambda: SampledLeak(PairFeatures(Z, WEIGHTS, SIGMOID)),
-}
-
-
-@pytest.mark.parametrize("build", LEAKS.values(), ids=LEAKS)
-def test_leak_is_a_quadratic_form(build):
-    """value = tᵀMt ≥ 0, gradient = 2Mt: linear, symmetric, and half of tᵀ∇ is the value."""
-    leak = build()
-    t, r = normal(P, D, seed=3), normal(P, D, seed=4)
-    (value, g), (_, h) = leak.value_and_gradient(t), leak.value_and_gradient(r)
-    _, both = leak.value_and_gradient(2 * t - 3 * r)
-    torch.testing.assert_close(both, 2 * g - 3 * h, rtol=1e-11, atol=1e-12)
-    assert float((g * r).sum()) == pytest.approx(float((h * t).sum()), rel=1e-11)
-    assert float((g * t).sum()) / 2 == pytest.approx(float(value), rel=1e-12)
-    assert float(value) > 0
-
-
-def test_rotation_invariance():
-    q = torch.linalg.qr(normal(D, D, seed=6))[0]
-    t = STATE[1]
-    value, gradient = GaussianLeak(WEIGHTS, SIGMOID).value_and_gradient(t)
-    turned = GaussianLeak(WEIGHTS @ q, SIGMOID).value_and_gradient(t @ q)
-    torch.testing.assert_close(turned, (value, gradient @ q), rtol=1e-11, atol=1e-13)
-
-
-def test_closed_form_in_single_precision():
-    double, single = (GaussianLeak(WEIGHTS.to(d), SIGMOID) for d in (F64, torch.float32))
-    value, gradient = single.value_and_gradient(STATE[1].float())
-    expected = double.value_and_gradient(STATE[1])
-    assert gradient.dtype == torch.float32
-    torch.testing.assert_close((value.double(), gradient.double()), expected, rtol=1e-4, atol=1e-5)
-
-
-def test_leak_of_the_laboratory_activation_has_its_textbook_kernel():
-    """E σ'(p)σ'(q) = E σ''(p)σ''(q) = ½e^{ρ−1} for σ(z) = sin(z + π/4)."""
-    leak = GaussianLeak(WEIGHTS, activation("sin(z+pi/4)"))
-    expected = ((WEIGHTS @ WEIGHTS.T) - 1).exp() / 2
-    torch.testing.assert_close(leak.k00, expected, rtol=1e-12, atol=0)
-    torch.testing.assert_close(leak.k11, expected, rtol=1e-12, atol=0)
-
-
 def test_penalties_that_need_nothing_more():
     """R_4 and the loss need neither projector nor population leak."""
     features = PairFeatures(X, WEIGHTS, SIGMOID)
@@ -394,10 +246,3 @@ def test_gradient_vanishes_at_a_perfect_fit():
         for target in (y, y + 1)
     ]
     assert sizes[0] < 1e-14 < 1e-2 < sizes[1]
-
-
-def test_all_kernels_are_symmetric_and_of_the_stated_size():
-    leak = GaussianLeak(WEIGHTS, SIGMOID)
-    for kernel, (i, j) in itertools.product((leak.k00, leak.k11, leak.k20), [(0, 1), (2, 3)]):
-        assert kernel.shape == (P, P)
-        assert float(kernel[i, j]) == pytest.approx(float(kernel[j, i]), rel=1e-14)

@@ -144,7 +144,8 @@ class SphereLeak(_ClosedFormLeak):
         d, checked = weights.shape[1], checks.integer("degree", degree, least=3)
         series = _sphere_series(activation, checked, d)
         flat, along = _sphere_diagonal(activation, d)
-        _check_series(activation.name, degree, [float(series[0].sum())], [flat], "κ00 on w = v")
+        sums = [float(series[0].sum()), 2 * float((series[2] - series[0]).sum())]
+        _check_series(activation.name, degree, sums, [flat, along], "κ00 and 2(κ20 + κ11) on w = v")
         gram = (weights @ weights.T).clamp_(-1, 1)
         top = self.degree = _sphere_degree(gram, series[1], d)
         self.k00 = gegenbauer_sum(gram, series[0][:top], d + 2)

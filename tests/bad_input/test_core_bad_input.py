@@ -32,7 +32,7 @@ from escape_ntk.data import (
 from escape_ntk.descent import gradient_descent, stability_limit
 from escape_ntk.directions import TrainingProjector
 from escape_ntk.flow import gradient_flow
-from escape_ntk.leaks import GaussianLeak, SampledLeak
+from escape_ntk.leaks import GaussianLeak, SampledLeak, SphereLeak
 from escape_ntk.network import (
     Activation,
     TwoLayerNetwork,
@@ -116,6 +116,8 @@ SIZES = table(
     ("chunk = 0", InputError, lambda: PairFeatures(X, WEIGHTS, SIGMOID, chunk=0)),
     ("block = 0", InputError, lambda: GaussianLeak(WEIGHTS, SIGMOID, block=0)),
     ("series degree", InputError, lambda: GaussianLeak(WEIGHTS, SIGMOID, degree=1)),
+    ("series degree, sphere", InputError, lambda: SphereLeak(WEIGHTS, SIGMOID, degree=1)),
+    ("sphere in the plane", InputError, lambda: SphereLeak(torch.eye(2), SIGMOID)),
     ("no nodes", InputError, lambda: polynomials.gauss_hermite(0)),
 )
 
@@ -175,6 +177,7 @@ TAKE_WEIGHTS = {
     "features": lambda w: PairFeatures(X, w, SIGMOID),
     "network": lambda w: paired_network(w, SIGMOID),
     "leak": lambda w: GaussianLeak(w, SIGMOID),
+    "leak on the sphere": lambda w: SphereLeak(w, SIGMOID),
 }
 TAKE_MOVEMENT = {
     "network": lambda u: network()(X, u),
@@ -361,21 +364,26 @@ def test_directions(error, call):
     refused(call, error)
 
 
-def test_closed_form_needs_unit_weights():
-    assert "SampledLeak" in refused(lambda: GaussianLeak(1.01 * WEIGHTS, SIGMOID), InputError)
+CLOSED_FORMS = pytest.mark.parametrize("leak", [GaussianLeak, SphereLeak])
 
 
+@CLOSED_FORMS
+def test_closed_form_needs_unit_weights(leak):
+    assert "SampledLeak" in refused(lambda: leak(1.01 * WEIGHTS, SIGMOID), InputError)
+
+
+@CLOSED_FORMS
 @pytest.mark.parametrize(
     "function",
-    [torch.relu, lambda z: torch.sigmoid(10 * z)],
+    [torch.relu, lambda z: torch.sigmoid(30 * z)],
     ids=["kink", "steep"],
 )
-def test_closed_form_needs_a_series_that_converges(function):
+def test_closed_form_needs_a_series_that_converges(function, leak):
     """Off by per cents without this refusal; control: smoother functions pass."""
     act = Activation.from_function("mine", function)
-    assert "SampledLeak" in refused(lambda: GaussianLeak(WEIGHTS, act), InputError)
+    assert "SampledLeak" in refused(lambda: leak(WEIGHTS, act), InputError)
     for smooth in (torch.tanh, torch.erf, lambda z: z, lambda z: z**3):
-        GaussianLeak(WEIGHTS, Activation.from_function("smooth", smooth))
+        leak(WEIGHTS, Activation.from_function("smooth", smooth))
 
 
 # ---------------------------------------------------------------- runs
