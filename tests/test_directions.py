@@ -8,7 +8,8 @@ import torch
 
 from escape_ntk.checks import CutoffWarning, RankError
 from escape_ntk.data import draw_inputs
-from escape_ntk.directions import TrainingProjector
+from escape_ntk.directions import PopulationProjector, TrainingProjector, worst_leak
+from escape_ntk.leaks import GaussianLeak, SphereLeak
 from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures
 
@@ -75,8 +76,8 @@ def test_single_precision_agrees():
     torch.testing.assert_close(low, expected, rtol=1e-3, atol=1e-4)
 
 
-def seeded() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 # ---------------------------------------------------------------- algebra
@@ -187,3 +188,90 @@ def test_rank_is_counted_and_not_exceeded():
     few = case(n=6)[0].X
     weights = draw_weights(2 * P, D, seeded(), dtype=F64)
     assert TrainingProjector(PairFeatures(torch.cat([few, few]), weights, SIGMOID), 0).rank == 6
+
+
+# ---------------------------------------------------------------- eigenvectors and memorising
+
+
+def test_eigenvectors_are_those_of_the_explicit_features():
+    features, t = case()
+    vectors = TrainingProjector(features, 4).eigenvectors().flatten(1)
+    torch.testing.assert_close(vectors @ vectors.T, torch.eye(4, dtype=F64), rtol=0, atol=1e-10)
+    projected = (vectors.T @ (vectors @ t.flatten())).view_as(t)
+    torch.testing.assert_close(projected, TrainingProjector(features, 4).low(t))
+
+
+def test_more_eigenvectors_than_the_rank_are_refused():
+    with pytest.raises(RankError, match="count ≤ 12"):
+        TrainingProjector(case()[0], 4).eigenvectors(13)
+
+
+def test_memorizing_fits_what_the_projector_leaves_and_nothing_else():
+    features, _ = case()
+    projector, y = TrainingProjector(features, 4), torch.randn(N, generator=seeded(), dtype=F64)
+    t = projector.memorize(y)
+    torch.testing.assert_close(features.linear(t), projector.high_outputs(y))
+    torch.testing.assert_close(projector.high(t), t)
+    shorter = torch.linalg.lstsq(explicit_features(features), projector.high_outputs(y)).solution
+    torch.testing.assert_close(t.flatten(), shorter)  # the least norm
+    inside = projector.low(torch.randn(P, D, generator=seeded(1), dtype=F64))
+    assert float(projector.high_outputs(features.linear(inside)).norm()) < 1e-10  # control
+
+
+# ---------------------------------------------------------------- the population
+
+
+def dense_covariance(leak, shape) -> torch.Tensor:
+    """Σ in t, column by column."""
+    columns = torch.eye(math.prod(shape), dtype=F64).reshape(-1, *shape)
+    return torch.stack([leak.value_and_gradient(c)[1].flatten() / 2 for c in columns])
+
+
+@pytest.mark.parametrize("law", [GaussianLeak, SphereLeak])
+def test_population_projector_against_the_dense_covariance(law):
+    weights = draw_weights(2 * P, D, seeded(), dtype=F64)
+    leak, t = law(weights, SIGMOID), torch.randn(P, D, generator=seeded(1), dtype=F64)
+    population = PopulationProjector(leak, (P, D), 3)
+    values, vectors = torch.linalg.eigh(dense_covariance(leak, (P, D)))
+    torch.testing.assert_close(population.eigenvalues, 2 * values.flip(0)[:4])
+    top = vectors[:, -3:]
+    torch.testing.assert_close(population.low(t).flatten(), top @ (top.T @ t.flatten()))
+    torch.testing.assert_close(population.high(t) + population.low(t), t)
+
+
+def test_population_projector_is_the_limit_of_many_inputs():
+    weights, t = draw_weights(2 * P, D, seeded(), dtype=F64), case()[1]
+    population = PopulationProjector(SphereLeak(weights, SIGMOID), (P, D), D).low(t)
+    gaps = []
+    for n in (50, 1500):
+        X = draw_inputs(n, D, "sphere", seeded(2), dtype=F64)
+        training = TrainingProjector(PairFeatures(X, weights, SIGMOID), D).low(t)
+        gaps.append(float((training - population).norm()))
+    assert gaps[1] < 0.4 * gaps[0]
+
+
+def test_worst_leak_is_attained_and_bounds_every_direction():
+    """λ_{n_k+1} for the population projector; more for that of twelve inputs."""
+    weights = draw_weights(2 * P, D, seeded(), dtype=F64)
+    leak = SphereLeak(weights, SIGMOID)
+    population = PopulationProjector(leak, (P, D), 3)
+    training = TrainingProjector(
+        PairFeatures(draw_inputs(N, D, "sphere", seeded(3), dtype=F64), weights, SIGMOID), 3
+    )
+    worst, t = worst_leak(leak, population, (P, D))
+    assert worst == pytest.approx(float(population.eigenvalues[3]), rel=1e-5)
+    for projector in (population, training):
+        worst, t = worst_leak(leak, projector, (P, D))
+        torch.testing.assert_close(projector.high(t), t, rtol=0, atol=1e-5)
+        size = float(t.square().sum()) / 2
+        assert float(leak.value_and_gradient(t)[0]) / size == pytest.approx(worst, rel=1e-5)
+        for seed in range(5):
+            r = projector.high(torch.randn(P, D, generator=seeded(seed), dtype=F64))
+            assert float(leak.value_and_gradient(r)[0]) <= worst * float(r.square().sum()) / 2
+    assert worst > 1.01 * float(population.eigenvalues[3])  # the training projector's
+
+
+def test_more_directions_than_coordinates_are_refused():
+    leak = SphereLeak(draw_weights(2 * P, D, seeded(), dtype=F64), SIGMOID)
+    with pytest.raises(RankError, match="n_k < 19"):
+        PopulationProjector(leak, (P, D), 19)

@@ -16,6 +16,7 @@ from escape_ntk.spectrum import (
     SphereRidge,
     _spectrum_of_kernel,
     frozen_start_spectrum,
+    marchenko_pastur,
     ntk_spectrum,
 )
 
@@ -257,3 +258,34 @@ def test_repeated_inputs_without_a_ridge_are_refused():
     with pytest.raises(RankError, match="positive definite"):
         SphereRidge(X, SIN)
     assert np.isfinite(SphereRidge(X, SIN, ridge=0.1).learned([1])).all()
+
+
+# ---------------------------------------------------------------- spectra of Gram matrices
+
+
+@pytest.mark.parametrize("ratio", [0.01, 0.3, 1.0, 4.0])
+def test_marchenko_pastur_has_its_moments(ratio):
+    """Mean max(c, 1), mean square max(c, 1)(1 + c): over the nonzero eigenvalues."""
+    x = marchenko_pastur(ratio, 20_000)
+    assert (np.diff(x) <= 0).all()
+    assert x.mean() == pytest.approx(max(ratio, 1), rel=1e-3)
+    assert np.square(x).mean() == pytest.approx(max(ratio, 1) * (1 + ratio), rel=1e-3)
+
+
+def test_marchenko_pastur_against_a_drawn_matrix():
+    z = torch.randn(1000, 300, generator=seeded(1), dtype=F64)
+    drawn = torch.linalg.eigvalsh(z.T @ z / 1000).flip(0).numpy()
+    assert np.abs(drawn - marchenko_pastur(0.3, 300)).max() < 0.1
+    assert np.abs(drawn - marchenko_pastur(0.4, 300)).max() > 0.2  # control: another ratio
+
+
+def test_gram_eigenvalues_foresee_a_drawn_gram():
+    """Degrees 0, 1 and the bulk at d = 40, n = 250, with no fitted constant."""
+    d, n = 40, 250
+    gram = infinite_ntk(X := sphere(n, d, seed=1), X, SIN)
+    drawn = torch.linalg.eigvalsh(gram).flip(0).numpy()
+    foreseen = ntk_spectrum(SIN, d).gram_eigenvalues(n, 1)
+    assert foreseen.sum() == pytest.approx(drawn.sum(), rel=0.02)
+    assert np.abs(drawn / foreseen - 1).max() < 0.15
+    other = ntk_spectrum(SIGMOID, d).gram_eigenvalues(n, 1)  # control: another activation
+    assert np.abs(drawn / other - 1).max() > 0.5

@@ -134,6 +134,12 @@ def random_direction(
     return (b / b.norm()).to(dtype)
 
 
+def random_signs(n: int, generator: torch.Generator) -> Float[Tensor, " n"]:
+    """n independent fair signs ±1 (float64)."""
+    checks.integer("n", n, least=1)
+    return torch.randint(0, 2, (n,), generator=generator).double() * 2 - 1
+
+
 def sparse_part(beta: Float[Tensor, " d"], degree: int, law: str) -> RidgeSum:
     """The one-direction polynomial p_ℓ(β·x) with population norm 1."""
     checks.array("beta", beta, (None,))

@@ -1,21 +1,39 @@
-"""Good directions: the projectors P_{≤k} and P_{>k} through the Gram matrix of the training set.
+"""Good directions: the projectors P_{≤k} and P_{>k}, of the training set and of the population.
 
 With the t-features A (n, pd), A Aᵀ = UΛUᵀ (descending) and U_k, Λ_k its first n_k pairs,
-P_{≤k} t = Aᵀ U_k Λ_k^{−1} U_kᵀ A t and f_L(X; P_{>k}W) = (I − U_kU_kᵀ) f_L(X; W):
-no md × md matrix is ever formed.  P acts on t alone (s does not enter f_L).  Source: [C][D].
+P_{≤k} t = Aᵀ U_k Λ_k^{−1} U_kᵀ A t and f_L(X; P_{>k}W) = (I − U_kU_kᵀ) f_L(X; W).
+The population has Σ = E φφᵀ in place of AᵀA/n; its eigenvectors come from products Σt, by Lanczos.
+No md × md matrix is ever formed.  P acts on t alone (s does not enter f_L).  Source: [C][D].
 """
 
 import warnings
+from typing import Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
 from escape_ntk import checks
-from escape_ntk.pairs import PairFeatures
+from escape_ntk.leaks import PopulationLeak
+from escape_ntk.pairs import STEP_FACTOR, PairFeatures
 
 RCOND = 1e-6
 """Gram eigenvalues below RCOND·λ_max count as zero (float32 features carry no more)."""
+
+
+@runtime_checkable
+class Projector(Protocol):
+    """P_{≤k} and P_{>k} on movements t."""
+
+    def low(self, t: Tensor) -> Tensor:
+        """P_{≤k} t."""
+        ...
+
+    def high(self, t: Tensor) -> Tensor:
+        """P_{>k} t."""
+        ...
 
 
 class TrainingProjector:
@@ -43,14 +61,8 @@ class TrainingProjector:
                     remedy="lower n_k (or k), or use more training points",
                 )
             )
-        if 0 < n_k < len(values) and float(values[n_k - 1] - values[n_k]) < rcond * float(
-            values[0]
-        ):
-            warnings.warn(
-                f"eigenvalues {n_k} and {n_k + 1} agree to {rcond:g}: P_≤k is not unique",
-                checks.CutoffWarning,
-                stacklevel=2,
-            )
+        _warn_of_ties(values, n_k, rcond)
+        self._gram_pairs = values, vectors
         self._basis = vectors[:, :n_k].to(gram_dtype := features.X.dtype).contiguous()  # (n, n_k)
         self._inverse = (1 / values[:n_k]).to(gram_dtype)  # (n_k,)
 
@@ -73,3 +85,121 @@ class TrainingProjector:
     def high(self, t: Float[Tensor, "p d"]) -> Float[Tensor, "p d"]:
         """P_{>k} t = t − P_{≤k} t."""
         return t - self.low(t)
+
+    def eigenvectors(self, count: int | None = None) -> Float[Tensor, "count p d"]:
+        """v_j = Aᵀu_j/√λ_j, j = 1…count (n_k by default): unit movements t, by eigenvalue."""
+        values, vectors = self._gram_pairs
+        top = checks.integer("count", self.n_k if count is None else count, least=1)
+        if top > self.rank:
+            raise checks.RankError(
+                checks.message(
+                    expected=f"count ≤ {self.rank}, the numerical rank of the training features",
+                    got=top,
+                    remedy="lower count, or use more training points",
+                )
+            )
+        columns = (vectors[:, :top] / values[:top].sqrt()).to(self._basis)
+        return torch.stack([self.features.linear_pullback(c) for c in columns.T])
+
+    def memorize(self, y: Float[Tensor, " n"]) -> Float[Tensor, "p d"]:
+        """The shortest t with f_L(X; t) = P_{>k}-part of y: Aᵀ(AAᵀ)^{−1}(I − U_kU_kᵀ)y.
+
+        It lies in P_{>k} ∩ span of the training features: the *memorising* directions.
+        """
+        checks.array("y", y, (len(self.features),), like=self.features.X)
+        values, vectors = self._gram_pairs
+        kept = slice(self.n_k, self.rank)
+        rotated = vectors[:, kept].T @ y.double()
+        alpha = vectors[:, kept] @ (rotated / values[kept])
+        return self.features.linear_pullback(alpha.to(y))
+
+
+class PopulationProjector:
+    """P_{≤k} and P_{>k} for the top ``n_k`` eigenvectors of the population covariance Σ = E φφᵀ.
+
+    ``leak`` gives Σ through its gradient 2Σt: in closed form for both input laws.
+    ``eigenvalues`` (n_k + 1,) are those of E φφᵀ over all weights (twice those of Σ in t), with the
+    first one outside P_{≤k}: E_x f_L(x; W)² ≤ eigenvalues[n_k]‖W‖² on the range of P_{>k}.
+    Lanczos (ARPACK) in float64 to ``tolerance``; memory (n_k + 1)·p·d.
+    """
+
+    def __init__(
+        self,
+        leak: PopulationLeak,
+        shape: tuple[int, int],
+        n_k: int,
+        *,
+        tolerance: float = 1e-10,
+        seed: int = 0,
+    ):
+        size = int(np.prod(shape))
+        self.n_k = checks.integer("n_k", n_k, least=1)
+        if n_k + 1 >= size:
+            raise checks.RankError(
+                checks.message(
+                    expected=f"n_k < {size - 1}, below the p·d coordinates of t",
+                    got=n_k,
+                    remedy="lower n_k (or k), or use more neurons",
+                )
+            )
+        operator = _operator(lambda t: leak.value_and_gradient(t)[1] / 2, shape)
+        start = np.random.default_rng(seed).standard_normal(size)
+        values, vectors = eigsh(operator, k=n_k + 1, which="LA", v0=start, tol=tolerance)
+        order = np.argsort(values)[::-1]
+        self.eigenvalues = STEP_FACTOR * torch.from_numpy(values[order].copy())
+        _warn_of_ties(self.eigenvalues, n_k, RCOND)
+        basis = torch.from_numpy(np.ascontiguousarray(vectors[:, order[:n_k]].T))
+        self.basis = basis.view(n_k, *shape)
+
+    def low(self, t: Float[Tensor, "p d"]) -> Float[Tensor, "p d"]:
+        """P_{≤k} t."""
+        flat = self.basis.flatten(1).to(t)
+        return (flat.T @ (flat @ t.flatten())).view_as(t)
+
+    def high(self, t: Float[Tensor, "p d"]) -> Float[Tensor, "p d"]:
+        """P_{>k} t = t − P_{≤k} t."""
+        return t - self.low(t)
+
+
+def worst_leak(
+    leak: PopulationLeak,
+    projector: Projector,
+    shape: tuple[int, int],
+    *,
+    tolerance: float = 1e-6,
+    seed: int = 0,
+) -> tuple[float, Float[Tensor, "p d"]]:
+    """(max E_x f_L(x; W)²/‖W‖² over the range of P_{>k}, the unit t that attains it).
+
+    The largest eigenvalue of P_{>k}ΣP_{>k}, by Lanczos.  For the population projector it is
+    λ_{n_k+1}; for the projector of a training set it is larger.
+    """
+
+    def product(t: Tensor) -> Tensor:
+        return projector.high(leak.value_and_gradient(projector.high(t))[1]) / 2
+
+    start = np.random.default_rng(seed).standard_normal(int(np.prod(shape)))
+    values, vectors = eigsh(
+        _operator(product, shape), k=1, which="LA", v0=start, tol=tolerance, ncv=20
+    )
+    return STEP_FACTOR * float(values[0]), torch.from_numpy(vectors[:, 0].copy()).view(shape)
+
+
+def _operator(product, shape: tuple[int, int]) -> LinearOperator:
+    size = int(np.prod(shape))
+
+    def matvec(x: np.ndarray) -> np.ndarray:
+        return product(torch.from_numpy(np.ascontiguousarray(x)).view(shape)).flatten().numpy()
+
+    return LinearOperator((size, size), matvec=matvec, dtype=np.float64)
+
+
+def _warn_of_ties(values: Tensor, n_k: int, rcond: float) -> None:
+    """Warn when the cut falls between eigenvalues that agree to rcond·λ_max."""
+    inside = 0 < n_k < len(values)
+    if inside and float(values[n_k - 1] - values[n_k]) < rcond * float(values[0]):
+        warnings.warn(
+            f"eigenvalues {n_k} and {n_k + 1} agree to {rcond:g}: P_≤k is not unique",
+            checks.CutoffWarning,
+            stacklevel=3,
+        )

@@ -93,6 +93,22 @@ class Spectrum:
         """λ_ℓ/(λ_ℓ + κ): the share of a degree-ℓ harmonic that n samples teach.  [L]"""
         return self.eigenvalues / (self.eigenvalues + self.effective_ridge(n, ridge))
 
+    def gram_eigenvalues(self, n: int, k: int) -> np.ndarray:
+        """Predicted eigenvalues (n,), descending, of the Gram matrix K of n ≥ n_k inputs.
+
+        Degree ℓ ≤ k: nλ_ℓ times quantiles of Marchenko and Pastur's law of ratio B/n, plus γ_{>k};
+        the other n − n_k: λ_{k+1}B(d,k+1) times those of ratio (n−n_k)/B(d,k+1), plus γ_{>k+1}.
+        Good for d^k ≪ n ≪ d^{k+1}.  [L]
+        """
+        self.check_degree(checks.integer("k", k, least=0) + 1)
+        lam, count = self.eigenvalues, [round(b) for b in self.multiplicities]
+        low = [n * lam[ell] * marchenko_pastur(count[ell] / n, count[ell]) for ell in range(k + 1)]
+        n_high = checks.integer("n", n, least=sum(count[: k + 1]) + 1) - sum(count[: k + 1])
+        width = float(count[k + 1])
+        high = lam[k + 1] * width * marchenko_pastur(n_high / width, n_high)
+        together = np.sort(np.concatenate(low))[::-1] + self.bulk(k)
+        return np.concatenate([together, high + self.bulk(k + 1)])
+
     def check_degree(self, degree: int) -> int:
         """``degree`` if its eigenvalue is kept; else :class:`~escape_ntk.checks.InputError`."""
         if checks.integer("degree", degree, least=0) >= len(self.eigenvalues):
@@ -112,6 +128,27 @@ class Spectrum:
         spread = 1 - float(self.multiplicities @ c**2) / n
         left = sum(p * (1 - c[ell]) ** 2 for ell, p in enumerate(powers))
         return float(left) / spread
+
+
+def marchenko_pastur(ratio: float, count: int) -> np.ndarray:
+    """Quantiles (count,), descending, of the law of Marchenko and Pastur, mean 1, at (i−½)/count.
+
+    Eigenvalues of ZᵀZ/n for Z (n, p) with independent entries of variance 1, p/n = ratio ≤ 1; for
+    ratio > 1 those of ZZᵀ/n, the nonzero ones.  With x = 1 + c − 2√c cos θ the density is
+    2 sin²θ/(πx) dθ.  [L]
+    """
+    checks.number("ratio", ratio, least=0, strict=True)
+    checks.integer("count", count, least=1)
+    if ratio > 1:
+        return ratio * marchenko_pastur(1 / ratio, count)
+    theta = np.linspace(0, math.pi, 4001)
+    x = 1 + ratio - 2 * math.sqrt(ratio) * np.cos(theta)
+    density = 2 * np.sin(theta) ** 2 / np.maximum(x, 1e-300)
+    if ratio == 1:
+        density[0] = 2.0  # the limit of 2 sin²θ/(2 − 2 cos θ) at θ = 0
+    mass = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
+    levels = (np.arange(count, 0, -1) - 0.5) / count
+    return np.interp(levels, mass / mass[-1], x)
 
 
 def ntk_spectrum(

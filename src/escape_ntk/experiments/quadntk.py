@@ -10,7 +10,14 @@ import torch
 from torch import Tensor
 
 from escape_ntk.constructions import represent_power
-from escape_ntk.data import RidgeSum, dense_part, draw_inputs, random_direction, sparse_part
+from escape_ntk.data import (
+    RidgeSum,
+    dense_part,
+    draw_inputs,
+    random_direction,
+    random_signs,
+    sparse_part,
+)
 from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.flow import gradient_flow
 from escape_ntk.kernel import KernelRidge, empirical_ntk
@@ -24,11 +31,6 @@ from escape_ntk.trajectory import log_times
 
 SINE = "sin(z+pi/4)"
 F64 = torch.float64
-
-
-def random_signs(n: int, generator: torch.Generator) -> Tensor:
-    """n independent fair signs ±1 (float64)."""
-    return torch.randint(0, 2, (n,), generator=generator).double() * 2 - 1
 
 
 @dataclass(frozen=True)
@@ -418,8 +420,8 @@ def opening_points(seeds: Sequence[int]) -> list[Alone]:
     ]
 
 
-def _sparse_cubic(seed: int, d: int, factor: float) -> Alone:
-    return Alone(seed, d, 2, 3, False, factor, n_test=SPARSE_TEST)
+def _sparse_cubic(seed: int, d: int, factor: float, **settings) -> Alone:
+    return Alone(seed, d, 2, 3, False, factor, **settings)
 
 
 def _dense_quadratic(seed: int, d: int, factor: float, **settings) -> Alone:
@@ -433,7 +435,11 @@ def dense_points(seeds: Sequence[int], k: int) -> list[Alone]:
 
 def sparse_points(seeds: Sequence[int]) -> list[Alone]:
     """A sparse cubic from 4 n_2 samples, over the dimension."""
-    return [_sparse_cubic(seed, d, SPARSE_FACTOR) for d in SPARSE_DIMS for seed in seeds]
+    return [
+        _sparse_cubic(seed, d, SPARSE_FACTOR, n_test=SPARSE_TEST)
+        for d in SPARSE_DIMS
+        for seed in seeds
+    ]
 
 
 def wide_points(seeds: Sequence[int]) -> list[Alone]:
