@@ -1,9 +1,12 @@
 """Second-order information: exact Hessian–vector products of the risk, and its lowest curvature.
 
 f_L + f_Q is bilinear plus linear in (s, t), so that products with ∇²L_λ need no differentiation:
-four evaluations of the features each.  No Hessian is formed.  Source: [D]; Lanczos [L].
+four evaluations of the features each.  No Hessian is formed.  With them: descent that leaves
+saddles, and the random-sign identity that says how high a second-order stationary point can lie.
+Source: [D]; Lanczos and perturbed descent [L].
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +16,10 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from torch import Tensor
 
 from escape_ntk import checks
+from escape_ntk.flow import gradient_flow
 from escape_ntk.pairs import STEP_FACTOR
 from escape_ntk.regularizer import RegularizedRisk, low_degree_size, norm_2_4_to_the_4
+from escape_ntk.trajectory import Outcome
 
 
 def hessian_vector(
@@ -127,3 +132,178 @@ def lowest_curvature(
     gap = float(np.linalg.norm(product(vectors[:, 0]) - values[0] * vectors[:, 0]))
     direction = torch.from_numpy(vectors[:, 0].copy()).to(state).view_as(state)
     return Curvature(STEP_FACTOR * float(values[0]), direction, STEP_FACTOR * gap, calls)
+
+
+def gradient_norm(risk: RegularizedRisk, state: Float[Tensor, "2 p d"]) -> float:
+    """‖∇_W L_λ‖_F in the coordinates of all weights: √2 times that in (s, t)."""
+    return math.sqrt(STEP_FACTOR) * float(risk.value_and_gradient(state)[1].norm())
+
+
+@dataclass(frozen=True)
+class StationaryPoint:
+    """Where :func:`perturbed_descent` ended; ``reached``: both tolerances hold there."""
+
+    state: Tensor
+    value: float
+    gradient: float
+    curvature: Curvature
+    rounds: int
+    perturbations: int
+    reached: bool
+
+
+def perturbed_descent(
+    risk: RegularizedRisk,
+    state: Float[Tensor, "2 p d"],
+    *,
+    radius: float,
+    gradient_tolerance: float,
+    curvature_tolerance: float,
+    round_time: float,
+    max_rounds: int = 50,
+    seed: int = 0,
+) -> StationaryPoint:
+    """Descent to ‖∇_W L_λ‖ ≤ gradient_tolerance and λ_min(∇²_W L_λ) ≥ −curvature_tolerance.
+
+    Rounds of gradient flow of length ``round_time``.  Where the gradient is small and the curvature
+    is not, a normal perturbation with ‖W‖_F = ``radius`` is added.  After ``max_rounds``, or when
+    the flow breaks down, ``reached`` is False.  [L] Jin et al. (2017), with flow for descent.
+    """
+    for name, number in (
+        ("radius", radius),
+        ("gradient_tolerance", gradient_tolerance),
+        ("curvature_tolerance", curvature_tolerance),
+        ("round_time", round_time),
+    ):
+        checks.number(name, number, least=0, strict=True)
+    generator = torch.Generator().manual_seed(seed)
+    perturbations, reached = 0, False
+    rounds = checks.integer("max_rounds", max_rounds, least=1)
+    for count in range(1, rounds + 1):
+        run = gradient_flow(
+            risk, state, t_end=round_time, record_at=[round_time], observe=lambda state: {}
+        )
+        state, rounds = run.state, count
+        if run.outcome != Outcome.REACHED_END:
+            break
+        if gradient_norm(risk, state) > gradient_tolerance:
+            continue
+        if reached := lowest_curvature(risk, state).eigenvalue >= -curvature_tolerance:
+            break
+        noise = torch.randn(state.shape, generator=generator, dtype=torch.float64).to(state)
+        state = state + noise * (radius * math.sqrt(2) / float(noise.norm()))
+        perturbations += 1
+    return StationaryPoint(
+        state,
+        risk.value_and_gradient(state)[0].total(risk.penalties),
+        gradient_norm(risk, state),
+        lowest_curvature(risk, state),
+        rounds,
+        perturbations,
+        reached,
+    )
+
+
+@dataclass(frozen=True)
+class RandomSignBalance:
+    """The parts of L_λ(W) in the random-sign identity, against a comparison W* = W_L + S W_Q.
+
+    L_λ(W) = comparison + first_order + coupling + cross − curvature − distance, exactly, with
+    comparison = L(f*) + Q(t_L) + E_S Q(S t_Q) for f* = f_L(·; W_L) + f_Q(·; W_Q);
+    first_order = ⟨∇_t L_λ, t − t_L⟩;  coupling = (2/n) Σ_i r_i f_Q(x_i; s, t_L);
+    cross = (1/n) Σ_i E_S (J_i S W_Q)²;  curvature = ½ E_S (S W_Q)ᵀ∇²L_λ(W)(S W_Q);
+    distance = Q(t − t_L) + (1/n) Σ_i (f − f*)(x_i)² ≥ 0.
+    J_i is the gradient of f_L + f_Q at x_i, r = f − y, Q = λ_2R_2 + λ_3R_3, S one fair sign a pair.
+    """
+
+    value: float
+    comparison: float
+    first_order: float
+    coupling: float
+    cross: float
+    curvature: float
+    distance: float
+
+    def bound(self, lowest: float, size: float) -> float:
+        """comparison + first_order + coupling + cross + ½|λ_min|‖W_Q‖_F² ≥ L_λ(W).
+
+        ``lowest`` = min(λ_min(∇²_W L_λ(W)), 0), ``size`` = ‖W_Q‖_F².
+        """
+        return (
+            self.comparison
+            + self.first_order
+            + self.coupling
+            + self.cross
+            - min(lowest, 0.0) * size / 2
+        )
+
+
+def random_sign_balance(
+    risk: RegularizedRisk,
+    state: Float[Tensor, "2 p d"],
+    t_linear: Float[Tensor, "p d"],
+    quadratic: Float[Tensor, "2 p d"],
+) -> RandomSignBalance:
+    """Every part of :class:`RandomSignBalance` at ``state``; W_L = (0, ``t_linear``) in (s, t).
+
+    Needs the joint model with λ_1 = λ_4 = 0.  Memory O(n p).  Source: [D], after the landscape
+    argument of Bai and Lee [L].
+    """
+    features, p, n = risk.features, risk.penalties, len(risk.features)
+    if risk.model != "joint" or p.population or p.norm:
+        raise checks.InputError(
+            checks.message(
+                expected='model="joint" with λ_1 = λ_4 = 0',
+                got=f"model={risk.model!r}, {p}",
+                remedy="use λ_2 and λ_3 alone: the identity is for penalties quadratic in t",
+            )
+        )
+    features.check_state(state)
+    features.check_state(quadratic)
+    s, t = state
+    value, gradient = risk.value_and_gradient(state)
+    linear, curved = features.terms(state)
+    residual = linear + curved - risk.y
+    f_star = features.linear(t_linear) + features.terms(quadratic)[1]
+    at_x = {name: features.X @ v.T for name, v in zip("stab", (s, t, *quadratic), strict=True)}
+    leaks = features.first * at_x["b"]  # f_L of each pair of W_Q
+    slope = leaks + features.second * (at_x["s"] * at_x["b"] + at_x["a"] * at_x["t"])
+    cross = slope.square().sum() / n
+    mean_q = _mean_penalty(risk, leaks)
+    along = 2 / n * (residual @ features.terms(quadratic)[1])
+    return RandomSignBalance(
+        value=value.total(p),
+        comparison=float((f_star - risk.y).square().mean())
+        + _penalty(risk, t_linear)
+        + float(mean_q),
+        first_order=float((gradient[1] * (t - t_linear)).sum()),
+        coupling=float(2 / n * (residual @ features.terms(torch.stack([s, t_linear]))[1])),
+        cross=float(cross),
+        curvature=float(cross + along + mean_q),
+        distance=_penalty(risk, t - t_linear) + float((linear + curved - f_star).square().mean()),
+    )
+
+
+def _penalty(risk: RegularizedRisk, t: Tensor) -> float:
+    """Q(t) = λ_2R_2 + λ_3R_3."""
+    p, total = risk.penalties, 0.0
+    if p.empirical:
+        high = risk.projector.high_outputs(risk.features.linear(t))
+        total += p.empirical * float(high.square().mean())
+    if p.low_degree:
+        total += p.low_degree * float(low_degree_size(risk.projector, t)[0])
+    return total
+
+
+def _mean_penalty(risk: RegularizedRisk, outputs: Float[Tensor, "n p"]) -> Tensor:
+    """E_S Q(S t) from the outputs f_L of each pair: the sum of Q over pairs alone."""
+    p, total = risk.penalties, outputs.new_zeros(())
+    if p.empirical:
+        total = total + p.empirical * sum(
+            risk.projector.high_outputs(f).square().mean() for f in outputs.T
+        )
+    if p.low_degree:
+        total = total + p.low_degree / 2 * sum(
+            f @ risk.projector.dual_coefficients(f) for f in outputs.T
+        )
+    return total

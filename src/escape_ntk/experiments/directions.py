@@ -34,14 +34,15 @@ class PopulationGap:
     dims: tuple[int, ...] = (25, 50, 100, 200, 400, 800, 1600)
 
     def compute(self, checkpoint=None, progress=None) -> Result:
-        """Gaps, and what they would be one degree further down (k + 1)."""
-        act, gaps = activation(self.activation), {1: [], 2: [], 3: []}
+        """Gaps; for comparison the larger over the smaller eigenvalue of degrees 0 and 1."""
+        act, rows = activation(self.activation), {"gap_1": [], "gap_2": [], "inside": []}
         for d in self.dims:
             lam = ntk_spectrum(act, d).eigenvalues
-            for k, row in gaps.items():
-                row.append(lam[: k + 1].min() / lam[k + 1 :].max())
+            for k in (1, 2):
+                rows[f"gap_{k}"].append(lam[: k + 1].min() / lam[k + 1 :].max())
+            rows["inside"].append(lam[:2].max() / lam[:2].min())
         dims = np.array(self.dims, dtype=float)
-        return {}, {"d": dims, **{f"gap_{k}": np.array(row) for k, row in gaps.items()}}
+        return {}, {"d": dims, **{name: np.array(row) for name, row in rows.items()}}
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class GramSpectrum:
             "bulk_mean": float(bulk.mean()),
             "bulk_spread": float(bulk.std() / bulk.mean()),
             "gamma": gamma,
+            "gamma_next": spectrum.bulk(self.k + 1),
             "sin2": float(sin2.mean()),
             "sin2_foreseen": float(foreseen.mean()),
             "sin2_own": float((gamma / values[:n_k]).mean()),

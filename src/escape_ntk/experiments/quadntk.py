@@ -407,6 +407,8 @@ FROZEN_SEEDS = (6, 7, 8, 9, 10)
 FROZEN_DIMS = (20, 40, 64)
 FROZEN = {"scales": (1.0, 3.0), "penalties": (0.0,)}
 """Starts so large that s hardly moves, on draws and dimensions of their own."""
+MORE_SEEDS = {20: tuple(range(11, 26))}
+"""Further draws of the kernel alone, where five leave an interval wider than the tolerance."""
 SCALES = (0.0, 1e-4, 1e-3, 1e-2, 1e-1)
 
 
@@ -456,7 +458,11 @@ def frozen_points() -> list[Alone]:
 
 def kernel_points() -> list[FrozenKernel]:
     """The kernel of those starts, over the width."""
-    return [FrozenKernel(s, d) for d in FROZEN_DIMS for s in FROZEN_SEEDS]
+    return [
+        FrozenKernel(seed, d)
+        for d in FROZEN_DIMS
+        for seed in (*FROZEN_SEEDS, *MORE_SEEDS.get(d, ()))
+    ]
 
 
 def construction_points(seeds: Sequence[int]) -> list[Point]:
