@@ -209,11 +209,11 @@ def _gather_foreseen(store: RecordStore, broken: bool) -> Evidence:
     spectrum = ntk_spectrum if broken else frozen_start_spectrum
     ratios: dict[int, list[float]] = {}
     for (d, _), error in errors.items():
-        ratios.setdefault(d, []).append(error / _foreseen(spectrum, d))
+        ratios.setdefault(d, []).append(error / foreseen_error(d, spectrum))
     return Evidence(ratios, used)
 
 
-def _foreseen(spectrum, d: int) -> float:
+def foreseen_error(d: int, spectrum=frozen_start_spectrum) -> float:
     """Predicted error on a dense quadratic from the n samples of the comparison."""
     n = round(e.DENSE_FACTOR * cumulative_multiplicity(d, 2))
     return spectrum(activation(e.SINE), d).predicted_error(n, [0.0, 0.0, 1.0])
@@ -221,7 +221,7 @@ def _foreseen(spectrum, d: int) -> float:
 
 def foreseen_price(d: int) -> float:
     """Predicted error of K_Q (a frozen start) over that of the infinite NTK: dense quadratic."""
-    return _foreseen(frozen_start_spectrum, d) / _foreseen(ntk_spectrum, d)
+    return foreseen_error(d) / foreseen_error(d, ntk_spectrum)
 
 
 def _gather_wide(store: RecordStore, broken: bool) -> Evidence:

@@ -23,7 +23,7 @@ from escape_ntk.figures.published_figure import (
     shares_over_time,
     what_each_penalty_does,
 )
-from escape_ntk.figures.quadntk import alone, construction, price, saddle
+from escape_ntk.figures.quadntk import alone, construction, frozen_kernel, price, saddle
 from escape_ntk.figures.setup import remainder_orders
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "figure_panels",
     "finals_by_hypothesis",
     "flow_over_descent",
+    "frozen_kernel",
     "gram_spectrum",
     "hypothesis_curves",
     "lambda_colour",
