@@ -155,7 +155,7 @@ def test_the_figures_of_the_two_limits_draw_their_records():
     drawn += [figures.alone({"a": alone[:1], "b": alone[1:]})]
     price = {"a": {8: Interval(2.0, 1.0, 3.0)}, "b": {8: Interval(1, 0.5, 2)}}
     drawn += [figures.price(price, {"foreseen": {8: 2.0}})]
-    frozen = quadntk.FrozenKernel(1, 4, widths=(20, 40))
+    frozen = quadntk.FrozenKernel(1, 4, widths=(200, 400))
     drawn += [figures.frozen_kernel([sweep.run_live(frozen)], lambda d: 0.5)]
     for figure in drawn:
         assert labels(figure)

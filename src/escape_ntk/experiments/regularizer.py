@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from escape_ntk.data import Target, draw_inputs, random_direction, sparse_part
+from escape_ntk.data import RidgeSum, Target, draw_inputs, random_direction, sparse_part
 from escape_ntk.directions import TrainingProjector
 from escape_ntk.experiments.sweep import Result
 from escape_ntk.flow import gradient_flow
@@ -139,3 +139,139 @@ class Regularized:
         summary = {name: float(values[-1]) for name, values in run.values.items()}
         summary |= {"outcome": str(run.outcome), "n_gradients": run.n_gradients}
         return summary, {"times": run.times, "gram": gram.numpy(), **run.values}
+
+
+@dataclass(frozen=True)
+class ClosedForms:
+    """R_1 in closed form against fresh inputs, both laws: z-scores, and without the κ20 term."""
+
+    experiment: ClassVar[str] = "regularizer-closed-forms"
+
+    seed: int
+    m: int = 400
+    d: int = 12
+    n_fresh: int = 1_000_000
+    activation: str = SINE
+
+    def compute(self, checkpoint=None, progress=None) -> Result:
+        """For each law: |closed form − mean over fresh inputs| in standard errors."""
+        generator = torch.Generator().manual_seed(self.seed)
+        exact = {"generator": generator, "dtype": F64}
+        act, out = activation(self.activation), {}
+        weights = draw_weights(self.m, self.d, **exact)
+        t = weights + 0.5 * torch.randn(weights.shape, **exact)
+        for law, closed in (("gaussian", GaussianLeak), ("sphere", SphereLeak)):
+            means = []
+            for _ in range(self.n_fresh // 10_000):
+                fresh = PairFeatures(draw_inputs(10_000, self.d, law, **exact), weights, act)
+                means.append(float(SampledLeak(fresh).value_and_gradient(t)[0]))
+            error = float(np.std(means, ddof=1)) / math.sqrt(len(means))
+            leak = closed(weights, act)
+            out[law] = abs(float(leak.value_and_gradient(t)[0]) - np.mean(means)) / error
+            leak.k20.zero_()
+            broken = abs(float(leak.value_and_gradient(t)[0]) - np.mean(means)) / error
+            out[f"{law}_without_k20"] = float(broken)
+        return {name: float(value) for name, value in out.items()}, {}
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """Gradient and lowest curvature along a run, and the random-sign balance at its end.
+
+    Flow from W = 0 with λ_2 and λ_3, then rounds of perturbed descent to a point that is
+    stationary to second order.  The comparison W* is the explicit one: the least-norm linear part
+    inside P_{≤k}, and the rank-one construction for the sparse quadratic.
+    """
+
+    experiment: ClassVar[str] = "landscape-run"
+
+    seed: int
+    empirical: float = 10.0
+    low_degree: float = 0.0
+    d: int = 20
+    n: int = 200
+    m: int = 1000
+    n_test: int = 2000
+    activation: str = SINE
+    t_end: float = 20_000.0
+    n_times: int = 13
+    perturbed: bool = False
+    round_time: float = 2000.0
+    max_rounds: int = 20
+
+    def compute(self, checkpoint=None, progress=None) -> Result:
+        """Curvature at W = 0 and over time; the end; every part of the balance there."""
+        size = Size(self.d, self.n, self.m, self.n_test, self.activation)
+        problem = Problem(self.seed, size, cumulative_multiplicity(self.d, 1))
+        penalties = Penalties(empirical=self.empirical, low_degree=self.low_degree)
+        risk, start = problem.risk(penalties), problem.drawn[0].zero_state()
+
+        def observe(state: Tensor) -> dict[str, float]:
+            return {
+                "gradient": gradient_norm(risk, state),
+                "lowest": lowest_curvature(risk, state).eigenvalue,
+                "value": risk.value_and_gradient(state)[0].total(penalties),
+                **problem.measure(state),
+            }
+
+        run = gradient_flow(
+            risk,
+            start,
+            t_end=self.t_end,
+            record_at=log_times(self.t_end, self.n_times),
+            observe=observe,
+            progress=progress,
+        )
+        state, extra = run.state, {}
+        if self.perturbed:
+            scale = abs(float(run.values["lowest"][0]))
+            point = perturbed_descent(
+                risk,
+                state,
+                radius=1e-3,
+                gradient_tolerance=1e-4 * float(run.values["gradient"][0]),
+                curvature_tolerance=0.05 * scale,
+                round_time=self.round_time,
+                max_rounds=self.max_rounds,
+                seed=self.seed,
+            )
+            state = point.state
+            extra = {"reached": float(point.reached), "perturbations": float(point.perturbations)}
+        end = observe(state)
+        summary = {name: float(value) for name, value in end.items()} | extra
+        summary |= {f"start_{k}": float(run.values[k][0]) for k in ("gradient", "lowest", "value")}
+        summary |= self._balance(problem, risk, state, end)
+        return summary, {"times": run.times, **run.values}
+
+    def _balance(self, problem: Problem, risk, state: Tensor, end: Mapping) -> dict[str, float]:
+        t_linear, quadratic = comparison(problem)
+        parts = random_sign_balance(risk, state, t_linear, quadratic)
+        size = float(quadratic.square().sum()) / 2
+        names = "comparison first_order coupling cross curvature distance".split()
+        out = {name: getattr(parts, name) for name in names}
+        out["bound"] = parts.bound(end["lowest"], size)
+        out["bound_flat"] = parts.bound(0.0, size)
+        return out
+
+
+def comparison(problem: Problem) -> tuple[Tensor, Tensor]:
+    """(t_L, (s, t) of W_Q): f_L(·; t_L) fits all of f* but the quadratic part, which W_Q makes.
+
+    √½ ζ_2(β·x) = c((β·x)² − 1) with the constant left to t_L; t_L is the least-norm fit on the
+    training outputs inside P_{≤k}.
+    """
+    features, _, target = problem.drawn
+    part = target.parts[1]
+    act, beta = activation(problem.size.activation), part.directions[0]
+    made = represent_power(features.weights, act, beta, 2)
+    movement = to_pairs(made.movement()) * math.sqrt(_coefficient(part))
+    left = target(features.X) - features.terms(movement)[1]
+    return features.linear_pullback(problem.projector.dual_coefficients(left)), movement
+
+
+def _coefficient(part: RidgeSum) -> float:
+    """c > 0 in c((β·x)² − 1): from the values along β and across it."""
+    beta, d = part.directions[0], part.directions.shape[1]
+    across = torch.linalg.svd(beta[None])[2][1]
+    ends = part(math.sqrt(d) * torch.stack([beta, across]))
+    return float(ends[0] - ends[1]) / d
