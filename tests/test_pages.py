@@ -171,7 +171,9 @@ def test_a_strip_without_seeds_says_so(tmp_path):
 def test_prices_are_described():
     row = {"ratio": 2.0, "low": 1.5, "high": 2.5}
     text = page.describe({"d8": row, "exponent": {"slope": -0.1, "low": -0.2, "high": 0.0}})
-    assert "d8 2.00" in text and "slope in d -0.10" in text
+    assert "d8 2.00" in text and "in d: slope -0.100" in text
+    text = page.describe({"d8": row, "d16": row | {"runs": 5}})
+    assert text == "d8: ratio 2.00 [1.50, 2.50]; d16: ratio 2.00 [1.50, 2.50], 5 seeds"
 
 
 def test_hypotheses_are_drawn_beside_the_published_values():

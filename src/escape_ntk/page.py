@@ -103,36 +103,36 @@ def _claim_block(row: Mapping) -> str:
     )
 
 
+INTERVALS = {
+    "slope": ("slope", ".3f", "draws"),
+    "change": ("change", "+.3f", "seeds"),
+    "ratio": ("ratio", ".2f", "seeds"),
+    "gain": ("lower by", ".3f", "seeds"),
+}
+"""How a value with its interval reads: word, format, what was repeated."""
+
+
 def describe(measured: Mapping) -> str:
     """Measured values in a few words."""
-    if "slope" in measured:
-        m = measured
-        return f"slope {m['slope']:.3f} [{m['low']:.3f}, {m['high']:.3f}], {m['runs']} draws"
-    if "change" in measured:
-        m = measured
-        return f"change {m['change']:+.3f} [{m['low']:+.3f}, {m['high']:+.3f}], {m['runs']} seeds"
-    if "ratio" in measured:
-        m = measured
-        return f"ratio {m['ratio']:.2f} [{m['low']:.2f}, {m['high']:.2f}], {m['runs']} seeds"
+    for key, (word, form, what) in INTERVALS.items():
+        if key in measured and "low" in measured:
+            value, low, high = (format(measured[name], form) for name in (key, "low", "high"))
+            runs = f", {measured['runs']} {what}" if "runs" in measured else ""
+            return f"{word} {value} [{low}, {high}]{runs}"
     if "inside" in measured:
         return f"{measured['inside']} of {measured['of']} inside"
-    if "gain" in measured:
-        m = measured
-        return f"lower by {m['gain']:.3f} [{m['low']:.3f}, {m['high']:.3f}], {m['runs']} seeds"
     if "exponent" in measured:
         rows = [f"{k} {v['ratio']:.2f}" for k, v in measured.items() if "ratio" in v]
-        m = measured["exponent"]
-        exponent = f"slope in d {m['slope']:.2f} [{m['low']:.2f}, {m['high']:.2f}]"
-        return f"ratio at {', '.join(rows)}; {exponent}"
-    if all(isinstance(value, dict) for value in measured.values()):
-        return "; ".join(f"{k}: {v['inside']} of {v['of']} inside" for k, v in measured.items())
-    parts = [
-        f"{name.replace('_', ' ')} {value}"
-        if isinstance(value, int)
-        else f"{name.replace('_', ' ')} {value:.2g}"
-        for name, value in measured.items()
-    ]
-    return ", ".join(parts)
+        return f"ratio at {', '.join(rows)}; in d: {describe(measured['exponent'])}"
+    nested = any(isinstance(value, Mapping) for value in measured.values())
+    parts = (_named(name.replace("_", " "), value) for name, value in measured.items())
+    return ("; " if nested else ", ").join(parts)
+
+
+def _named(name: str, value: object) -> str:
+    if isinstance(value, Mapping):
+        return f"{name}: {describe(value)}"
+    return f"{name} {value}" if isinstance(value, int) else f"{name} {value:.2g}"
 
 
 def _several(values) -> str:

@@ -1,7 +1,7 @@
 """Claims of the chapter *Good directions*."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from escape_ntk.claims.ledger import (
 )
 from escape_ntk.experiments import directions as e
 from escape_ntk.records import Record, RecordStore
-from escape_ntk.stats import log_slope, mean_interval
+from escape_ntk.stats import Numbers, log_slope, mean_interval
 
 CHAPTER = "directions"
 COMMAND = "escape-ntk run directions"
@@ -100,7 +100,7 @@ def _gather_angles(k: int, foreseen: str) -> Callable[[RecordStore, bool], Evide
     return gather
 
 
-def _judge_angles(ratios: dict[int, Sequence[float]]) -> Finding:
+def _judge_angles(ratios: Mapping[int, Numbers]) -> Finding:
     """Reproduced when the 95 % interval lies within 1 ± 0.1 at every n; partly at the largest."""
     intervals = {n: mean_interval(values) for n, values in ratios.items()}
     ok = [0.9 <= i.low and i.high <= 1.1 for i in intervals.values()]

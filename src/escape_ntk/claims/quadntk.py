@@ -1,7 +1,7 @@
 """Claims of the chapter *QuadNTK*."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from escape_ntk.network import activation
 from escape_ntk.polynomials import cumulative_multiplicity
 from escape_ntk.records import Record, RecordStore
 from escape_ntk.spectrum import frozen_start_spectrum, ntk_spectrum
-from escape_ntk.stats import Interval, log_slope, mean_interval
+from escape_ntk.stats import Interval, Numbers, log_slope, mean_interval
 
 Value = Callable[[Record], float]
 
@@ -237,7 +237,7 @@ def _gather_wide(store: RecordStore, broken: bool) -> Evidence:
     return Evidence(ratios, names([*wide, *own.values()]))
 
 
-def _judge_mean_near_one(ratios: dict[int, Sequence[float]]) -> Finding:
+def _judge_mean_near_one(ratios: Mapping[int, Numbers]) -> Finding:
     """Reproduced when the 95 % interval at every dimension lies within 1 ± 0.1."""
     intervals = {d: mean_interval(values) for d, values in ratios.items()}
     ok = all(0.9 <= i.low and i.high <= 1.1 for i in intervals.values())
