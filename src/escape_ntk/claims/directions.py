@@ -109,25 +109,29 @@ def _judge_angles(ratios: Mapping[int, Numbers]) -> Finding:
         verdict = Verdict.REPRODUCED
     elif ok[-1]:
         verdict = Verdict.PARTLY
-    measured = {
+    measured: dict[str, object] = {
         f"n{place}": {"n": n, "ratio": i.value, "low": i.low, "high": i.high}
         for place, (n, i) in enumerate(sorted(intervals.items()))
     }
+    measured["worst"] = max(abs(i.value - 1) for i in intervals.values())
     return Finding(verdict, measured)
 
 
-def _angle_claim(k: int, foreseen: str, own: bool) -> Claim:
-    size = "λ̂_j" if own else "(nλ_j + γ)"
+def _angle_claim(k: int, order: str) -> Claim:
+    formula = {
+        "first": f"γ/(nλ_j + γ), γ = γ_(>{k})",
+        "second": f"(γ + 2σ²/λ_j)/λ̂_j, γ = γ_(>{k}), σ² = Σ_(ℓ>{k}) λ_ℓ² B(d, ℓ)",
+    }
     return Claim(
-        id=f"directions-angles-{'own-' if own else ''}{k}",
+        id=f"directions-angles-{order}-{k}",
         chapter=CHAPTER,
-        statement=f"The mean of sin²θ_j, j ≤ n_{k}, is that of γ_(>{k})/{size}, for every n from "
+        statement=f"The mean of sin²θ_j, j ≤ n_{k}, is that of {formula[order]}, for every n from "
         f"2 to 32 n_{k} (d = {e.ANGLE_DIMS[k]}).",
-        source="L+D",
+        source="L+D" if order == "first" else "D",
         target="ratio 1",
         tolerance="95 % interval over five draws within ±0.1 at every n",
         broken=f"degree {k + 1} left out of γ",
-        gather=_gather_angles(k, foreseen),
+        gather=_gather_angles(k, f"sin2_{order}"),
         judge=_judge_angles,
     )
 
@@ -203,10 +207,7 @@ CLAIMS: Sequence[Claim] = (
         gather=_gather_bulk,
         judge=_judge_bulk,
     ),
-    _angle_claim(1, "sin2_foreseen", own=False),
-    _angle_claim(2, "sin2_foreseen", own=False),
-    _angle_claim(1, "sin2_own", own=True),
-    _angle_claim(2, "sin2_own", own=True),
+    *(_angle_claim(k, order) for order in ("first", "second") for k in (1, 2)),
     Claim(
         id="directions-leak-bound",
         chapter=CHAPTER,

@@ -51,6 +51,7 @@ class GramSpectrum:
 
     The empirical eigenvector v̂_j = Φᵀu_j/√λ̂_j has sin²θ_j = u_jᵀK_{>k}u_j/λ̂_j with the population
     space of degrees ≤ k, where K_{>k} = Σ_{ℓ>k} λ_ℓB(d,ℓ)P_ℓ(XXᵀ/d): exact, no test set.
+    Foreseen: γ/(nλ_j + γ); and to second order (γ + 2σ²/λ_j)/λ̂_j, σ² = Σ_{ℓ>k} λ_ℓ²B(d,ℓ).
     """
 
     experiment: ClassVar[str] = "directions-gram"
@@ -62,7 +63,7 @@ class GramSpectrum:
     activation: str = SINE
 
     def compute(self, checkpoint=None, progress=None) -> Result:
-        """Eigenvalues beside the predicted ones; sin² of the first n_k beside γ/(nλ_j + γ)."""
+        """Eigenvalues beside the predicted ones; sin² of the first n_k, and the foreseen ones."""
         generator = torch.Generator().manual_seed(self.seed)
         act, n_k = activation(self.activation), cumulative_multiplicity(self.d, self.k)
         X = draw_inputs(self.n, self.d, "sphere", generator, dtype=F64)
@@ -74,11 +75,11 @@ class GramSpectrum:
         gram -= gegenbauer_sum((X @ X.T / self.d).clamp_(-1, 1), low, self.d)
         sin2 = ((gram @ vectors) * vectors).sum(0) / values[:n_k]
         gamma, bulk = spectrum.bulk(self.k), values[n_k:]
-        levels = np.repeat(
-            spectrum.eigenvalues[: self.k + 1],
-            [round(b) for b in spectrum.multiplicities[: self.k + 1]],
-        )
-        foreseen = gamma / (self.n * np.sort(levels)[::-1] + gamma)
+        lam, counts = spectrum.eigenvalues, spectrum.multiplicities
+        levels = np.sort(np.repeat(lam[: self.k + 1], counts[: self.k + 1].round().astype(int)))
+        first = gamma / (self.n * levels[::-1] + gamma)
+        sigma2 = float((lam[self.k + 1 :] ** 2 * counts[self.k + 1 :]).sum())
+        second = (gamma + 2 * sigma2 / levels[::-1]) / values[:n_k].numpy()
         return {
             "n_k": n_k,
             "gap": float(values[n_k - 1] / values[n_k]),
@@ -87,8 +88,8 @@ class GramSpectrum:
             "gamma": gamma,
             "gamma_next": spectrum.bulk(self.k + 1),
             "sin2": float(sin2.mean()),
-            "sin2_foreseen": float(foreseen.mean()),
-            "sin2_own": float((gamma / values[:n_k]).mean()),
+            "sin2_first": float(first.mean()),
+            "sin2_second": float(second.mean()),
         }, {
             "eigenvalues": values.numpy().astype(np.float32),
             "predicted": spectrum.gram_eigenvalues(self.n, self.k).astype(np.float32),

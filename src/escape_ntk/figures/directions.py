@@ -78,7 +78,7 @@ def gaps(population: Sequence[Run], drawn: Mapping[int, Sequence[Run]]) -> Figur
 
 @in_style
 def angles(groups: Mapping[str, Sequence[Run]]) -> Figure:
-    """Mean sin² over n/n_k: drawn, foreseen from λ_j, and from the drawn eigenvalues."""
+    """Mean sin² over n/n_k: drawn, and foreseen to first and second order."""
     figure, axes = new_axes(len(groups), 3.4, sharey=True)
     for ax, (title, records) in zip(axes, groups.items(), strict=True):
         x = sorted({r.config["n"] for r in records})
@@ -92,8 +92,8 @@ def angles(groups: Mapping[str, Sequence[Run]]) -> Figure:
         ax.errorbar(ratio, drawn.mean(1), arms, ls="", marker="o", ms=5, color="#000000",
                     label="drawn")  # fmt: skip
         for key, colour, style, label in (
-            ("sin2_foreseen", COLOURS["ntk"], "-", "$\\gamma/(n\\lambda_j+\\gamma)$"),
-            ("sin2_own", COLOURS["flow"], "--", "$\\gamma/\\hat\\lambda_j$"),
+            ("sin2_first", COLOURS["ntk"], "-", "first order"),
+            ("sin2_second", COLOURS["flow"], "--", "second order"),
         ):
             ax.plot(ratio, [np.mean(at(n, key)) for n in x], style, color=colour, label=label)
         ax.set(xscale="log", yscale="log", xlabel="$n/n_k$", title=title)
