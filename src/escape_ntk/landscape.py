@@ -87,16 +87,19 @@ def lowest_curvature(
     risk: RegularizedRisk,
     state: Float[Tensor, "2 p d"],
     *,
+    scale: float = 0.0,
     tolerance: float = 1e-3,
     max_products: int = 2000,
     seed: int = 0,
 ) -> Curvature:
     """λ_min(∇²_W L_λ) at ``state`` by Lanczos (ARPACK) on exact Hessian–vector products.
 
-    Eigenvalues in all weights are twice those in (s, t).  ``tolerance`` is relative; when
+    Eigenvalues in all weights are twice those in (s, t).  ``tolerance`` is relative to |λ_min| +
+    ``scale``: give a scale where λ_min is close to 0, as it is where training has ended.  When
     ``max_products`` are not enough, :class:`~escape_ntk.checks.InputError` says so.
     """
     risk.features.check_state(state)
+    shift = checks.number("scale", scale, least=0) / STEP_FACTOR
     checks.number("tolerance", tolerance, least=0, strict=True)
     checks.integer("max_products", max_products, least=20)
     calls = 0
@@ -108,7 +111,9 @@ def lowest_curvature(
         return hessian_vector(risk, state, v.view_as(state)).flatten().double().cpu().numpy()
 
     size = state.numel()
-    operator = LinearOperator((size, size), matvec=product, dtype=np.float64)
+    operator = LinearOperator(
+        (size, size), matvec=lambda x: product(x) - shift * x, dtype=np.float64
+    )
     start = np.random.default_rng(seed).standard_normal(size)
     basis = min(size - 1, 20)
     try:
@@ -126,9 +131,10 @@ def lowest_curvature(
             checks.message(
                 expected=f"an eigenvalue to {tolerance:g} within {max_products} products",
                 got=f"none after {calls}",
-                remedy="raise max_products or tolerance",
+                remedy="raise max_products or tolerance, or give a scale",
             )
         ) from error
+    values = values + shift
     gap = float(np.linalg.norm(product(vectors[:, 0]) - values[0] * vectors[:, 0]))
     direction = torch.from_numpy(vectors[:, 0].copy()).to(state).view_as(state)
     return Curvature(STEP_FACTOR * float(values[0]), direction, STEP_FACTOR * gap, calls)
@@ -188,7 +194,8 @@ def perturbed_descent(
             break
         if gradient_norm(risk, state) > gradient_tolerance:
             continue
-        if reached := lowest_curvature(risk, state).eigenvalue >= -curvature_tolerance:
+        lowest = lowest_curvature(risk, state, scale=curvature_tolerance, tolerance=1e-2)
+        if reached := lowest.eigenvalue >= -curvature_tolerance:
             break
         noise = torch.randn(state.shape, generator=generator, dtype=torch.float64).to(state)
         state = state + noise * (radius * math.sqrt(2) / float(noise.norm()))
@@ -197,7 +204,7 @@ def perturbed_descent(
         state,
         risk.value_and_gradient(state)[0].total(risk.penalties),
         gradient_norm(risk, state),
-        lowest_curvature(risk, state),
+        lowest_curvature(risk, state, scale=curvature_tolerance, tolerance=1e-2),
         rounds,
         perturbations,
         reached,

@@ -1,27 +1,38 @@
 """Experiments behind the chapters *The regulariser* and *Landscape*: one small problem, any λ."""
 
+import itertools
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from escape_ntk.constructions import represent_power
 from escape_ntk.data import RidgeSum, Target, draw_inputs, random_direction, sparse_part
 from escape_ntk.directions import TrainingProjector
-from escape_ntk.experiments.sweep import Result
+from escape_ntk.experiments.curves import Curve
+from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.flow import gradient_flow
-from escape_ntk.leaks import SphereLeak
+from escape_ntk.landscape import (
+    gradient_norm,
+    lowest_curvature,
+    perturbed_descent,
+    random_sign_balance,
+)
+from escape_ntk.leaks import GaussianLeak, SampledLeak, SphereLeak
 from escape_ntk.network import activation, draw_weights
-from escape_ntk.pairs import PairFeatures
+from escape_ntk.pairs import PairFeatures, to_pairs
 from escape_ntk.polynomials import cumulative_multiplicity
 from escape_ntk.regularizer import Penalties, RegularizedRisk, low_degree_size, norm_2_4_to_the_4
 from escape_ntk.trajectory import log_times
 
 SINE, SIGMOID = "sin(z+pi/4)", "sigmoid(z-1)"
 F64 = torch.float64
-BASE = {"population": 1.0, "empirical": 10.0, "low_degree": 1e-3, "norm": 1e-6}
+BASE = {"population": 1.0, "empirical": 10.0, "low_degree": 1e-4, "norm": 1e-8}
 """λ_1…λ_4 of the on/off table, and the centre of the sensitivity scans."""
 
 
@@ -29,11 +40,11 @@ BASE = {"population": 1.0, "empirical": 10.0, "low_degree": 1e-3, "norm": 1e-6}
 class Size:
     """A small problem: f* = (linear + sparse quadratic)/√2 in two directions, on the sphere."""
 
-    d: int = 20
-    n: int = 200
-    m: int = 1000
+    d: int = 30
+    n: int = 250
+    m: int = 1500
     n_test: int = 5000
-    activation: str = SINE
+    activation: str = SIGMOID
 
 
 @dataclass(frozen=True)
@@ -113,11 +124,11 @@ class Regularized:
     low_degree: float = 0.0
     norm: float = 0.0
     n_k: int | None = None
-    d: int = 20
-    n: int = 200
-    m: int = 1000
+    d: int = 30
+    n: int = 250
+    m: int = 1500
     n_test: int = 5000
-    activation: str = SINE
+    activation: str = SIGMOID
     t_end: float = 20_000.0
     n_times: int = 31
 
@@ -186,18 +197,17 @@ class Landscape:
     experiment: ClassVar[str] = "landscape-run"
 
     seed: int
+    m: int = 1500
     empirical: float = 10.0
     low_degree: float = 0.0
-    d: int = 20
-    n: int = 200
-    m: int = 1000
+    d: int = 30
+    n: int = 250
     n_test: int = 2000
-    activation: str = SINE
+    activation: str = SIGMOID
     t_end: float = 20_000.0
-    n_times: int = 13
-    perturbed: bool = False
-    round_time: float = 2000.0
-    max_rounds: int = 20
+    n_times: int = 9
+    round_time: float = 5000.0
+    max_rounds: int = 10
 
     def compute(self, checkpoint=None, progress=None) -> Result:
         """Curvature at W = 0 and over time; the end; every part of the balance there."""
@@ -206,10 +216,13 @@ class Landscape:
         penalties = Penalties(empirical=self.empirical, low_degree=self.low_degree)
         risk, start = problem.risk(penalties), problem.drawn[0].zero_state()
 
+        scale = abs(lowest_curvature(risk, start).eigenvalue)
+
         def observe(state: Tensor) -> dict[str, float]:
+            lowest = lowest_curvature(risk, state, scale=scale, tolerance=1e-2)
             return {
                 "gradient": gradient_norm(risk, state),
-                "lowest": lowest_curvature(risk, state).eigenvalue,
+                "lowest": lowest.eigenvalue,
                 "value": risk.value_and_gradient(state)[0].total(penalties),
                 **problem.measure(state),
             }
@@ -222,25 +235,23 @@ class Landscape:
             observe=observe,
             progress=progress,
         )
-        state, extra = run.state, {}
-        if self.perturbed:
-            scale = abs(float(run.values["lowest"][0]))
-            point = perturbed_descent(
-                risk,
-                state,
-                radius=1e-3,
-                gradient_tolerance=1e-4 * float(run.values["gradient"][0]),
-                curvature_tolerance=0.05 * scale,
-                round_time=self.round_time,
-                max_rounds=self.max_rounds,
-                seed=self.seed,
-            )
-            state = point.state
-            extra = {"reached": float(point.reached), "perturbations": float(point.perturbations)}
-        end = observe(state)
-        summary = {name: float(value) for name, value in end.items()} | extra
+        point = perturbed_descent(
+            risk,
+            run.state,
+            radius=1e-3,
+            gradient_tolerance=1e-4 * float(run.values["gradient"][0]),
+            curvature_tolerance=0.05 * scale,
+            round_time=self.round_time,
+            max_rounds=self.max_rounds,
+            seed=self.seed,
+        )
+        end = observe(point.state)
+        summary = {name: float(value) for name, value in end.items()}
+        summary |= {"reached": point.reached, "perturbations": point.perturbations}
         summary |= {f"start_{k}": float(run.values[k][0]) for k in ("gradient", "lowest", "value")}
-        summary |= self._balance(problem, risk, state, end)
+        summary |= self._balance(problem, risk, point.state, end)
+        start_parts = self._balance(problem, risk, start, {"lowest": -scale})
+        summary |= {f"start_{name}": value for name, value in start_parts.items()}
         return summary, {"times": run.times, **run.values}
 
     def _balance(self, problem: Problem, risk, state: Tensor, end: Mapping) -> dict[str, float]:
@@ -275,3 +286,161 @@ def _coefficient(part: RidgeSum) -> float:
     across = torch.linalg.svd(beta[None])[2][1]
     ends = part(math.sqrt(d) * torch.stack([beta, across]))
     return float(ends[0] - ends[1]) / d
+
+
+@dataclass(frozen=True)
+class Escape:
+    """f_Q alone from starts of size ε along random directions: when the training loss first moves.
+
+    The time at which the loss has fallen by 1 %, over ε; and λ_min(∇²L) at W = 0.
+    """
+
+    experiment: ClassVar[str] = "landscape-escape"
+
+    seed: int
+    d: int = 12
+    n: int = 300
+    m: int = 400
+    sizes: tuple[float, ...] = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
+    fall: float = 0.01
+    activation: str = SINE
+
+    def compute(self, checkpoint=None, progress=None) -> Result:
+        """Escape times, and the curvature that foresees their slope."""
+        generator = torch.Generator().manual_seed(self.seed)
+        exact = {"generator": generator, "dtype": F64}
+        weights, act = draw_weights(self.m, self.d, **exact), activation(self.activation)
+        part = sparse_part(random_direction(self.d, **exact), 2, "sphere")
+        features = PairFeatures(draw_inputs(self.n, self.d, "sphere", **exact), weights, act)
+        risk = RegularizedRisk(features, part(features.X), model="quadratic")
+        zero = features.zero_state()
+        lowest = lowest_curvature(risk, zero, tolerance=1e-6).eigenvalue
+        unit = torch.randn(zero.shape, **exact)
+        unit = unit * (math.sqrt(2) / float(unit.norm()))  # ‖W‖_F = 1
+        start_loss = float(risk.y.square().mean())
+        times = []
+        for size in self.sizes:
+            guess = (math.log(1 / size) + 5) / abs(lowest)
+            at = np.linspace(0, 2 * guess, 4001)[1:]
+            run = gradient_flow(
+                risk,
+                size * unit,
+                t_end=float(at[-1]),
+                record_at=at,
+                observe=lambda state: {"loss": risk.value_and_gradient(state)[0].loss},
+                atol=1e-3 * size / math.sqrt(zero.numel()),
+            )
+            fallen = run.values["loss"] < (1 - self.fall) * start_loss
+            times.append(float(at[int(fallen.argmax())]) if fallen.any() else math.nan)
+        return {"lowest": lowest}, {"size": np.array(self.sizes), "time": np.array(times)}
+
+
+@dataclass(frozen=True)
+class ManyStarts:
+    """L_λ at the end of perturbed descent from W = 0 and from many random starts."""
+
+    experiment: ClassVar[str] = "landscape-starts"
+
+    seed: int
+    n_starts: int = 8
+    start_size: float = 0.3
+    empirical: float = 10.0
+    d: int = 20
+    n: int = 150
+    m: int = 1000
+    n_test: int = 2000
+    activation: str = SIGMOID
+    t_end: float = 20_000.0
+
+    def compute(self, checkpoint=None, progress=None) -> Result:
+        """Final values and test losses, the start at W = 0 first; L_λ(0) as the scale."""
+        size = Size(self.d, self.n, self.m, self.n_test, self.activation)
+        problem = Problem(self.seed, size, cumulative_multiplicity(self.d, 1))
+        penalties = Penalties(empirical=self.empirical)
+        risk, zero = problem.risk(penalties), problem.drawn[0].zero_state()
+        generator = torch.Generator().manual_seed(1_000_000 + self.seed)
+        values, tests = [], []
+        for start in range(self.n_starts):
+            noise = torch.randn(zero.shape, generator=generator, dtype=F64)
+            scale = self.start_size * self.m**-0.25 / math.sqrt(self.d) if start else 0.0
+            run = gradient_flow(
+                risk,
+                scale * noise,
+                t_end=self.t_end,
+                record_at=[self.t_end],
+                observe=problem.measure,
+            )
+            values.append(risk.value_and_gradient(run.state)[0].total(penalties))
+            tests.append(float(run.values["test_loss"][-1]))
+        zero_value = risk.value_and_gradient(zero)[0].total(penalties)
+        return {"zero": zero_value}, {"value": np.array(values), "test": np.array(tests)}
+
+
+SEEDS = (1, 2, 3, 4, 5)
+SCAN_SEEDS = SEEDS[:3]
+DECADES = (1e-2, 1e-1, 1.0, 1e1, 1e2)
+"""Factors on one λ of BASE, the others kept."""
+N_KS = (1, 16, 30, 31, 32, 46, 62, 93, 124)
+"""n_k tried; theory's n_1 is 31 at d = 30."""
+ABLATION = ((0.0, 1.0, 10.0), (0.0, 1.0, 10.0))
+"""λ_1 and λ_2 of the table at the published size."""
+WIDTHS = (750, 1500, 3000, 6000, 12_000)
+
+
+def settings() -> list[tuple[str, ...]]:
+    """The sixteen on/off settings: names of the λ that are on."""
+    names = tuple(BASE)
+    return [c for r in range(len(names) + 1) for c in itertools.combinations(names, r)]
+
+
+def switch_points(seeds: Sequence[int]) -> list[Regularized]:
+    """All sixteen settings."""
+    return [
+        Regularized(seed, **{name: BASE[name] for name in on})
+        for on in settings()
+        for seed in seeds
+    ]
+
+
+def scan_points(seeds: Sequence[int]) -> dict[str, list[Regularized]]:
+    """Each λ over four decades, the others at BASE."""
+    return {
+        name: [
+            Regularized(seed, **(BASE | {name: factor * BASE[name]}))
+            for factor in DECADES
+            for seed in seeds
+        ]
+        for name in BASE
+    }
+
+
+def cut_points(seeds: Sequence[int]) -> list[Regularized]:
+    """n_k varied, with λ_2 alone."""
+    return [
+        Regularized(seed, empirical=BASE["empirical"], n_k=n_k) for n_k in N_KS for seed in seeds
+    ]
+
+
+def ablation_points(seeds: Sequence[int]) -> list[Curve]:
+    """R_1 × R_2 at the published size."""
+    first, second = ABLATION
+    return [Curve(s, two, penalty_population=one) for one in first for two in second for s in seeds]
+
+
+def width_points(seeds: Sequence[int]) -> list[Landscape]:
+    """Runs to second-order stationary points, over the width."""
+    return [Landscape(seed, m) for m in WIDTHS for seed in seeds]
+
+
+def regularizer_points(seeds: Sequence[int]) -> list[Point]:
+    """Everything that the chapter *The regulariser* rests on; the long runs last."""
+    points: list[Point] = [ClosedForms(seed) for seed in seeds]
+    points += [*switch_points(seeds), *cut_points(seeds)]
+    points += [p for group in scan_points(seeds[:3]).values() for p in group]
+    return [*points, *ablation_points(seeds[:3])]
+
+
+def landscape_points(seeds: Sequence[int]) -> list[Point]:
+    """Everything that the chapter *Landscape* rests on."""
+    points: list[Point] = [kind(seed) for kind in (Escape, ManyStarts) for seed in seeds]
+    return [*points, *width_points(seeds)]
