@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 
 from escape_ntk import figures, page
 from escape_ntk.claims import comparisons as ledger
-from escape_ntk.experiments import curves, foundations, ntk_limits, quadntk, sweep
+from escape_ntk.experiments import curves, directions, foundations, ntk_limits, quadntk, sweep
 from escape_ntk.experiments import published_figure as experiment
 from escape_ntk.experiments.published_figure import DroppedConstant
 from escape_ntk.records import RecordStore
@@ -196,3 +196,21 @@ def test_lambda_zero_is_grey_and_the_others_differ():
     lambdas = (0.0, 1e-3, 1e-2, 1e-1)
     colours = [figures.lambda_colour(lam, lambdas) for lam in lambdas]
     assert colours[0] == "#8c8c8c" and len(set(map(str, colours))) == 4
+
+
+def test_the_figures_of_good_directions_draw_their_records():
+    """Tiny points of every kind; the marks of the movements are what was measured."""
+    moved = [directions.Movements(s, d=6, n=30, widths=(40, 80), n_signs=2) for s in (1, 2)]
+    moved = [sweep.run_live(point) for point in moved]
+    grams = [sweep.run_live(directions.GramSpectrum(1, 6, 1, n)) for n in (14, 28)]
+    gap = sweep.run_live(directions.PopulationGap(directions.SINE, dims=(8, 16)))
+    leaks = sweep.run_live(directions.Leaks(1, d=5, m=40, factors=(2.0, 4.0), n_random=2))
+    drawn = [figures.four_movements(moved), figures.gram_spectra({"a": grams[0]})]
+    drawn += [figures.gaps([gap, gap], {1: grams}), figures.angles({"a": grams})]
+    drawn += [figures.leaks([leaks], moved)]
+    inside = drawn[0].axes[0].lines[0]
+    assert np.allclose(inside.get_xdata(), [r.arrays["inside_train"][-1] for r in moved])
+    for figure in drawn:
+        assert labels(figure)
+        figure.canvas.draw()
+        plt.close(figure)

@@ -1,6 +1,6 @@
 """All claims of the book, in the order of its chapters."""
 
-from escape_ntk.claims import ntk_limits, published_figure, quadntk, setup
+from escape_ntk.claims import directions, ntk_limits, published_figure, quadntk, setup
 from escape_ntk.claims.ledger import Claim, MissingRecordError, Verdict
 from escape_ntk.records import RecordStore
 
@@ -10,6 +10,7 @@ CLAIMS: tuple[Claim, ...] = (
     *setup.CLAIMS,
     *ntk_limits.CLAIMS,
     *quadntk.CLAIMS,
+    *directions.CLAIMS,
     *published_figure.CLAIMS,
 )
 

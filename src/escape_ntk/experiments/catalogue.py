@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from escape_ntk import checks
+from escape_ntk.experiments import directions, ntk_limits, quadntk
 from escape_ntk.experiments import foundations as setup
-from escape_ntk.experiments import ntk_limits, quadntk
 from escape_ntk.experiments import published_figure as figure
 from escape_ntk.experiments.sweep import Point
 
@@ -62,6 +62,10 @@ def _quadntk_live(seeds: Sequence[int]) -> list[Point]:
     return quadntk.saddle_points(seeds)
 
 
+def _directions_live(seeds: Sequence[int]) -> list[Point]:
+    return [directions.Movements(seed) for seed in seeds]
+
+
 TEN = tuple(range(1, 11))
 EXPERIMENTS = (
     Experiment(
@@ -98,6 +102,13 @@ EXPERIMENTS = (
         quadntk.SEEDS,
         _quadntk_live,
         quadntk.full_points,
+    ),
+    Experiment(
+        "directions",
+        "Good directions: gap, Gram spectra, projectors, four kinds of movement",
+        directions.SEEDS,
+        _directions_live,
+        directions.full_points,
     ),
 )
 

@@ -5,6 +5,7 @@ Colours are Okabe and Ito's, the same quantity in the same colour throughout the
 a part of viridis, with λ = 0 in grey.  Every function returns a figure.
 """
 
+from escape_ntk.figures.directions import angles, four_movements, gaps, gram_spectra, leaks
 from escape_ntk.figures.ntk_limits import (
     eigenvalues_by_degree,
     live_staircase,
@@ -28,15 +29,20 @@ from escape_ntk.figures.setup import remainder_orders
 
 __all__ = [
     "alone",
+    "angles",
     "construction",
     "eigenvalues_by_degree",
     "figure_panels",
     "finals_by_hypothesis",
     "flow_over_descent",
+    "four_movements",
     "frozen_kernel",
+    "gaps",
+    "gram_spectra",
     "gram_spectrum",
     "hypothesis_curves",
     "lambda_colour",
+    "leaks",
     "live_overlay",
     "live_staircase",
     "own_values",

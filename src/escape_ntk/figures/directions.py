@@ -30,7 +30,7 @@ def four_movements(runs: Sequence[Run]) -> Figure:
     for place, text in (
         ((9e-3, 3.5e-3), "harmless: neither\nset sees it"),
         ((0.4, 5.5), "moves $f_L$ for\nboth sets alike"),
-        ((12, 0.12), "seen by the training\nset far more than\nby the population"),
+        ((12, 0.12), "seen by the training\nset more than by\nthe population"),
     ):
         ax.annotate(text, place, color="#555555", fontsize=9)
     ax.set(xscale="log", yscale="log", xlim=edges, ylim=edges)
@@ -127,6 +127,8 @@ def leaks(bounds: Sequence[Run], movements: Sequence[Run]) -> Figure:
         values = [np.sqrt(r.arrays[f"{kind}_population"]) for r in movements]
         power_law(axes[1], m, values, colour, label, slope)
     axes[1].set(xlabel="width $m$", ylabel="$(E f_L^2)^{1/2}$", ylim=(0.03, 60))
+    axes[1].set_xticks(m, [f"{v:g}" for v in m])
+    axes[1].minorticks_off()
     for ax in axes:
         ax.legend(loc="upper right" if ax is axes[0] else "upper left")
     return figure
