@@ -9,7 +9,7 @@ import pytest
 from escape_ntk import claims
 from escape_ntk.__main__ import main
 from escape_ntk.checks import InputError
-from escape_ntk.claims import ledger, ntk_limits, published_figure, quadntk
+from escape_ntk.claims import directions, ledger, ntk_limits, published_figure, quadntk
 from escape_ntk.experiments import foundations
 from escape_ntk.experiments import ntk_limits as limits
 from escape_ntk.experiments import published_figure as experiment
@@ -175,6 +175,11 @@ SAME = {"sparse": spread(0.3), "dense": spread(0.3)[::-1]}
 ABOVE, BELOW = Interval(3.0, 2.5, 3.5), Interval(1.1, 0.9, 1.3)
 FLAT, STEEP = Interval(-0.1, -0.2, -0.05), Interval(0.1, -0.1, 0.3)
 RATE = {"price": FLAT, "of_quadntk": STEEP, "of_ntk": STEEP}
+BULK = {
+    "ratios": {(1, 8): [0.99, 1.02], (1, 16): [1.01, 1.0]},
+    "spreads": {(1, 8): [0.3, 0.3], (1, 16): [0.2, 0.2]},
+}
+EXCESS = {"factors": np.array([2.0, 4.0]), "rows": np.array([[3.0, 1.5], [2.9, 1.4]])}
 SPARSE = {"ntk": spread(0.8), "quadntk": spread(0.2)}
 LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
 
@@ -201,6 +206,12 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         (quadntk._judge_sparse, SPARSE, SPARSE | {"ntk": np.full(4, 0.6)}),
         (quadntk._judge_starts, [[1.0, 1.0], [0.01, 0.1]], [[1.0, 0.1], [0.01, 0.1]]),
         (quadntk._judge_mean_near_one, {8: spread(1.0)}, {8: spread(1.0), 16: spread(0.9)}),
+        (directions._judge_gap, {"a": 0.95, "b": 1.02}, {"a": 0.95, "b": 1.2}),
+        (directions._judge_bulk, BULK, BULK | {"ratios": {(1, 8): [1.1], (1, 16): [1.0]}}),
+        (directions._judge_bulk, BULK, BULK | {"spreads": {(1, 8): [0.2], (1, 16): [0.3]}}),
+        (directions._judge_angles, {8: spread(1.0)}, {8: spread(1.0), 16: spread(1.2)}),
+        (directions._judge_excess, EXCESS, EXCESS | {"rows": np.array([[2.0, 1.0], [2.0, 1.0]])}),
+        (directions._judge_excess, EXCESS, EXCESS | {"rows": np.array([[2.0, 3.0], [2.0, 3.0]])}),
         (quadntk._judge_rate, RATE, RATE | {"price": STEEP}),
         (
             quadntk._judge_price,
