@@ -24,6 +24,7 @@ FLOORS = (
     {"landscape"},
     {"experiments"},
     {"claims", "figures", "page"},
+    {"interactive"},
     {"__main__"},
 )
 """From the ground up; a name stands for a module, or for a package with all its modules."""

@@ -179,6 +179,7 @@ BULK = {
     "ratios": {(1, 8): [0.99, 1.02], (1, 16): [1.01, 1.0]},
     "spreads": {(1, 8): [0.3, 0.3], (1, 16): [0.2, 0.2]},
 }
+NOISE = {"left": [1e-9, 1e-8], "train": [0.9, 0.9], "population": [0.3, 0.4]}
 EXCESS = {"factors": np.array([2.0, 4.0]), "rows": np.array([[3.0, 1.5], [2.9, 1.4]])}
 SPARSE = {"ntk": spread(0.8), "quadntk": spread(0.2)}
 LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
@@ -210,6 +211,7 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         (directions._judge_bulk, BULK, BULK | {"ratios": {(1, 8): [1.1], (1, 16): [1.0]}}),
         (directions._judge_bulk, BULK, BULK | {"spreads": {(1, 8): [0.2], (1, 16): [0.3]}}),
         (directions._judge_angles, {8: spread(1.0)}, {8: spread(1.0), 16: spread(1.2)}),
+        (directions._judge_memorizing, NOISE, NOISE | {"left": [1e-9, 0.02]}),
         (directions._judge_excess, EXCESS, EXCESS | {"rows": np.array([[2.0, 1.0], [2.0, 1.0]])}),
         (directions._judge_excess, EXCESS, EXCESS | {"rows": np.array([[2.0, 3.0], [2.0, 3.0]])}),
         (quadntk._judge_rate, RATE, RATE | {"price": STEEP}),

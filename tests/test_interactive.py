@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from escape_ntk import page
+from escape_ntk import interactive
 from escape_ntk.checks import EscapeNTKError, InputError, NonFiniteError, ShapeError
 from escape_ntk.experiments.directions import KINDS, Views
 
@@ -49,7 +49,7 @@ def marks_of(fragment: str) -> list[list[str]]:
 def expected_marks(arrays, kind: str, c: float) -> list[list[tuple[float, float, str]]]:
     """(x, y, shape) of every mark, in the drawing's units, straight from the definition."""
     panels = []
-    for side in page.SIDES:
+    for side in interactive.SIDES:
         rounded = [[float(f"{v:.4g}") for v in row] for row in arrays[f"{kind}_{side}"]]
         x = np.array([float(f"{v:.4g}") for v in arrays[f"{side}_projection"]])
         y = c * np.array(rounded[0]) + c**2 * np.array(rounded[1])
@@ -63,8 +63,10 @@ def expected_marks(arrays, kind: str, c: float) -> list[list[tuple[float, float,
 def disagreements(drawn: list[list[str]], expected) -> int:
     """Marks that lie elsewhere, or have another shape, than expected."""
     wrong = 0
-    for (_, _, _, dot), panel, wanted in zip(page.SIDES.values(), drawn, expected, strict=True):
-        shapes = page.EDGES | {"dot": dot}
+    for (_, _, _, dot), panel, wanted in zip(
+        interactive.SIDES.values(), drawn, expected, strict=True
+    ):
+        shapes = interactive.EDGES | {"dot": dot}
         for path, (x, y, shape) in zip(panel, wanted, strict=True):
             px, py, rest = re.fullmatch(r"M(\S+) ([\d.]+)(.*)", path).groups()
             near = abs(float(px) - x) < 0.006 and abs(float(py) - y) < 0.006
@@ -76,17 +78,17 @@ def disagreements(drawn: list[list[str]], expected) -> int:
 
 
 def test_kinds_are_those_of_the_record():
-    assert tuple(page.MOVES) == KINDS
-    assert page.FIRST_MOVE in page.MOVES and Views(1).n_shown == N
+    assert tuple(interactive.MOVES) == KINDS
+    assert interactive.FIRST_MOVE in interactive.MOVES and Views(1).n_shown == N
 
 
 def test_sizes(arrays):
-    assert len(page.moves(arrays).text.encode()) < 40_000
+    assert len(interactive.moves(arrays).text.encode()) < 40_000
     assert (STATIC / "moves.js").stat().st_size < 8_000
 
 
 def test_numbers_round_trip(arrays):
-    data = data_of(page.moves(arrays).text)
+    data = data_of(interactive.moves(arrays).text)
     for side in ("train", "fresh"):
         read = data["sides"][side]
         np.testing.assert_allclose(read["x"], arrays[f"{side}_projection"], rtol=5e-4)
@@ -97,7 +99,7 @@ def test_numbers_round_trip(arrays):
 
 
 def test_static_frame_is_random_signs_at_one(arrays):
-    drawn = marks_of(page.moves(arrays).text)
+    drawn = marks_of(interactive.moves(arrays).text)
     assert [len(panel) for panel in drawn] == [N, N]
     assert disagreements(drawn, expected_marks(arrays, "random_signs", 1)) == 0
     assert disagreements(drawn, expected_marks(arrays, "random_signs", 0.99)) > N
@@ -108,16 +110,16 @@ def test_what_lies_beyond_is_a_triangle_at_the_edge(arrays):
     x = arrays["train_projection"]
     x[2:4] = 0.5
     arrays["random_signs_train"][:, 2:4] = [[100, -100], [0, 0]]
-    (drawn, _) = marks_of(page.moves(arrays).text)
-    assert drawn[2] == "M204.00 26.00" + page.EDGES["up"]
-    assert drawn[3] == "M204.00 266.00" + page.EDGES["down"]
-    assert drawn[0].startswith("M42.00 ") and drawn[0].endswith(page.EDGES["left"])
-    assert drawn[1].startswith("M330.00 ") and drawn[1].endswith(page.EDGES["right"])
-    assert drawn[4].endswith(page.SIDES["train"][3])
+    (drawn, _) = marks_of(interactive.moves(arrays).text)
+    assert drawn[2] == "M204.00 26.00" + interactive.EDGES["up"]
+    assert drawn[3] == "M204.00 266.00" + interactive.EDGES["down"]
+    assert drawn[0].startswith("M42.00 ") and drawn[0].endswith(interactive.EDGES["left"])
+    assert drawn[1].startswith("M330.00 ") and drawn[1].endswith(interactive.EDGES["right"])
+    assert drawn[4].endswith(interactive.SIDES["train"][3])
 
 
 def test_alt_text_and_words(arrays):
-    text = page.moves(arrays).text
+    text = interactive.moves(arrays).text
     pictures = re.findall(r"<svg ([^>]*)>", text)
     assert len(pictures) == 2
     for picture, title in zip(pictures, ("Training inputs", "Fresh inputs"), strict=True):
@@ -127,7 +129,7 @@ def test_alt_text_and_words(arrays):
         assert "random signs in P>k, c = 1.00; 2 beyond the frame." in label
     assert text.count('aria-live="polite"') == 2
     arrays["random_signs_fresh"] = np.stack([np.full(N, 0.2), np.full(N, 12.0)])
-    words = re.sub("<[^>]+>", "", page.moves(arrays).text)
+    words = re.sub("<[^>]+>", "", interactive.moves(arrays).text)
     assert "mean square of c·fL: 0.040, of c²·fQ: 144" in words
 
 
@@ -136,12 +138,12 @@ def test_alt_text_and_words(arrays):
     [(0, "0"), (2e-4, "below 0.001"), (0.0349, "0.035"), (4.02, "4.0"), (9.96, "10"), (78.2, "78")],
 )
 def test_few_digits(value, text):
-    assert page._few_digits(value) == text
+    assert interactive._few_digits(value) == text
 
 
 def test_the_target_is_the_square(arrays):
     """The Bézier curve goes through x² at both ends and at 0, and so everywhere."""
-    d = re.search(r'class="moves-target"[^>]* d="M([^"]+)"', page.moves(arrays).text)[1]
+    d = re.search(r'class="moves-target"[^>]* d="M([^"]+)"', interactive.moves(arrays).text)[1]
     x0, y0, xc, yc, x1, y1 = map(float, re.findall(r"-?[\d.]+", d))
     for s in (0, 0.2, 0.5, 0.9, 1):
         weights = (1 - s) ** 2, 2 * s * (1 - s), s**2
@@ -180,16 +182,16 @@ REFUSED = {
 def test_bad_input_is_refused(arrays, case):
     name, value, error = REFUSED[case]
     with pytest.raises(error, match=r"(?s)expected .+; got .+; remedy: .+") as caught:
-        page.moves(broken(arrays, name, value))
+        interactive.moves(broken(arrays, name, value))
     assert type(caught.value) is error and isinstance(caught.value, EscapeNTKError)
     assert name in str(caught.value)
-    page.moves(arrays)  # the control: whole, they are taken
+    interactive.moves(arrays)  # the control: whole, they are taken
 
 
 def test_too_many_inputs_are_refused(arrays):
     many = {name: np.concatenate([value, value], axis=-1) for name, value in arrays.items()}
     with pytest.raises(InputError, match=r"at most 40000 bytes; got \d+ bytes; remedy: show fewer"):
-        page.moves(many)
+        interactive.moves(many)
 
 
 def test_the_book_loads_the_script():
@@ -229,7 +231,7 @@ def opened(headless, browser, arrays, tmp_path):
     with ExitStack() as stack:
 
         def run(script=lambda text: text, body=None, width=1000, **options):
-            fragment = page.moves(arrays).text if body is None else body
+            fragment = interactive.moves(arrays).text if body is None else body
             (tmp_path / "favicon.ico").write_bytes(b"")
             (tmp_path / "page.html").write_text(PAGE + fragment, "utf-8")
             for name, edit in (("book.css", str), ("moves.js", script)):
@@ -348,7 +350,7 @@ def test_panels_stack_where_it_is_narrow(headless, opened, width, columns):
 
 
 def test_two_figures_do_not_disturb_each_other(opened, arrays):
-    twice = page.moves(arrays).text * 2
+    twice = interactive.moves(arrays).text * 2
     view, _ = opened(body=twice)
     view.get_by_role("radio", name="memorising").first.press("Space")
     drawn, first = view.evaluate(DRAWN), expected_marks(arrays, "memorizing", 1)

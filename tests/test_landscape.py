@@ -1,16 +1,25 @@
 """Hessian–vector products against differences of the gradient; the lowest curvature, dense."""
 
+import itertools
+
 import pytest
 import torch
 
 from escape_ntk.checks import InputError
 from escape_ntk.data import draw_inputs
 from escape_ntk.directions import TrainingProjector
-from escape_ntk.landscape import hessian_vector, lowest_curvature
+from escape_ntk.landscape import (
+    gradient_norm,
+    hessian_vector,
+    lowest_curvature,
+    perturbed_descent,
+    random_sign_balance,
+)
 from escape_ntk.leaks import SampledLeak
-from escape_ntk.network import activation, draw_weights
-from escape_ntk.pairs import PairFeatures
+from escape_ntk.network import activation, draw_weights, paired_network
+from escape_ntk.pairs import PairFeatures, from_pairs
 from escape_ntk.regularizer import Penalties, RegularizedRisk
+from escape_ntk.taylor import linear_term, quadratic_term
 
 N, D, P = 12, 4, 5
 F64 = torch.float64
@@ -92,3 +101,95 @@ def test_too_few_products_are_refused():
     risk, state, _ = made()
     with pytest.raises(InputError, match=r"expected an eigenvalue.*remedy"):
         lowest_curvature(risk, state, tolerance=1e-14, max_products=20)
+
+
+# ---------------------------------------------------------------- stationary points
+
+
+def test_a_scale_lets_a_flat_minimum_be_judged():
+    """Tolerance relative to |λ_min| + scale: fewer products, the same answer to that tolerance."""
+    risk, state, _ = made("quadratic")
+    exact = lowest_curvature(risk, state, tolerance=1e-10).eigenvalue
+    near = lowest_curvature(risk, state, scale=1.0, tolerance=1e-3)
+    assert near.eigenvalue == pytest.approx(exact, abs=2e-3 * (1 + abs(exact)))
+
+
+def test_gradient_norm_is_that_of_all_weights():
+    risk, state, _ = made("joint", Penalties(empirical=0.5))
+    U = from_pairs(state).requires_grad_()
+    network = paired_network(risk.features.weights, ACT)
+    linear = linear_term(network, risk.features.X, U)
+    fit = (linear + quadratic_term(network, risk.features.X, U) - risk.y).square().mean()
+    leak = risk.projector.high_outputs(linear).square().mean()
+    (gradient,) = torch.autograd.grad(fit + 0.5 * leak, U)
+    assert gradient_norm(risk, state) == pytest.approx(float(gradient.norm()), rel=1e-12)
+
+
+def test_perturbed_descent_leaves_the_saddle_and_plain_flow_does_not():
+    risk, state, _ = made("quadratic")
+    zero = torch.zeros_like(state)
+    settings = dict(
+        gradient_tolerance=1e-3, curvature_tolerance=1e-2, round_time=300.0, max_rounds=20
+    )
+    point = perturbed_descent(risk, zero, radius=1e-2, **settings)
+    assert point.reached and point.perturbations >= 1
+    assert point.gradient <= 1e-3 and point.curvature.eigenvalue >= -1e-2
+    assert point.value < 0.5 * float(risk.y.square().mean())
+    stuck = perturbed_descent(risk, zero, radius=1e-300, **(settings | {"max_rounds": 2}))
+    assert not stuck.reached and stuck.value == pytest.approx(float(risk.y.square().mean()))
+
+
+def sides(penalties: Penalties):
+    """A risk, a state, and a comparison (t_L, W_Q)."""
+    risk, state, _ = made("joint", penalties)
+    g = torch.Generator().manual_seed(7)
+    t_linear, quadratic = (
+        torch.randn(*shape, generator=g, dtype=F64) for shape in ((P, D), (2, P, D))
+    )
+    return risk, state, t_linear, quadratic
+
+
+@pytest.mark.parametrize(
+    "penalties", [Penalties(), Penalties(empirical=0.7), Penalties(empirical=0.7, low_degree=0.3)]
+)
+def test_random_sign_identity(penalties):
+    """L_λ = comparison + first_order + coupling + cross − curvature − distance, at any state."""
+    b = random_sign_balance(*sides(penalties))
+    right = b.comparison + b.first_order + b.coupling + b.cross - b.curvature - b.distance
+    assert b.value == pytest.approx(right, rel=1e-12)
+    for part in ("first_order", "coupling", "cross", "curvature", "distance"):
+        assert abs(getattr(b, part)) > 1e-3 * abs(b.value)  # each is needed
+
+
+def test_curvature_of_the_balance_is_the_mean_over_all_signs():
+    risk, state, t_linear, quadratic = sides(Penalties(empirical=0.7, low_degree=0.3))
+    total = 0.0
+    for signs in itertools.product((1.0, -1.0), repeat=P):
+        v = quadratic * torch.tensor(signs, dtype=F64)[None, :, None]
+        total += float((v * hessian_vector(risk, state, v)).sum()) / 2
+    b = random_sign_balance(risk, state, t_linear, quadratic)
+    assert b.curvature == pytest.approx(total / 2**P, rel=1e-10)
+
+
+def test_the_bound_holds_and_needs_its_curvature():
+    """At W = 0 with W_L = 0 the value exceeds what is left of the bound without λ_min."""
+    risk, state, t_linear, quadratic = sides(Penalties(empirical=0.7))
+    low = lowest_curvature(risk, state, tolerance=1e-8).eigenvalue
+    size = float(quadratic.square().sum()) / 2
+    b = random_sign_balance(risk, state, t_linear, quadratic)
+    assert b.value <= b.bound(low, size) and low < 0
+    assert b.bound(low, size) > b.bound(0.0, size)
+    zero = torch.zeros_like(state)
+    features = risk.features
+    y = features.terms(quadratic)[1] * 100  # a target that W_Q, ten times as far, makes
+    alone = RegularizedRisk(features, y, projector=risk.projector)
+    far = random_sign_balance(alone, zero, torch.zeros_like(t_linear), 10 * quadratic)
+    steep = lowest_curvature(alone, zero, tolerance=1e-8).eigenvalue
+    assert far.value <= far.bound(steep, 100 * size)
+    assert far.value > far.bound(0.0, 100 * size)  # control: without the curvature it fails
+
+
+def test_the_balance_refuses_what_it_is_not_for():
+    risk, state, t_linear, quadratic = sides(Penalties(norm=0.1))
+    with pytest.raises(InputError, match="λ_1 = λ_4 = 0"):
+        random_sign_balance(risk, state, t_linear, quadratic)

@@ -124,7 +124,7 @@ def lowest_curvature(
             v0=start,
             ncv=basis,
             tol=tolerance,
-            maxiter=max(1, max_products // basis),
+            maxiter=max(1, 2 * max_products // basis - 1),  # a restart costs half the basis
         )
     except ArpackNoConvergence as error:
         raise checks.InputError(
@@ -194,7 +194,7 @@ def perturbed_descent(
             break
         if gradient_norm(risk, state) > gradient_tolerance:
             continue
-        lowest = lowest_curvature(risk, state, scale=curvature_tolerance, tolerance=1e-2)
+        lowest = lowest_curvature(risk, state, scale=curvature_tolerance, tolerance=0.1)
         if reached := lowest.eigenvalue >= -curvature_tolerance:
             break
         noise = torch.randn(state.shape, generator=generator, dtype=torch.float64).to(state)
@@ -204,7 +204,7 @@ def perturbed_descent(
         state,
         risk.value_and_gradient(state)[0].total(risk.penalties),
         gradient_norm(risk, state),
-        lowest_curvature(risk, state, scale=curvature_tolerance, tolerance=1e-2),
+        lowest_curvature(risk, state, scale=curvature_tolerance, tolerance=0.1),
         rounds,
         perturbations,
         reached,

@@ -14,7 +14,7 @@ from escape_ntk.descent import gradient_descent
 from escape_ntk.directions import TrainingProjector
 from escape_ntk.experiments.sweep import Result
 from escape_ntk.leaks import GaussianLeak, SampledLeak
-from escape_ntk.network import TwoLayerNetwork, activation, draw_weights, paired_network
+from escape_ntk.network import Activation, TwoLayerNetwork, activation, draw_weights, paired_network
 from escape_ntk.pairs import STEP_FACTOR, PairFeatures, from_pairs, to_pairs
 from escape_ntk.regularizer import Penalties, RegularizedRisk
 from escape_ntk.stats import rms
@@ -191,6 +191,18 @@ class PairDescent:
         return U.detach()
 
 
+def leak_by_sampling(
+    weights: Tensor, act: Activation, t: Tensor, law: str, n: int, generator: torch.Generator
+) -> tuple[float, float]:
+    """(mean of f_L(x; t)² over n fresh inputs, its standard error), 10 000 inputs at a time."""
+    means = []
+    for _ in range(n // 10_000):
+        Z = draw_inputs(10_000, t.shape[1], law, generator, dtype=torch.float64)
+        fresh = SampledLeak(PairFeatures(Z, weights, act))
+        means.append(float(fresh.value_and_gradient(t)[0]))
+    return float(np.mean(means)), float(np.std(means, ddof=1)) / math.sqrt(len(means))
+
+
 @dataclass(frozen=True)
 class LeakClosedForm:
     """Closed-form R_1 against fresh inputs: z-score of the difference, and without its κ20 term."""
@@ -216,15 +228,12 @@ class LeakClosedForm:
         value = float(exact.value_and_gradient(t)[0])
         exact.k20.zero_()
         broken = float(exact.value_and_gradient(t)[0])
-        means = []
-        for _ in range(self.n_fresh // 10_000):
-            Z = draw_inputs(10_000, self.d, "gaussian", generator, dtype=torch.float64)
-            fresh = SampledLeak(PairFeatures(Z, weights, network.activation))
-            means.append(float(fresh.value_and_gradient(t)[0]))
-        error = float(np.std(means, ddof=1)) / math.sqrt(len(means))
+        mean, error = leak_by_sampling(
+            weights, network.activation, t, "gaussian", self.n_fresh, generator
+        )
         return {
             "closed_form": value,
-            "monte_carlo": float(np.mean(means)),
+            "monte_carlo": mean,
             "standard_error": error,
             "without_k20": broken,
         }, {}

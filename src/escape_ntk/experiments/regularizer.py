@@ -15,6 +15,7 @@ from escape_ntk.constructions import represent_power
 from escape_ntk.data import RidgeSum, Target, draw_inputs, random_direction, sparse_part
 from escape_ntk.directions import TrainingProjector
 from escape_ntk.experiments.curves import Curve
+from escape_ntk.experiments.foundations import leak_by_sampling
 from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.flow import gradient_flow
 from escape_ntk.landscape import (
@@ -23,7 +24,7 @@ from escape_ntk.landscape import (
     perturbed_descent,
     random_sign_balance,
 )
-from escape_ntk.leaks import GaussianLeak, SampledLeak, SphereLeak
+from escape_ntk.leaks import GaussianLeak, SphereLeak
 from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures, to_pairs
 from escape_ntk.polynomials import cumulative_multiplicity
@@ -37,28 +38,19 @@ BASE = {"population": 1.0, "empirical": 10.0, "low_degree": 1e-4, "norm": 1e-8}
 
 
 @dataclass(frozen=True)
-class Size:
-    """A small problem: f* = (linear + sparse quadratic)/√2 in two directions, on the sphere."""
-
-    d: int = 30
-    n: int = 250
-    m: int = 1500
-    n_test: int = 5000
-    activation: str = SIGMOID
-
-
-@dataclass(frozen=True)
 class Problem:
-    """Everything drawn from one seed at one :class:`Size`."""
+    """f* = (linear + sparse quadratic)/√2 in two directions on the sphere, drawn for ``config``.
 
-    seed: int
-    size: Size
+    ``config`` is a point with seed, d, n, m, n_test and activation; ``n_k`` directions are kept.
+    """
+
+    config: Point
     n_k: int
 
     @cached_property
     def drawn(self):
         """(features, fresh features, target)."""
-        s, generator = self.size, torch.Generator().manual_seed(self.seed)
+        s, generator = self.config, torch.Generator().manual_seed(self.config.seed)
         exact = {"generator": generator, "dtype": F64}
         weights, act = draw_weights(s.m, s.d, **exact), activation(s.activation)
         directions = (random_direction(s.d, **exact) for _ in range(2))
@@ -76,7 +68,7 @@ class Problem:
     def leak(self) -> SphereLeak:
         """E f_L² over the population, in closed form."""
         features = self.drawn[0]
-        return SphereLeak(features.weights, activation(self.size.activation))
+        return SphereLeak(features.weights, activation(self.config.activation))
 
     def risk(self, penalties: Penalties) -> RegularizedRisk:
         """L_λ of the joint model."""
@@ -134,9 +126,8 @@ class Regularized:
 
     def compute(self, checkpoint=None, progress=None) -> Result:
         """Final values as the summary; all of them over time as arrays."""
-        size = Size(self.d, self.n, self.m, self.n_test, self.activation)
         n_k = self.n_k or cumulative_multiplicity(self.d, 1)
-        problem = Problem(self.seed, size, n_k)
+        problem = Problem(self, n_k)
         penalties = Penalties(self.population, self.empirical, self.low_degree, self.norm)
         run = gradient_flow(
             problem.risk(penalties),
@@ -172,17 +163,12 @@ class ClosedForms:
         weights = draw_weights(self.m, self.d, **exact)
         t = weights + 0.5 * torch.randn(weights.shape, **exact)
         for law, closed in (("gaussian", GaussianLeak), ("sphere", SphereLeak)):
-            means = []
-            for _ in range(self.n_fresh // 10_000):
-                fresh = PairFeatures(draw_inputs(10_000, self.d, law, **exact), weights, act)
-                means.append(float(SampledLeak(fresh).value_and_gradient(t)[0]))
-            error = float(np.std(means, ddof=1)) / math.sqrt(len(means))
+            mean, error = leak_by_sampling(weights, act, t, law, self.n_fresh, generator)
             leak = closed(weights, act)
-            out[law] = abs(float(leak.value_and_gradient(t)[0]) - np.mean(means)) / error
+            out[law] = abs(float(leak.value_and_gradient(t)[0]) - mean) / error
             leak.k20.zero_()
-            broken = abs(float(leak.value_and_gradient(t)[0]) - np.mean(means)) / error
-            out[f"{law}_without_k20"] = float(broken)
-        return {name: float(value) for name, value in out.items()}, {}
+            out[f"{law}_without_k20"] = abs(float(leak.value_and_gradient(t)[0]) - mean) / error
+        return out, {}
 
 
 @dataclass(frozen=True)
@@ -211,8 +197,7 @@ class Landscape:
 
     def compute(self, checkpoint=None, progress=None) -> Result:
         """Curvature at W = 0 and over time; the end; every part of the balance there."""
-        size = Size(self.d, self.n, self.m, self.n_test, self.activation)
-        problem = Problem(self.seed, size, cumulative_multiplicity(self.d, 1))
+        problem = Problem(self, cumulative_multiplicity(self.d, 1))
         penalties = Penalties(empirical=self.empirical, low_degree=self.low_degree)
         risk, start = problem.risk(penalties), problem.drawn[0].zero_state()
 
@@ -273,7 +258,7 @@ def comparison(problem: Problem) -> tuple[Tensor, Tensor]:
     """
     features, _, target = problem.drawn
     part = target.parts[1]
-    act, beta = activation(problem.size.activation), part.directions[0]
+    act, beta = activation(problem.config.activation), part.directions[0]
     made = represent_power(features.weights, act, beta, 2)
     movement = to_pairs(made.movement()) * math.sqrt(_coefficient(part))
     left = target(features.X) - features.terms(movement)[1]
@@ -354,8 +339,7 @@ class ManyStarts:
 
     def compute(self, checkpoint=None, progress=None) -> Result:
         """Final values and test losses, the start at W = 0 first; L_λ(0) as the scale."""
-        size = Size(self.d, self.n, self.m, self.n_test, self.activation)
-        problem = Problem(self.seed, size, cumulative_multiplicity(self.d, 1))
+        problem = Problem(self, cumulative_multiplicity(self.d, 1))
         penalties = Penalties(empirical=self.empirical)
         risk, zero = problem.risk(penalties), problem.drawn[0].zero_state()
         generator = torch.Generator().manual_seed(1_000_000 + self.seed)

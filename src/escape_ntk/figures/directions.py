@@ -89,8 +89,9 @@ def angles(groups: Mapping[str, Sequence[Run]]) -> Figure:
         ratio = [n / records[0].summary["n_k"] for n in x]
         drawn = np.array([at(n, "sin2") for n in x])
         arms = [drawn.mean(1) - drawn.min(1), drawn.max(1) - drawn.mean(1)]
-        ax.errorbar(ratio, drawn.mean(1), arms, ls="", marker="o", ms=5, color="#000000",
-                    label="drawn")  # fmt: skip
+        ax.errorbar(
+            ratio, drawn.mean(1), arms, ls="", marker="o", ms=5, color="#000000", label="drawn"
+        )
         for key, colour, style, label in (
             ("sin2_first", COLOURS["ntk"], "-", "first order"),
             ("sin2_second", COLOURS["flow"], "--", "second order"),
@@ -111,12 +112,19 @@ def leaks(bounds: Sequence[Run], movements: Sequence[Run]) -> Figure:
     factors = bounds[0].arrays["factor"]
     rows = np.array([r.arrays["worst"] for r in bounds])
     axes[0].fill_between(factors, rows.min(0), rows.max(0), color=COLOURS["leak"], alpha=0.2, lw=0)
-    axes[0].plot(factors, rows.mean(0), color=COLOURS["leak"], marker="o", ms=4,
-                 label="training set")  # fmt: skip
+    axes[0].plot(
+        factors, rows.mean(0), color=COLOURS["leak"], marker="o", ms=4, label="training set"
+    )
     axes[0].axhline(1, color="#000000", lw=1.4, label="population")
     foreseen = bounds[0].arrays["bulk_over_n"]
-    axes[0].plot(factors, foreseen, color="#555555", ls=":", lw=1.2,
-                 label="$\\gamma_{>k}/(n\\lambda_{n_k+1})$")  # fmt: skip
+    axes[0].plot(
+        factors,
+        foreseen,
+        color="#555555",
+        ls=":",
+        lw=1.2,
+        label="$\\gamma_{>k}/(n\\lambda_{n_k+1})$",
+    )
     axes[0].set(xscale="log", yscale="log", xlabel="$n/n_k$")
     axes[0].set(ylabel="worst $E f_L^2/\\|W\\|^2$ over $\\lambda_{n_k+1}$")
     axes[0].set_xticks(factors, [f"{f:g}" for f in factors])
