@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from escape_ntk import checks
@@ -117,15 +118,16 @@ def lowest_curvature(
     start = np.random.default_rng(seed).standard_normal(size)
     basis = min(size - 1, 20)
     try:
-        values, vectors = eigsh(
-            operator,
-            k=1,
-            which="SA",
-            v0=start,
-            ncv=basis,
-            tol=tolerance,
-            maxiter=max(1, 2 * max_products // basis - 1),  # a restart costs half the basis
-        )
+        with threadpool_limits(1, "blas"):  # ARPACK's threads and torch's would wait for each other
+            values, vectors = eigsh(
+                operator,
+                k=1,
+                which="SA",
+                v0=start,
+                ncv=basis,
+                tol=tolerance,
+                maxiter=max(1, 2 * max_products // basis - 1),  # a restart costs half the basis
+            )
     except ArpackNoConvergence as error:
         raise checks.InputError(
             checks.message(

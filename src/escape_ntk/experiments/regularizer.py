@@ -14,6 +14,7 @@ from torch import Tensor
 from escape_ntk.constructions import represent_power
 from escape_ntk.data import RidgeSum, Target, draw_inputs, random_direction, sparse_part
 from escape_ntk.directions import TrainingProjector
+from escape_ntk.experiments import curves
 from escape_ntk.experiments.curves import Curve
 from escape_ntk.experiments.foundations import leak_by_sampling
 from escape_ntk.experiments.sweep import Point, Result
@@ -119,19 +120,21 @@ class Regularized:
     d: int = 30
     n: int = 250
     m: int = 1500
-    n_test: int = 5000
+    n_test: int = 3000
     activation: str = SIGMOID
     t_end: float = 20_000.0
-    n_times: int = 31
+    n_times: int = 21
 
     def compute(self, checkpoint=None, progress=None) -> Result:
-        """Final values as the summary; all of them over time as arrays."""
+        """Final values, with gradient and lowest curvature at both ends; all values over time."""
         n_k = self.n_k or cumulative_multiplicity(self.d, 1)
         problem = Problem(self, n_k)
         penalties = Penalties(self.population, self.empirical, self.low_degree, self.norm)
+        risk, start = problem.risk(penalties), problem.drawn[0].zero_state()
+        scale = abs(lowest_curvature(risk, start, tolerance=1e-2).eigenvalue)
         run = gradient_flow(
-            problem.risk(penalties),
-            problem.drawn[0].zero_state(),
+            risk,
+            start,
             t_end=self.t_end,
             record_at=log_times(self.t_end, self.n_times),
             observe=problem.measure,
@@ -140,6 +143,12 @@ class Regularized:
         gram = problem.projector.eigenvalues
         summary = {name: float(values[-1]) for name, values in run.values.items()}
         summary |= {"outcome": str(run.outcome), "n_gradients": run.n_gradients}
+        lowest = lowest_curvature(risk, run.state, scale=scale, tolerance=1e-2)
+        summary |= {"lowest": lowest.eigenvalue, "start_lowest": -scale}
+        summary |= {
+            f"{name}gradient": gradient_norm(risk, state)
+            for name, state in (("", run.state), ("start_", start))
+        }
         return summary, {"times": run.times, "gram": gram.numpy(), **run.values}
 
 
@@ -248,6 +257,45 @@ class Landscape:
         out["bound"] = parts.bound(end["lowest"], size)
         out["bound_flat"] = parts.bound(0.0, size)
         return out
+
+
+@dataclass(frozen=True)
+class PublishedLandscape:
+    """Gradient and lowest curvature at four times of a run of the published size."""
+
+    experiment: ClassVar[str] = "landscape-published"
+
+    seed: int
+    empirical: float = 10.0
+    population: float = 0.0
+    times: tuple[float, ...] = (0.0, 100.0, 1000.0, 20_000.0)
+
+    def compute(self, checkpoint=None, progress=None) -> Result:
+        """Value, gradient and lowest curvature, each over time, and the losses at the end."""
+        curve = Curve(self.seed, self.empirical, self.population, n_test=2000)
+        problem = curves.Problem.draw(curve)
+        risk, start, losses = problem.risk, problem.features.zero_state(), problem.observer()
+        scale = abs(lowest_curvature(risk, start, tolerance=1e-2).eigenvalue)
+
+        def observe(state: Tensor) -> dict[str, float]:
+            return {
+                "gradient": gradient_norm(risk, state),
+                "lowest": lowest_curvature(risk, state, scale=scale, tolerance=1e-2).eigenvalue,
+                "value": risk.value_and_gradient(state)[0].total(risk.penalties),
+                **losses(state),
+            }
+
+        run = gradient_flow(
+            risk,
+            start,
+            t_end=self.times[-1],
+            record_at=self.times,
+            observe=observe,
+            rtol=curve.rtol,
+            atol=curve.atol,
+            progress=progress,
+        )
+        return {"outcome": str(run.outcome)}, {"times": run.times, **run.values}
 
 
 def comparison(problem: Problem) -> tuple[Tensor, Tensor]:
@@ -427,4 +475,6 @@ def regularizer_points(seeds: Sequence[int]) -> list[Point]:
 def landscape_points(seeds: Sequence[int]) -> list[Point]:
     """Everything that the chapter *Landscape* rests on."""
     points: list[Point] = [kind(seed) for kind in (Escape, ManyStarts) for seed in seeds]
-    return [*points, *width_points(seeds)]
+    points += width_points(seeds)
+    both = [PublishedLandscape(s, population=one) for one in (0.0, 1.0) for s in seeds[:3]]
+    return [*points, *both]
