@@ -13,7 +13,7 @@ ROOT = Path(escape_ntk.__file__).parent
 MOST_LINES = 600
 FLOORS = (
     {"checks"},
-    {"polynomials", "provenance", "published", "stats"},
+    {"lanczos", "polynomials", "provenance", "published", "stats"},
     {"records"},
     {"data", "network"},
     {"kernel", "pairs", "taylor"},

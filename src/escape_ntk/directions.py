@@ -6,16 +6,16 @@ The population has Σ = E φφᵀ in place of AᵀA/n; its eigenvectors come fro
 No md × md matrix is ever formed.  P acts on t alone (s does not enter f_L).  Source: [C][D].
 """
 
+import math
 import warnings
 from typing import Protocol, runtime_checkable
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
 from escape_ntk import checks
+from escape_ntk.lanczos import extreme_eigenpairs
 from escape_ntk.leaks import PopulationLeak
 from escape_ntk.pairs import STEP_FACTOR, PairFeatures
 
@@ -132,7 +132,7 @@ class PopulationProjector:
         tolerance: float = 1e-10,
         seed: int = 0,
     ):
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         self.n_k = checks.integer("n_k", n_k, least=1)
         if n_k + 1 >= size:
             raise checks.RankError(
@@ -142,14 +142,17 @@ class PopulationProjector:
                     remedy="lower n_k (or k), or use more neurons",
                 )
             )
-        operator = _operator(lambda t: leak.value_and_gradient(t)[1] / 2, shape)
-        start = np.random.default_rng(seed).standard_normal(size)
-        values, vectors = eigsh(operator, k=n_k + 1, which="LA", v0=start, tol=tolerance)
-        order = np.argsort(values)[::-1]
-        self.eigenvalues = STEP_FACTOR * torch.from_numpy(values[order].copy())
+        values, vectors = extreme_eigenpairs(
+            lambda t: leak.value_and_gradient(t)[1] / 2,
+            torch.zeros(shape, dtype=torch.float64),
+            count=n_k + 1,
+            largest=True,
+            tolerance=tolerance,
+            seed=seed,
+        )
+        self.eigenvalues = STEP_FACTOR * values
         _warn_of_ties(self.eigenvalues, n_k, RCOND)
-        basis = torch.from_numpy(np.ascontiguousarray(vectors[:, order[:n_k]].T))
-        self.basis = basis.view(n_k, *shape)
+        self.basis = vectors[:n_k]
 
     def low(self, t: Float[Tensor, "p d"]) -> Float[Tensor, "p d"]:
         """P_{≤k} t."""
@@ -178,20 +181,36 @@ def worst_leak(
     def product(t: Tensor) -> Tensor:
         return projector.high(leak.value_and_gradient(projector.high(t))[1]) / 2
 
-    start = np.random.default_rng(seed).standard_normal(int(np.prod(shape)))
-    values, vectors = eigsh(
-        _operator(product, shape), k=1, which="LA", v0=start, tol=tolerance, ncv=20
+    values, vectors = extreme_eigenpairs(
+        product,
+        torch.zeros(shape, dtype=torch.float64),
+        count=1,
+        largest=True,
+        tolerance=tolerance,
+        seed=seed,
+        basis=20,
     )
-    return STEP_FACTOR * float(values[0]), torch.from_numpy(vectors[:, 0].copy()).view(shape)
+    return STEP_FACTOR * float(values[0]), vectors[0]
 
 
-def _operator(product, shape: tuple[int, int]) -> LinearOperator:
-    size = int(np.prod(shape))
+def spectral_steps(eigenvalues: Tensor, ratio: float = 1.5) -> list[int]:
+    """The ranks j ≤ n/2 at which a Gram spectrum falls by ``ratio`` or more: Λ_j ≥ ratio·Λ_{j+1}.
 
-    def matvec(x: np.ndarray) -> np.ndarray:
-        return product(torch.from_numpy(np.ascontiguousarray(x)).view(shape)).flatten().numpy()
-
-    return LinearOperator((size, size), matvec=matvec, dtype=np.float64)
+    ``eigenvalues`` (n,) in descending order.  The steps that n inputs can see end at
+    n_0, n_1, …; the last of them is the n_k to keep when k is unknown.  [D][M]
+    """
+    checks.number("ratio", ratio, least=1, strict=True)
+    values = checks.array("eigenvalues", eigenvalues, (None,))
+    if len(values) < 2 or bool((values[1:] > values[:-1]).any()):
+        raise checks.InputError(
+            checks.message(
+                expected="two or more eigenvalues in descending order",
+                got=str(values)[:80],
+                remedy="sort them: eigenvalues.sort(descending=True).values",
+            )
+        )
+    half = values[: len(values) // 2 + 1]
+    return (1 + torch.nonzero(half[:-1] >= ratio * half[1:]).flatten()).tolist()
 
 
 def _warn_of_ties(values: Tensor, n_k: int, rcond: float) -> None:

@@ -9,15 +9,14 @@ Source: [D]; Lanczos and perturbed descent [L].
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
-from threadpoolctl import threadpool_limits
+from scipy.sparse.linalg import ArpackNoConvergence
 from torch import Tensor
 
 from escape_ntk import checks
 from escape_ntk.flow import gradient_flow
+from escape_ntk.lanczos import extreme_eigenpairs
 from escape_ntk.pairs import STEP_FACTOR
 from escape_ntk.regularizer import RegularizedRisk, low_degree_size, norm_2_4_to_the_4
 from escape_ntk.trajectory import Outcome
@@ -105,29 +104,23 @@ def lowest_curvature(
     checks.integer("max_products", max_products, least=20)
     calls = 0
 
-    def product(x: np.ndarray) -> np.ndarray:
+    def product(v: Tensor) -> Tensor:
         nonlocal calls
         calls += 1
-        v = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float64)).to(state)
-        return hessian_vector(risk, state, v.view_as(state)).flatten().double().cpu().numpy()
+        return hessian_vector(risk, state, v)
 
-    size = state.numel()
-    operator = LinearOperator(
-        (size, size), matvec=lambda x: product(x) - shift * x, dtype=np.float64
-    )
-    start = np.random.default_rng(seed).standard_normal(size)
-    basis = min(size - 1, 20)
+    basis = min(state.numel() - 1, 20)
     try:
-        with threadpool_limits(1, "blas"):  # ARPACK's threads and torch's would wait for each other
-            values, vectors = eigsh(
-                operator,
-                k=1,
-                which="SA",
-                v0=start,
-                ncv=basis,
-                tol=tolerance,
-                maxiter=max(1, 2 * max_products // basis - 1),  # a restart costs half the basis
-            )
+        values, vectors = extreme_eigenpairs(
+            lambda v: product(v) - shift * v,
+            state,
+            count=1,
+            largest=False,
+            tolerance=tolerance,
+            seed=seed,
+            basis=basis,
+            max_restarts=max(1, 2 * max_products // basis - 1),  # each costs half the basis
+        )
     except ArpackNoConvergence as error:
         raise checks.InputError(
             checks.message(
@@ -136,10 +129,9 @@ def lowest_curvature(
                 remedy="raise max_products or tolerance, or give a scale",
             )
         ) from error
-    values = values + shift
-    gap = float(np.linalg.norm(product(vectors[:, 0]) - values[0] * vectors[:, 0]))
-    direction = torch.from_numpy(vectors[:, 0].copy()).to(state).view_as(state)
-    return Curvature(STEP_FACTOR * float(values[0]), direction, STEP_FACTOR * gap, calls)
+    value, direction = float(values[0]) + shift, vectors[0].to(state)
+    gap = float((product(direction) - value * direction).norm())
+    return Curvature(STEP_FACTOR * value, direction, STEP_FACTOR * gap, calls)
 
 
 def gradient_norm(risk: RegularizedRisk, state: Float[Tensor, "2 p d"]) -> float:

@@ -1,5 +1,6 @@
 """Experiments behind the chapters *The regulariser* and *Landscape*: one small problem, any λ."""
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -42,11 +43,13 @@ BASE = {"population": 1.0, "empirical": 10.0, "low_degree": 1e-4, "norm": 1e-8}
 class Problem:
     """f* = (linear + sparse quadratic)/√2 in two directions on the sphere, drawn for ``config``.
 
-    ``config`` is a point with seed, d, n, m, n_test and activation; ``n_k`` directions are kept.
+    ``config`` is a point with seed, d, n, m, n_test and activation; ``n_k`` directions are kept;
+    labels carry normal noise of deviation ``label_noise``.
     """
 
     config: Point
     n_k: int
+    label_noise: float = 0.0
 
     @cached_property
     def drawn(self):
@@ -61,6 +64,14 @@ class Problem:
         return PairFeatures(X, weights, act), PairFeatures(Z, weights, act), target
 
     @cached_property
+    def labels(self) -> Tensor:
+        """f* on the training inputs, plus noise from a generator of its own."""
+        features, _, target = self.drawn
+        generator = torch.Generator().manual_seed(2_000_000 + self.config.seed)
+        noise = torch.randn(len(features), generator=generator, dtype=F64)
+        return target(features.X) + self.label_noise * noise
+
+    @cached_property
     def projector(self) -> TrainingProjector:
         """P_{≤k} of the training set."""
         return TrainingProjector(self.drawn[0], self.n_k)
@@ -73,10 +84,9 @@ class Problem:
 
     def risk(self, penalties: Penalties) -> RegularizedRisk:
         """L_λ of the joint model."""
-        features, _, target = self.drawn
         return RegularizedRisk(
-            features,
-            target(features.X),
+            self.drawn[0],
+            self.labels,
             penalties=penalties,
             projector=self.projector,
             population=self.leak,
@@ -127,8 +137,7 @@ class Regularized:
 
     def compute(self, checkpoint=None, progress=None) -> Result:
         """Final values, with gradient and lowest curvature at both ends; all values over time."""
-        n_k = self.n_k or cumulative_multiplicity(self.d, 1)
-        problem = Problem(self, n_k)
+        problem = self.problem()
         penalties = Penalties(self.population, self.empirical, self.low_degree, self.norm)
         risk, start = problem.risk(penalties), problem.drawn[0].zero_state()
         scale = abs(lowest_curvature(risk, start, tolerance=1e-2).eigenvalue)
@@ -150,6 +159,23 @@ class Regularized:
             for name, state in (("", run.state), ("start_", start))
         }
         return summary, {"times": run.times, "gram": gram.numpy(), **run.values}
+
+    def problem(self) -> Problem:
+        """Inputs, target, labels and projector."""
+        return Problem(self, self.n_k or cumulative_multiplicity(self.d, 1))
+
+
+@dataclass(frozen=True)
+class NoisyLabels(Regularized):
+    """The same with noise of deviation ``label_noise`` on the labels; ``train_loss`` without it."""
+
+    experiment: ClassVar[str] = "regularizer-noise"
+
+    label_noise: float = 0.5
+
+    def problem(self) -> Problem:
+        """The problem with its noise."""
+        return dataclasses.replace(super().problem(), label_noise=self.label_noise)
 
 
 @dataclass(frozen=True)
@@ -453,6 +479,13 @@ def cut_points(seeds: Sequence[int]) -> list[Regularized]:
     ]
 
 
+def noise_points(seeds: Sequence[int]) -> list[NoisyLabels]:
+    """Noisy labels: nothing, R_2, and each other penalty on top of R_2."""
+    two = {"empirical": BASE["empirical"]}
+    more = [{name: BASE[name]} for name in BASE if name != "empirical"]
+    return [NoisyLabels(seed, **on) for on in ({}, two, *(two | m for m in more)) for seed in seeds]
+
+
 def ablation_points(seeds: Sequence[int]) -> list[Curve]:
     """R_1 × R_2 at the published size."""
     first, second = ABLATION
@@ -464,10 +497,15 @@ def width_points(seeds: Sequence[int]) -> list[Landscape]:
     return [Landscape(seed, m) for m in WIDTHS for seed in seeds]
 
 
+def published_points(seeds: Sequence[int]) -> list[PublishedLandscape]:
+    """Runs of the published size, R_2 without and with R_1."""
+    return [PublishedLandscape(s, population=one) for one in (0.0, 1.0) for s in seeds]
+
+
 def regularizer_points(seeds: Sequence[int]) -> list[Point]:
     """Everything that the chapter *The regulariser* rests on; the long runs last."""
     points: list[Point] = [ClosedForms(seed) for seed in seeds]
-    points += [*switch_points(seeds), *cut_points(seeds)]
+    points += [*switch_points(seeds), *cut_points(seeds), *noise_points(seeds)]
     points += [p for group in scan_points(seeds[:3]).values() for p in group]
     return [*points, *ablation_points(seeds[:3])]
 
@@ -475,6 +513,12 @@ def regularizer_points(seeds: Sequence[int]) -> list[Point]:
 def landscape_points(seeds: Sequence[int]) -> list[Point]:
     """Everything that the chapter *Landscape* rests on."""
     points: list[Point] = [kind(seed) for kind in (Escape, ManyStarts) for seed in seeds]
-    points += width_points(seeds)
-    both = [PublishedLandscape(s, population=one) for one in (0.0, 1.0) for s in seeds[:3]]
-    return [*points, *both]
+    return [*points, *width_points(seeds), *published_points(seeds[:3])]
+
+
+def by_setting(records: Sequence) -> dict[tuple[str, ...], list]:
+    """The records of :func:`switch_points`, by the names of the λ that are on."""
+    groups: dict[tuple[str, ...], list] = {}
+    for r in records:
+        groups.setdefault(tuple(n for n in BASE if r.config[n]), []).append(r)
+    return groups

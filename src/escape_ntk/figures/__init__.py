@@ -6,6 +6,7 @@ a part of viridis, with λ = 0 in grey.  Every function returns a figure.
 """
 
 from escape_ntk.figures.directions import angles, four_movements, gaps, gram_spectra, leaks
+from escape_ntk.figures.landscape import bound_over_width, descent_over_time, escape_times
 from escape_ntk.figures.ntk_limits import (
     eigenvalues_by_degree,
     live_staircase,
@@ -25,13 +26,22 @@ from escape_ntk.figures.published_figure import (
     what_each_penalty_does,
 )
 from escape_ntk.figures.quadntk import alone, construction, frozen_kernel, price, saddle
+from escape_ntk.figures.regularizer import (
+    penalty_ablation,
+    sensitivity,
+    sixteen_settings,
+    where_to_cut,
+)
 from escape_ntk.figures.setup import remainder_orders
 
 __all__ = [
     "alone",
     "angles",
+    "bound_over_width",
     "construction",
+    "descent_over_time",
     "eigenvalues_by_degree",
+    "escape_times",
     "figure_panels",
     "finals_by_hypothesis",
     "flow_over_descent",
@@ -46,11 +56,15 @@ __all__ = [
     "live_overlay",
     "live_staircase",
     "own_values",
+    "penalty_ablation",
     "price",
     "remainder_orders",
     "saddle",
+    "sensitivity",
     "shares_over_time",
+    "sixteen_settings",
     "staircase",
     "what_each_penalty_does",
+    "where_to_cut",
     "width_and_laziness",
 ]
