@@ -1,6 +1,14 @@
 """All claims of the book, in the order of its chapters."""
 
-from escape_ntk.claims import directions, ntk_limits, published_figure, quadntk, setup
+from escape_ntk.claims import (
+    directions,
+    landscape,
+    ntk_limits,
+    published_figure,
+    quadntk,
+    regularizer,
+    setup,
+)
 from escape_ntk.claims.ledger import Claim, MissingRecordError, Verdict
 from escape_ntk.records import RecordStore
 
@@ -11,6 +19,8 @@ CLAIMS: tuple[Claim, ...] = (
     *ntk_limits.CLAIMS,
     *quadntk.CLAIMS,
     *directions.CLAIMS,
+    *regularizer.CLAIMS,
+    *landscape.CLAIMS,
     *published_figure.CLAIMS,
 )
 

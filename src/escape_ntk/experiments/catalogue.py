@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from escape_ntk import checks
-from escape_ntk.experiments import directions, ntk_limits, quadntk
+from escape_ntk.experiments import directions, ntk_limits, quadntk, regularizer
 from escape_ntk.experiments import foundations as setup
 from escape_ntk.experiments import published_figure as figure
 from escape_ntk.experiments.sweep import Point
@@ -66,6 +66,14 @@ def _directions_live(seeds: Sequence[int]) -> list[Point]:
     return [directions.Movements(seed) for seed in seeds]
 
 
+def _regularizer_live(seeds: Sequence[int]) -> list[Point]:
+    return regularizer.switch_points(seeds)
+
+
+def _landscape_live(seeds: Sequence[int]) -> list[Point]:
+    return [regularizer.Escape(seed) for seed in seeds]
+
+
 TEN = tuple(range(1, 11))
 EXPERIMENTS = (
     Experiment(
@@ -109,6 +117,20 @@ EXPERIMENTS = (
         directions.SEEDS,
         _directions_live,
         directions.full_points,
+    ),
+    Experiment(
+        "regularizer",
+        "The regulariser: R_1 and R_2 at the published size, all on/off settings, λ, n_k, noise",
+        regularizer.SEEDS,
+        _regularizer_live,
+        regularizer.regularizer_points,
+    ),
+    Experiment(
+        "landscape",
+        "Landscape: curvature along runs, escape from W = 0, many starts, the random-sign bound",
+        regularizer.SEEDS,
+        _landscape_live,
+        regularizer.landscape_points,
     ),
 )
 
