@@ -9,7 +9,15 @@ import pytest
 from escape_ntk import claims
 from escape_ntk.__main__ import main
 from escape_ntk.checks import InputError
-from escape_ntk.claims import directions, ledger, ntk_limits, published_figure, quadntk
+from escape_ntk.claims import (
+    directions,
+    landscape,
+    ledger,
+    ntk_limits,
+    published_figure,
+    quadntk,
+    regularizer,
+)
 from escape_ntk.experiments import foundations
 from escape_ntk.experiments import ntk_limits as limits
 from escape_ntk.experiments import published_figure as experiment
@@ -181,6 +189,11 @@ BULK = {
 }
 NOISE = {"left": [1e-9, 1e-8], "train": [0.9, 0.9], "population": [0.3, 0.4]}
 EXCESS = {"factors": np.array([2.0, 4.0]), "rows": np.array([[3.0, 1.5], [2.9, 1.4]])}
+APART = {"without": [0.3, 0.2], "with": [0.01, 0.02]}
+COSTS = {"test": [0.02, 0.05], "quadratic": [0.03, 0.05]}
+CUT = {"ranks": [31], "errors": {16: 0.3, 30: 0.1, 31: 0.04, 62: 0.08}}
+STARTS = {"gaps": [0.0, 1e-4], "tests": [0.01]}
+ORDERS = {"slopes": spread(-0.5), "bound_narrowest": 0.1, "bound_widest": 0.02}
 SPARSE = {"ntk": spread(0.8), "quadntk": spread(0.2)}
 LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
 
@@ -214,6 +227,19 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         (directions._judge_memorizing, NOISE, NOISE | {"left": [1e-9, 0.02]}),
         (directions._judge_excess, EXCESS, EXCESS | {"rows": np.array([[2.0, 1.0], [2.0, 1.0]])}),
         (directions._judge_excess, EXCESS, EXCESS | {"rows": np.array([[2.0, 3.0], [2.0, 3.0]])}),
+        (regularizer._separated((0.1, 1), (0, 0.1)), APART, APART | {"with": [0.01, 0.2]}),
+        (regularizer._separated((0.1, 1), (0, 0.1)), APART, APART | {"without": [0.05, 0.2]}),
+        (regularizer._judge_added, COSTS, COSTS | {"test": [0.02, -0.01]}),
+        (regularizer._judge_added, COSTS, COSTS | {"quadratic": [0.01, 0.06]}),
+        (regularizer._judge_switches(1), {"a": spread(0.1)}, {"a": spread(0.0)}),
+        (regularizer._judge_switches(-1), {"a": spread(-0.1)}, {"a": spread(0.1)}),
+        (regularizer._judge_scan, {0.01: 3.0, 0.1: 1.2, 1.0: 1.0}, {0.1: 2.0, 1.0: 1.0}),
+        (regularizer._judge_cut, CUT, CUT | {"ranks": [30, 31]}),
+        (regularizer._judge_cut, CUT, CUT | {"errors": CUT["errors"] | {62: 0.01}}),
+        (landscape._judge_starts, STARTS, STARTS | {"gaps": [0.0, 0.1]}),
+        (landscape._judge_escape, [1.01, 1.05], [1.01, 1.2]),
+        (landscape._judge_escape, [1.01, 1.05], [0.9, 1.05]),
+        (landscape._judge_orders, ORDERS, ORDERS | {"slopes": spread(-0.1)}),
         (quadntk._judge_rate, RATE, RATE | {"price": STEEP}),
         (
             quadntk._judge_price,

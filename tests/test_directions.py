@@ -6,9 +6,14 @@ import warnings
 import pytest
 import torch
 
-from escape_ntk.checks import CutoffWarning, RankError
+from escape_ntk.checks import CutoffWarning, InputError, RankError
 from escape_ntk.data import draw_inputs
-from escape_ntk.directions import PopulationProjector, TrainingProjector, worst_leak
+from escape_ntk.directions import (
+    PopulationProjector,
+    TrainingProjector,
+    spectral_steps,
+    worst_leak,
+)
 from escape_ntk.leaks import GaussianLeak, SphereLeak
 from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures
@@ -275,3 +280,29 @@ def test_more_directions_than_coordinates_are_refused():
     leak = SphereLeak(draw_weights(2 * P, D, seeded(), dtype=F64), SIGMOID)
     with pytest.raises(RankError, match="n_k < 19"):
         PopulationProjector(leak, (P, D), 19)
+
+
+# ---------------------------------------------------------------- steps of a spectrum
+
+
+def test_steps_are_the_ranks_before_each_fall():
+    values = torch.tensor([9.0, 8.0, 7.0, 2.0, 1.0, 0.9, 0.8, 0.7, 0.6, 0.1])
+    assert spectral_steps(values) == [3, 4]
+    assert spectral_steps(values, ratio=3.0) == [3]
+    assert spectral_steps(torch.ones(6)) == []
+
+
+def test_the_fall_at_the_end_of_the_rank_is_no_step():
+    """Only the first half counts: below it a full-rank Gram matrix may fall steeply as well."""
+    assert spectral_steps(torch.tensor([4.0, 4.0, 4.0, 1e-9])) == []
+
+
+@pytest.mark.parametrize("values", [torch.tensor([1.0, 2.0, 0.5]), torch.tensor([1.0])])
+def test_a_spectrum_out_of_order_is_refused(values):
+    with pytest.raises(InputError, match="descending"):
+        spectral_steps(values)
+
+
+def test_a_ratio_of_one_is_refused():
+    with pytest.raises(InputError, match="ratio"):
+        spectral_steps(torch.ones(4), ratio=1.0)

@@ -11,7 +11,15 @@ from matplotlib import pyplot as plt
 
 from escape_ntk import figures, page
 from escape_ntk.claims import comparisons as ledger
-from escape_ntk.experiments import curves, directions, foundations, ntk_limits, quadntk, sweep
+from escape_ntk.experiments import (
+    curves,
+    directions,
+    foundations,
+    ntk_limits,
+    quadntk,
+    regularizer,
+    sweep,
+)
 from escape_ntk.experiments import published_figure as experiment
 from escape_ntk.experiments.published_figure import DroppedConstant
 from escape_ntk.records import RecordStore
@@ -210,6 +218,61 @@ def test_the_figures_of_good_directions_draw_their_records():
     drawn += [figures.leaks([leaks], moved)]
     inside = drawn[0].axes[0].lines[0]
     assert np.allclose(inside.get_xdata(), [r.arrays["inside_train"][-1] for r in moved])
+    for figure in drawn:
+        assert labels(figure)
+        figure.canvas.draw()
+        plt.close(figure)
+
+
+def test_the_figures_of_the_regulariser_draw_their_records():
+    """Tiny points of every kind; the circles of a setting are its test errors."""
+    tiny = {"d": 5, "n": 30, "m": 40, "n_test": 20, "t_end": 20.0, "n_times": 3}
+    size = {"d": 6, "n": 30, "m": 40, "n_test": 40, "t_end": 30, "n_times": 4, "n_k": 6}
+    table = [
+        sweep.run_live(curves.Curve(1, two, one, **size))
+        for one in (0.0, 1.0)
+        for two in (0.0, 1.0)
+    ]
+    settings = [{}, {"empirical": 1.0}, {"population": 1.0, "norm": 1e-6, "low_degree": 1e-3}]
+    runs = [sweep.run_live(regularizer.Regularized(1, **on, **tiny)) for on in settings]
+    groups = regularizer.by_setting(runs)
+    assert list(groups) == [(), ("empirical",), ("population", "low_degree", "norm")]
+    noisy = sweep.run_live(regularizer.NoisyLabels(1, empirical=1.0, **tiny))
+    assert noisy.summary["train_loss"] != runs[1].summary["train_loss"]
+    cuts = [sweep.run_live(regularizer.Regularized(1, n_k=k, **tiny)) for k in (5, 6)]
+    scan = [sweep.run_live(regularizer.Regularized(1, norm=v, **tiny)) for v in (1e-3, 1e-2, 1e-1)]
+    drawn = [figures.penalty_ablation(table), figures.sixteen_settings(groups)]
+    drawn += [
+        figures.sensitivity({"norm": scan, "low_degree": runs[-1:]}),
+        figures.where_to_cut(cuts, np.ones(30), 6),
+    ]
+    marks = {line.get_xdata()[0] for line in drawn[1].axes[1].lines if line.get_marker() == "o"}
+    assert marks == {r.summary["test_loss"] for r in runs}
+    for figure in drawn:
+        assert labels(figure) or figure.axes[1].get_xlabel() == "test error"
+        figure.canvas.draw()
+        plt.close(figure)
+
+
+def test_the_figures_of_the_landscape_draw_their_records():
+    """Tiny points of every kind; the runs start at the curvature that they are measured by."""
+    tiny = {"d": 5, "n": 30, "n_test": 20, "t_end": 20.0, "n_times": 3}
+    more = {"round_time": 10.0, "max_rounds": 1}
+    runs = [
+        sweep.run_live(regularizer.Landscape(s, m, **tiny, **more))
+        for m in (40, 80)
+        for s in (1, 2)
+    ]
+    escapes = [
+        sweep.run_live(regularizer.Escape(s, d=4, n=40, m=20, sizes=(1e-2, 1e-3, 1e-4)))
+        for s in (1, 2)
+    ]
+    starts = sweep.run_live(regularizer.ManyStarts(1, n_starts=2, d=5, n=30, m=40, t_end=20.0))
+    assert len(starts.arrays["value"]) == 2
+    drawn = [figures.descent_over_time(runs[:2]), figures.escape_times(escapes)]
+    drawn += [figures.bound_over_width(runs)]
+    lowest = drawn[0].axes[2].lines[0].get_ydata()
+    assert np.allclose(lowest, runs[0].arrays["lowest"][1:] / abs(runs[0].arrays["lowest"][0]))
     for figure in drawn:
         assert labels(figure)
         figure.canvas.draw()

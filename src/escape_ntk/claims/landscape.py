@@ -99,6 +99,18 @@ def _published_flatness(r: Record, broken: bool) -> float:
     return max(-float(lowest[1 if broken else -1]), 0.0) / abs(float(lowest[0]))
 
 
+def end_rows(records: Sequence[Record]) -> list[list[str]]:
+    """One row for each run of the published size: gradient norm and λ_min, start and end."""
+    return [
+        [
+            f"{r.config['population']:g}",
+            str(r.config["seed"]),
+            *(f"{r.arrays[key][at]:.1e}" for key in ("gradient", "lowest") for at in (0, -1)),
+        ]
+        for r in records
+    ]
+
+
 def last_slope(r: Record) -> float:
     """d(escape time)/d log(1/ε) over the two smallest ε, times |λ_min(0)|."""
     time, size = r.arrays["time"][-2:], r.arrays["size"][-2:]

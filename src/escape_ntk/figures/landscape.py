@@ -23,7 +23,7 @@ def descent_over_time(runs: Sequence[Run]) -> Figure:
         for run in runs:
             values = run.arrays[key]
             ax.plot(run.arrays["times"][1:], values[1:] / abs(values[0]), color=colour, lw=1.2)
-        ax.set(xscale="log", xlabel="time", title=label)
+        ax.set(xscale="log", xlabel="time", ylabel=label)
         if key == "lowest":
             ax.axhline(0, color="#555555", lw=1, ls=":")
         else:
@@ -58,23 +58,28 @@ PARTS = {
     "bound": ("bound", "#000000", "o"),
     "comparison": ("comparison", COLOURS["remainder"], "s"),
     "cross": ("cross", COLOURS["quadratic"], "D"),
-    "value": ("$L_\\lambda$ reached", COLOURS["linear"], "v"),
 }
 
 
 @in_style
 def bound_over_width(runs: Sequence[Run]) -> Figure:
-    """The random-sign bound at the end of runs, its parts, and L_λ, over the width."""
+    """The random-sign bound at the end of runs and its parts over the width; dotted: L_λ(0)."""
     figure, (ax,) = new_axes(1, 3.8)
     widths = sorted({r.config["m"] for r in runs})
     for key, (label, colour, mark) in PARTS.items():
         rows = np.array([[r.summary[key] for r in runs if r.config["m"] == m] for m in widths])
         centre = np.exp(np.log(rows).mean(1))
-        slope = f" (slope {log_slope(widths, centre):.2f})" if key != "value" else ""
+        slope = f" (slope {log_slope(widths, centre):.2f})"
         ax.fill_between(widths, rows.min(1), rows.max(1), color=colour, alpha=0.2, lw=0)
         ax.loglog(widths, centre, color=colour, marker=mark, ms=5, label=label + slope)
-    ax.set(xlabel="width $m$")
+    ax.axhline(
+        np.mean([r.summary["start_value"] for r in runs]),
+        color="#555555",
+        ls=":",
+        label="$L_\\lambda(0)$",
+    )
+    ax.set(xlabel="width $m$", ylabel="in units of the risk")
     ax.set_xticks(widths, [f"{m:g}" for m in widths])
     ax.minorticks_off()
-    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    ax.legend(loc="center right")
     return figure
