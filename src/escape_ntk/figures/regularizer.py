@@ -95,7 +95,8 @@ def sensitivity(scans: Mapping[str, Sequence[Run]]) -> Figure:
         cells = [[r.summary["test_loss"] for r in runs if r.config[name] == v] for v in x]
         _with_range(ax, x, cells, COLOURS["test"], "o", None)
         ax.axvline(x[len(x) // 2], color="#555555", lw=1, ls="--")
-        ax.set(xscale="log", xlabel=f"$\\lambda_{PENALTIES[name]}$", ylim=(0, None))
+        ax.set(xscale="log", xlabel=f"$\\lambda_{PENALTIES[name]}$")
+    axes[0].set_ylim(bottom=0)  # after all: the axis is shared
     for ax in axes[::2]:
         ax.set_ylabel("test error")
     return figure
