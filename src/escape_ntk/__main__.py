@@ -3,7 +3,9 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from escape_ntk import checks, claims
@@ -41,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--scale", default="full", help=" or ".join(SCALES) + " (default: full)")
     run.add_argument("--seeds", help="for example 1,2,5-8 (default: those of the claims)")
     run.add_argument("--workers", type=int, default=1, help="processes that share the cores")
+    run.add_argument("--scheduler", help="tcp://…: on a Dask cluster that sees the records' folder")
     run.add_argument(
         "--checkpoint-seconds",
         type=float,
@@ -66,8 +69,38 @@ def run(store: RecordStore, args: argparse.Namespace) -> None:
     seeds = parse_seeds(args.seeds) if args.seeds else None
     points = experiment(args.name).points(args.scale, seeds)
     every = checks.number("--checkpoint-seconds", args.checkpoint_seconds, least=0)
-    records = sweep.run_points(points, store, workers=args.workers, checkpoint_seconds=every)
+    with cluster(args.scheduler) if args.scheduler else nullcontext() as executor:
+        records = sweep.run_points(
+            points, store, workers=args.workers, executor=executor, checkpoint_seconds=every
+        )
     print(f"{len(records)} runs of {args.name} ({args.scale}) recorded below {store.root}")
+
+
+@contextmanager
+def cluster(address: str) -> Iterator[Executor]:
+    """The workers of the Dask scheduler at ``address`` as a ``concurrent.futures.Executor``."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise checks.InputError(
+            checks.message(
+                expected="the package distributed, for --scheduler",
+                got="none installed",
+                remedy="pip install 'escape-ntk[cluster]', or leave --scheduler out",
+            )
+        ) from error
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise checks.InputError(
+            checks.message(
+                expected="the address of a running Dask scheduler, such as tcp://host:8786",
+                got=f"{address!r}: {error}",
+                remedy="start one with `dask scheduler`, and workers with `dask worker ADDRESS`",
+            )
+        ) from error
+    with client, client.get_executor(pure=False) as executor:
+        yield executor
 
 
 def show_claims(store: RecordStore, as_json: bool) -> None:

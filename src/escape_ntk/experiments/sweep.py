@@ -8,7 +8,9 @@ import dataclasses
 import multiprocessing
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -110,38 +112,78 @@ def _worker(point: Point, root: Path, threads: int, checkpoint_seconds: float) -
     run_point(point, RecordStore(root), checkpoint_seconds=checkpoint_seconds)
 
 
+ROUNDS = 3
+"""Fresh pools that may die in a row without any point finishing."""
+
+
+class WorkersDiedError(checks.EscapeNTKError, RuntimeError):
+    """Workers kept dying on the same points."""
+
+
 def run_points(
     points: Sequence[Point],
     store: RecordStore,
     *,
     workers: int = 1,
+    executor: Executor | None = None,
     progress: bool = True,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> list[Record]:
-    """Records of all points, in their order; missing ones computed by ``workers`` processes.
+    """Records of all points, in their order; missing ones are computed.
 
-    The cores are shared evenly: threads per process = torch threads // workers.
+    By ``workers`` processes of this machine, which share its cores (one: in this process), or by
+    any ``executor`` whose workers see the folder of the ``store``, one thread a point.  Records do
+    not depend on which.  A worker that dies costs its point's unsaved seconds: the missing points
+    go to a fresh pool.  :class:`WorkersDiedError` after three pools in which none was finished.
     """
     checks.integer("workers", workers, least=1)
     missing = [point for point in dict.fromkeys(points) if lookup(point, store) is None]
-    threads = max(1, torch.get_num_threads() // workers)
     bar = tqdm(total=len(missing), desc="runs", disable=not (progress and missing), delay=2)
     with bar:
-        if workers == 1:
+        if executor is None and workers == 1:
             for point in missing:
                 run_point(point, store, "this run" if progress else None, checkpoint_seconds)
                 bar.update()
-        elif missing:
-            context = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(workers, mp_context=context) as pool:
-                jobs = [
-                    pool.submit(_worker, point, store.root, threads, checkpoint_seconds)
-                    for point in missing
-                ]
-                for job in as_completed(jobs):
+        else:
+            threads = 1 if executor else max(1, torch.get_num_threads() // workers)
+            work = partial(
+                _worker, root=store.root, threads=threads, checkpoint_seconds=checkpoint_seconds
+            )
+            open_pool = (
+                partial(_own_pool, workers) if executor is None else lambda: nullcontext(executor)
+            )
+            _run_in_pools(missing, store, work, open_pool, bar)
+    return [run_point(point, store) for point in points]
+
+
+def _own_pool(workers: int) -> Executor:
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+
+
+def _run_in_pools(missing: list[Point], store: RecordStore, work, open_pool, bar: tqdm) -> None:
+    """Submit ``missing`` to a pool; when it breaks, what is still missing to the next one."""
+    fruitless = 0
+    while missing:
+        broken = None
+        with open_pool() as pool:
+            try:
+                for job in as_completed([pool.submit(work, point) for point in missing]):
                     job.result()
                     bar.update()
-    return [run_point(point, store) for point in points]
+            except BrokenExecutor as error:
+                broken = error
+        left = [point for point in missing if lookup(point, store) is None]
+        fruitless = 0 if len(left) < len(missing) else fruitless + 1
+        if left and fruitless == ROUNDS:
+            raise WorkersDiedError(
+                checks.message(
+                    expected=f"workers that finish the {len(left)} points left",
+                    got=f"{ROUNDS} pools that died on them, the first {left[0]}",
+                    remedy="fewer workers (memory?), or this point alone with workers=1",
+                )
+            ) from broken
+        bar.update(bar.total - len(left) - bar.n)
+        missing = left
 
 
 @dataclasses.dataclass(frozen=True)

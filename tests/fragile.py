@@ -1,0 +1,40 @@
+"""Points for the tests of sweeps: one that kills its worker, one that is quick."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+
+
+@dataclass(frozen=True)
+class Quick:
+    """A hundred normal numbers from the seed, and the threads they were drawn with."""
+
+    experiment: ClassVar[str] = "quick"
+
+    seed: int
+
+    def compute(self, checkpoint=None, progress=None):
+        """(summary, arrays)."""
+        draws = torch.randn(100, generator=torch.Generator().manual_seed(self.seed))
+        return {"threads": torch.get_num_threads()}, {"draws": draws.numpy()}
+
+
+@dataclass(frozen=True)
+class Fragile(Quick):
+    """Kills its process as long as ``deaths`` files in ``folder`` are not there."""
+
+    experiment: ClassVar[str] = "fragile"
+
+    folder: str = ""
+    deaths: int = 1
+
+    def compute(self, checkpoint=None, progress=None):
+        """Die, or (summary, arrays)."""
+        before = len(list(Path(self.folder).glob("death-*")))
+        if before < self.deaths:
+            (Path(self.folder) / f"death-{before}").touch()
+            os._exit(1)
+        return super().compute()

@@ -1,0 +1,120 @@
+"""One code path for every executor: the same records, and a dead worker costs its point only."""
+
+import sys
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+
+import pytest
+from fragile import Fragile, Quick
+
+from escape_ntk.__main__ import main
+from escape_ntk.experiments import sweep
+from escape_ntk.records import RecordStore
+
+
+def arrays(records) -> list[bytes]:
+    return [r.arrays["draws"].tobytes() for r in records]
+
+
+@pytest.fixture
+def points() -> list[Quick]:
+    return [Quick(seed) for seed in range(6)]
+
+
+def test_any_executor_gives_the_same_records(tmp_path, points):
+    alone = sweep.run_points(points, RecordStore(tmp_path / "one"), progress=False)
+    with ThreadPoolExecutor(2) as executor:
+        there = sweep.run_points(
+            points, RecordStore(tmp_path / "two"), executor=executor, progress=False
+        )
+    assert arrays(there) == arrays(alone)
+    assert [r.key for r in there] == [r.key for r in alone]
+    assert arrays(alone) != arrays(alone[::-1])  # control: the seeds differ
+
+
+def test_a_worker_that_dies_costs_its_point_only(tmp_path, points):
+    (tmp_path / "deaths").mkdir()
+    store, fragile = RecordStore(tmp_path / "records"), Fragile(9, str(tmp_path / "deaths"), 2)
+    records = sweep.run_points([*points, fragile], store, workers=2, progress=False)
+    assert len(list((tmp_path / "deaths").iterdir())) == 2
+    assert arrays(records)[:-1] == arrays(
+        sweep.run_points(points, RecordStore(tmp_path / "calm"), progress=False)
+    )
+    assert records[-1].experiment == "fragile"
+
+
+def test_a_point_that_always_kills_is_named_and_the_others_are_kept(tmp_path, points):
+    (tmp_path / "deaths").mkdir()
+    store, fragile = RecordStore(tmp_path / "records"), Fragile(9, str(tmp_path / "deaths"), 99)
+    with pytest.raises(sweep.WorkersDiedError, match="Fragile"):
+        sweep.run_points([fragile, *points], store, workers=2, progress=False)
+    found = [sweep.lookup(point, store) for point in points]
+    assert all(record is not None for record in found)
+
+
+class Refusing(Executor):
+    """Fails every job with an error of its own."""
+
+    def submit(self, fn, /, *args, **kwargs):
+        future = Future()
+        future.set_exception(ZeroDivisionError("of the point"))
+        return future
+
+
+def test_an_error_of_a_point_is_not_retried(tmp_path, points):
+    with pytest.raises(ZeroDivisionError):
+        sweep.run_points(points, RecordStore(tmp_path), executor=Refusing(), progress=False)
+
+
+# ---------------------------------------------------------------- Dask
+
+
+@pytest.fixture(scope="module")
+def dask_cluster():
+    distributed = pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        yield cluster
+
+
+def test_a_dask_cluster_gives_the_records_of_the_local_pool(tmp_path, points, dask_cluster):
+    from distributed import Client
+
+    here = sweep.run_points(points, RecordStore(tmp_path / "here"), workers=2, progress=False)
+    with Client(dask_cluster) as client:
+        client.run(sys.path.extend, sys.path)  # where the points of this test are found
+        with client.get_executor(pure=False) as executor:
+            there = sweep.run_points(
+                points, RecordStore(tmp_path / "there"), executor=executor, progress=False
+            )
+    assert [(r.key, r.summary) for r in there] == [(r.key, r.summary) for r in here]
+    assert arrays(there) == arrays(here)
+
+
+def test_a_dask_worker_that_dies_loses_nothing(tmp_path, points, dask_cluster):
+    from distributed import Client
+
+    (tmp_path / "deaths").mkdir()
+    fragile = Fragile(9, str(tmp_path / "deaths"), 1)
+    with Client(dask_cluster) as client:
+        client.register_worker_callbacks(lambda: sys.path.extend(sys.path))
+        client.run(sys.path.extend, sys.path)
+        with client.get_executor(pure=False) as executor:
+            records = sweep.run_points(
+                [fragile, *points], RecordStore(tmp_path / "r"), executor=executor, progress=False
+            )
+    assert len(records) == 7 and len(list((tmp_path / "deaths").iterdir())) == 1
+
+
+def test_an_address_without_a_scheduler_is_refused(tmp_path, capsys):
+    pytest.importorskip("distributed")
+    command = ["--records", str(tmp_path), "run", "setup", "--seeds", "1"]
+    assert main([*command, "--scheduler", "nowhere"]) == 2
+    assert "tcp://host:8786" in capsys.readouterr().err
+
+
+def test_without_distributed_the_remedy_is_told(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    command = ["--records", str(tmp_path), "run", "setup", "--seeds", "1"]
+    assert main([*command, "--scheduler", "tcp://127.0.0.1:1"]) == 2
+    assert "escape-ntk[cluster]" in capsys.readouterr().err
