@@ -263,7 +263,8 @@ def _judge_cut(values: Mapping) -> Finding:
     ok = values["ranks"] == [N_1] and best == N_1
     measured = {
         "best": best,
-        "ranks": str(values["ranks"]),
+        "rank_least": min(values["ranks"]),
+        "rank_most": max(values["ranks"]),
         "error": errors[N_1],
         "one_less": errors[N_1 - 1] / errors[N_1],
         "half": errors[(N_1 + 1) // 2] / errors[N_1],
