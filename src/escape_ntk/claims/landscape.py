@@ -14,6 +14,7 @@ from escape_ntk.claims.ledger import (
     over_draws,
     require,
 )
+from escape_ntk.claims.regularizer import setting_name
 from escape_ntk.experiments import regularizer as e
 from escape_ntk.records import Record, RecordStore
 from escape_ntk.stats import Numbers, log_slope, mean_interval
@@ -109,6 +110,16 @@ def end_rows(records: Sequence[Record]) -> list[list[str]]:
         ]
         for r in records
     ]
+
+
+def setting_rows(records: Sequence[Record]) -> list[list[str]]:
+    """One row for each on/off setting: gradient and λ_min at the end, over their start."""
+    rows = []
+    for on, group in e.by_setting(records).items():
+        slope = [r.summary["gradient"] / r.summary["start_gradient"] for r in group]
+        lowest = [r.summary["lowest"] / abs(r.summary["start_lowest"]) for r in group]
+        rows.append([setting_name(on), f"{max(slope):.1e}", f"{min(lowest):+.1e}"])
+    return rows
 
 
 def last_slope(r: Record) -> float:

@@ -226,16 +226,40 @@ def foreseen_spectrum() -> np.ndarray:
     return ntk_spectrum(activation(e.SIGMOID), D).gram_eigenvalues(e.Regularized.n, 1)
 
 
+def setting_name(on: Sequence[str]) -> str:
+    """``"R_1 + R_2"`` from the names of the λ that are on."""
+    return " + ".join(f"R_{1 + list(e.BASE).index(name)}" for name in on) or "none"
+
+
+def table_rows(store: RecordStore) -> list[list[str]]:
+    """One row for each (λ_1, λ_2) of the published size: means, with the range of the test loss."""
+    columns = {
+        name: table(store, name)[0]
+        for name in ("test_loss", "quadratic_on_part1", "empirical_leak", "population_leak")
+    }
+    test, share, empirical, population = columns.values()
+    return [
+        [
+            f"{one:g}",
+            f"{two:g}",
+            f"{v.mean():.3f} ({v.min():.3f} to {v.max():.3f})",
+            f"{share[one, two].mean():.2f}",
+            f"{empirical[one, two].mean():.1e}",
+            f"{population[one, two].mean():.1e}",
+        ]
+        for (one, two), v in sorted(test.items())
+    ]
+
+
 def noise_rows(records: Sequence[Record]) -> list[list[str]]:
     """One row for each setting: its λ, and mean errors and leak."""
     rows = []
     for on, group in e.by_setting(records).items():
-        index = [f"R_{1 + list(e.BASE).index(name)}" for name in on]
         means = [
             np.mean([r.summary[key] for r in group])
             for key in ("test_loss", "train_loss", "population_leak")
         ]
-        rows.append([" + ".join(index) or "none", *(f"{mean:.3f}" for mean in means)])
+        rows.append([setting_name(on), *(f"{mean:.3f}" for mean in means)])
     return rows
 
 
