@@ -148,10 +148,10 @@ def names(records: Sequence[Record]) -> tuple[str, ...]:
 # ------------------------------------------------------------------ judges
 
 
-def at_most(limit: float) -> Callable[[Sequence[float]], Finding]:
+def at_most(limit: float) -> Callable[[Numbers], Finding]:
     """Reproduced when every value is ≤ ``limit``."""
 
-    def judge(values: Sequence[float]) -> Finding:
+    def judge(values: Numbers) -> Finding:
         worst = float(max(values))
         verdict = Verdict.REPRODUCED if worst <= limit else Verdict.NOT_REPRODUCED
         return Finding(verdict, {"largest": worst, "runs": len(values)})

@@ -149,10 +149,8 @@ def run_points(
             work = partial(
                 _worker, root=store.root, threads=threads, checkpoint_seconds=checkpoint_seconds
             )
-            open_pool = (
-                partial(_own_pool, workers) if executor is None else lambda: nullcontext(executor)
-            )
-            _run_in_pools(missing, store, work, open_pool, bar)
+            open_pool = _own_pool if executor is None else lambda workers: nullcontext(executor)
+            _run_in_pools(missing, store, work, open_pool, workers, bar)
     return [run_point(point, store) for point in points]
 
 
@@ -160,12 +158,18 @@ def _own_pool(workers: int) -> Executor:
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
 
 
-def _run_in_pools(missing: list[Point], store: RecordStore, work, open_pool, bar: tqdm) -> None:
-    """Submit ``missing`` to a pool; when it breaks, what is still missing to the next one."""
+def _run_in_pools(
+    missing: list[Point], store: RecordStore, work, open_pool, workers: int, bar: tqdm
+) -> None:
+    """Submit ``missing`` to a pool; when it breaks, what is still missing to the next one.
+
+    The points that were running go to the end of the queue, and after a pool in which nothing was
+    finished the next has one worker: so a point that kills its worker holds up no other.
+    """
     fruitless = 0
     while missing:
-        broken = None
-        with open_pool() as pool:
+        broken, size = None, 1 if fruitless else workers
+        with open_pool(size) as pool:
             try:
                 for job in as_completed([pool.submit(work, point) for point in missing]):
                     job.result()
@@ -183,7 +187,7 @@ def _run_in_pools(missing: list[Point], store: RecordStore, work, open_pool, bar
                 )
             ) from broken
         bar.update(bar.total - len(left) - bar.n)
-        missing = left
+        missing = left[size:] + left[:size]
 
 
 @dataclasses.dataclass(frozen=True)
