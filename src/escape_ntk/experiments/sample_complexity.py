@@ -1,0 +1,312 @@
+"""How many samples NTK, QuadNTK and the joint model need for a dense plus a sparse part.
+
+f* = (dense harmonic of degree k + sparse harmonic of degree k + 1)/√2 on the sphere, k = 1 or 2.
+Every method of one (seed, k, d, n) meets the same target, training, validation and test sets; what
+it is tuned over is chosen on the validation set, the moment at which training stops included.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from escape_ntk.data import (
+    Target,
+    dense_part,
+    dense_plus_sparse,
+    dense_quadratic,
+    draw_inputs,
+    random_direction,
+    sparse_part,
+)
+from escape_ntk.directions import TrainingProjector
+from escape_ntk.experiments.quadntk import unit_start
+from escape_ntk.experiments.sweep import Point, Result
+from escape_ntk.flow import gradient_flow
+from escape_ntk.kernel import infinite_ntk
+from escape_ntk.network import activation, draw_weights
+from escape_ntk.pairs import PairFeatures
+from escape_ntk.polynomials import cumulative_multiplicity
+from escape_ntk.regularizer import Penalties, RegularizedRisk
+from escape_ntk.spectrum import ntk_spectrum
+from escape_ntk.trajectory import log_times
+
+SINE = "sin(z+pi/4)"
+PARTS = ("dense", "sparse", "rest")
+"""The three parts of a test error: what is missed of each part of f*, and everything else."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Target, training inputs, and what chooses and judges; ``generator`` for what is drawn next.
+
+    Target, validation and test sets depend on (seed, k, d) alone, not on n.
+    """
+
+    target: Target
+    X: Tensor
+    validation: Tensor
+    test: Tensor
+    generator: torch.Generator
+
+
+def draw_data(point: "Fit", dtype=torch.float32) -> Data:
+    """Target, validation, test and training inputs, in this order, from the point's seed."""
+    generator = torch.Generator().manual_seed(point.seed)
+    kind = {"generator": generator, "dtype": dtype}
+    k, d = point.k, point.d
+    if k == 2:
+        square = torch.randn(d, d, generator=generator, dtype=torch.float64)
+        dense = dense_quadratic(square.to(dtype), "sphere")
+    else:
+        dense = dense_part(d, k, "sphere", **kind)
+    target = dense_plus_sparse(dense, sparse_part(random_direction(d, **kind), k + 1, "sphere"))
+    sizes = (point.n_validation, point.n_test, point.n)
+    validation, test, X = (draw_inputs(n, d, "sphere", **kind) for n in sizes)
+    return Data(target, X, validation, test, generator)
+
+
+def error_by_part(prediction: Tensor, parts: Tensor) -> dict[str, float]:
+    """Test error and its parts: (1 − c_j)² mean h_j² for f* = h_1 + h_2, and the rest.
+
+    c from least squares of the prediction on (h_1, h_2) over the test set; the rest is what neither
+    explains, with the cross term 2(1 − c_1)(1 − c_2) mean h_1h_2, which is 0 over the population.
+    """
+    f, H = prediction.double(), parts.double()
+    c = torch.linalg.solve(H @ H.T, H @ f)
+    error = float((f - H.sum(0)).square().mean())
+    dense, sparse = (float(x) for x in (1 - c).square() * H.square().mean(1))
+    values = {"error": error, "dense": dense, "sparse": sparse, "rest": error - dense - sparse}
+    return values | {"c_dense": float(c[0]), "c_sparse": float(c[1])}
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What all methods share: the problem of (seed, k, d) with n training inputs."""
+
+    experiment: ClassVar[str]
+
+    seed: int
+    k: int
+    d: int
+    n: int
+    n_validation: int = 2000
+    n_test: int = 8000
+    activation: str = SINE
+
+
+@dataclass(frozen=True)
+class NTK(Fit):
+    """Ridge regression with the infinite tangent kernel; ridges in units of K(x, x)."""
+
+    experiment: ClassVar[str] = "complexity-ntk"
+
+    ridges: tuple[float, ...] = (0.0, 1e-3, 1e-2, 1e-1)
+
+    def compute(self, checkpoint=None, progress=None) -> Result:
+        """The chosen ridge, its error by part, and the error that theory predicts without ridge."""
+        data, act = draw_data(self, torch.float64), activation(self.activation)
+        gram = infinite_ntk(data.X, data.X, act)
+        unit, y = float(gram.diagonal().mean()), data.target(data.X)
+        duals = []
+        for relative in self.ridges:
+            factor = gram.clone()
+            factor.diagonal().add_(relative * unit)
+            factor = torch.linalg.cholesky(factor)
+            duals.append(torch.cholesky_solve(y[:, None], factor)[:, 0])
+            del factor
+        del gram
+        alphas = torch.stack(duals, dim=1)
+        validation = self._predict(data, data.validation, alphas)
+        gaps = (validation - data.target(data.validation)[:, None]).square().mean(0)
+        best = int(gaps.argmin())
+        prediction = self._predict(data, data.test, alphas[:, best : best + 1])[:, 0]
+        powers = [0.0] * self.k + [0.5, 0.5]
+        return {
+            "validation": float(gaps[best]),
+            "ridge": self.ridges[best],
+            "predicted": ntk_spectrum(act, self.d).predicted_error(self.n, powers),
+            **error_by_part(prediction, data.target.part_values(data.test)),
+        }, {"validation": gaps.numpy()}
+
+    def _predict(self, data: Data, Z: Tensor, alphas: Tensor, block: int = 1000) -> Tensor:
+        act = activation(self.activation)
+        return torch.cat([infinite_ntk(z, data.X, act) @ alphas for z in Z.split(block)])
+
+
+@dataclass(frozen=True)
+class Flow(Fit):
+    """What both Taylor models share: width, flow, and the test error of the best moment."""
+
+    m: int = 2000
+    t_end: float = 10_000.0
+    n_times: int = 17
+    rtol: float = 1e-2
+    atol: float = 1e-4
+
+    def prepare(self):
+        """(data, features of the training inputs, of the validation inputs, of the test inputs)."""
+        data, act = draw_data(self), activation(self.activation)
+        weights = draw_weights(self.m, self.d, data.generator, dtype=torch.float32)
+        inputs = (data.X, data.validation, data.test)
+        return data, *(PairFeatures(Z, weights, act) for Z in inputs)
+
+    def best_moment(self, risk: RegularizedRisk, start: Tensor, prepared) -> dict[str, float]:
+        """Errors at the recorded time with the least validation error."""
+        data, _, validation, test = prepared
+        goal, parts = data.target(validation.X), data.target.part_values(test.X)
+        best: list = [math.inf, start.clone()]
+
+        def observe(state: Tensor) -> dict[str, float]:
+            prediction = risk.prediction(*validation.terms(state))
+            gap = float((prediction - goal).square().mean())
+            if gap < best[0]:
+                best[:] = gap, state.clone()
+            return {"validation": gap}
+
+        times = log_times(self.t_end, self.n_times)
+        run = gradient_flow(
+            risk,
+            start,
+            t_end=self.t_end,
+            record_at=times,
+            observe=observe,
+            rtol=self.rtol,
+            atol=self.atol,
+        )
+        terms = test.terms(best[1])
+        seen = risk.features.terms(best[1])
+        at = int(np.nanargmin(run.values["validation"]))
+        out = {
+            "validation": best[0],
+            "time": float(run.times[at]),
+            "train": float((risk.prediction(*seen) - risk.y).square().mean()),
+            "n_gradients": run.n_gradients,
+            **error_by_part(risk.prediction(*terms), parts),
+        }
+        for name, term in zip(("linear", "quadratic"), terms, strict=True):
+            shares = error_by_part(term, parts)
+            out |= {f"{name}_{part}": shares[f"c_{part}"] for part in PARTS[:2]}
+        return out
+
+
+def _chosen(rows: Sequence[dict[str, float]]) -> Result:
+    """The row of least validation error as the summary, all rows as arrays."""
+    arrays = {name: np.array([row[name] for row in rows], dtype=float) for name in rows[0]}
+    best = dict(rows[int(np.nanargmin(arrays["validation"]))])
+    return best | {"n_gradients": sum(row["n_gradients"] for row in rows)}, arrays
+
+
+@dataclass(frozen=True)
+class Joint(Flow):
+    """f_L + f_Q from W = 0 with n_k good directions, over λ_2 and time; λ_2 = 0 is one of them."""
+
+    experiment: ClassVar[str] = "complexity-joint"
+
+    empirical: tuple[float, ...] = (0.0, 0.1, 1.0, 10.0)
+
+    def compute(self, checkpoint=None, progress=None) -> Result:
+        """The best λ_2 and moment by validation; every λ_2 at its best moment."""
+        prepared = self.prepare()
+        data, features = prepared[:2]
+        projector = TrainingProjector(features, cumulative_multiplicity(self.d, self.k))
+        y, rows = data.target(data.X), []
+        for weight in self.empirical:
+            risk = RegularizedRisk(
+                features, y, penalties=Penalties(empirical=weight), projector=projector
+            )
+            row = self.best_moment(risk, features.zero_state(), prepared)
+            rows.append({"empirical": weight, **row})
+        return _chosen(rows)
+
+
+@dataclass(frozen=True)
+class QuadNTK(Flow):
+    """f_Q alone, over the scale of the start, then λ_4 at the best scale, and time."""
+
+    experiment: ClassVar[str] = "complexity-quadntk"
+
+    scales: tuple[float, ...] = (0.01, 0.1, 1.0)
+    norms: tuple[float, ...] = (1e-8, 0.0, 1e-6)
+    """λ_4; the first while the scale is chosen."""
+
+    def compute(self, checkpoint=None, progress=None) -> Result:
+        """The best scale, λ_4 and moment by validation; every cell tried at its best moment."""
+        prepared = self.prepare()
+        data, features = prepared[:2]
+        y, unit = data.target(data.X), unit_start(features, data.generator)
+
+        def row(scale: float, norm: float) -> dict[str, float]:
+            risk = RegularizedRisk(features, y, model="quadratic", penalties=Penalties(norm=norm))
+            return {"scale": scale, "norm": norm} | self.best_moment(risk, scale * unit, prepared)
+
+        rows = [row(scale, self.norms[0]) for scale in self.scales]
+        best = min(rows, key=lambda r: r["validation"])["scale"]
+        return _chosen(rows + [row(best, norm) for norm in self.norms[1:]])
+
+
+SEEDS = (1, 2, 3, 4, 5)
+DIMS = {1: (25, 50, 100, 200), 2: (12, 16, 24, 32, 40)}
+CHIEF_FACTOR = 3.0
+"""n/n_2 of the comparison in every run."""
+CHIEF_DIMS = (16, 24, 32, 40)
+JOINT_FACTORS = {1: (2.0, 4.0, 6.0, 8.0, 12.0), 2: (1.0, 1.5, 2.0, 3.0, 4.0)}
+QUADNTK_FACTORS = {1: (4.0, 8.0, 12.0, 16.0), 2: (2.0, 3.0, 4.0, 6.0)}
+"""n/n_k."""
+NTK_FACTORS = {1: (0.6, 0.85, 1.1, 1.4, 1.8), 2: (0.55, 0.7, 0.85, 1.05, 1.3)}
+"""n/n_{k+1}; the kernel is run at the joint model's n as well."""
+NTK_LARGEST = 16_000
+"""No kernel matrix beyond this n: thresholds above it are censored."""
+TAYLOR_LARGEST = {1: {200: 8.0}, 2: {}}
+"""n/n_k above which a dimension was not run."""
+
+
+def samples(factor: float, d: int, k: int) -> int:
+    """n = factor·n_k, rounded."""
+    return round(factor * cumulative_multiplicity(d, k))
+
+
+def chief_points(seeds: Sequence[int], dims: Iterable[int] = CHIEF_DIMS) -> list[Fit]:
+    """Every method at n = 3 n_2, k = 2."""
+    return [
+        kind(seed, 2, d, samples(CHIEF_FACTOR, d, 2))
+        for d in dims
+        for seed in seeds
+        for kind in (NTK, QuadNTK, Joint)
+    ]
+
+
+def map_points(seeds: Sequence[int], k: int, dims: Iterable[int] | None = None) -> list[Fit]:
+    """Every method over d and n: the error map, from which the thresholds are read."""
+    points: list[Fit] = []
+    for d in DIMS[k] if dims is None else dims:
+        most = TAYLOR_LARGEST[k].get(d, math.inf)
+        joint = [samples(f, d, k) for f in JOINT_FACTORS[k] if f <= most]
+        quad = [samples(f, d, k) for f in QUADNTK_FACTORS[k] if f <= most]
+        kernel = [samples(f, d, k + 1) for f in NTK_FACTORS[k]]
+        grids = {Joint: joint, QuadNTK: quad}
+        grids[NTK] = sorted({*joint, *(n for n in kernel if n <= NTK_LARGEST)})
+        points += [kind(s, k, d, n) for kind, grid in grids.items() for n in grid for s in seeds]
+    return points
+
+
+def full_points(seeds: Sequence[int]) -> list[Point]:
+    """Everything that the chapter rests on; the long runs last."""
+    points = [*chief_points(seeds), *map_points(seeds, 2), *map_points(seeds, 1)]
+    return list(dict.fromkeys(points))
+
+
+def live_points(seeds: Sequence[int]) -> list[Point]:
+    """One small corner of the map, for the reader's machine."""
+    return [
+        kind(seed, 2, 10, samples(factor, 10, 2), m=800, n_test=4000)
+        if kind is not NTK
+        else kind(seed, 2, 10, samples(factor, 10, 2), n_test=4000)
+        for factor in (1.0, 2.0, 4.0)
+        for kind in (NTK, QuadNTK, Joint)
+        for seed in seeds[:2]
+    ]
