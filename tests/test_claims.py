@@ -191,6 +191,7 @@ NOISE = {"left": [1e-9, 1e-8], "train": [0.9, 0.9], "population": [0.3, 0.4]}
 EXCESS = {"factors": np.array([2.0, 4.0]), "rows": np.array([[3.0, 1.5], [2.9, 1.4]])}
 APART = {"without": [0.3, 0.2], "with": [0.01, 0.02]}
 COSTS = {"test": [0.02, 0.05], "quadratic": [0.03, 0.05]}
+COSTS |= {name: [0.1, 0.2] for name in regularizer.COEFFICIENTS}
 CUT = {"ranks": [31], "errors": {16: 0.3, 30: 0.1, 31: 0.04, 62: 0.08}}
 STARTS = {"gaps": [0.0, 1e-4], "tests": [0.01]}
 ORDERS = {"slopes": spread(-0.5), "bound_narrowest": 0.1, "bound_widest": 0.02}
@@ -229,6 +230,7 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         (directions._judge_excess, EXCESS, EXCESS | {"rows": np.array([[2.0, 3.0], [2.0, 3.0]])}),
         (regularizer._separated((0.1, 1), (0, 0.1)), APART, APART | {"with": [0.01, 0.2]}),
         (regularizer._separated((0.1, 1), (0, 0.1)), APART, APART | {"without": [0.05, 0.2]}),
+        (regularizer._judge_falls, [-0.02, -0.01], [-0.02, 0.01]),
         (regularizer._judge_added, COSTS, COSTS | {"test": [0.02, -0.01]}),
         (regularizer._judge_added, COSTS, COSTS | {"quadratic": [0.01, 0.06]}),
         (regularizer._judge_switches(1), {"a": spread(0.1)}, {"a": spread(0.0)}),

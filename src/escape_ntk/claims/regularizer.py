@@ -17,6 +17,7 @@ from escape_ntk.claims.ledger import (
     summary_value,
 )
 from escape_ntk.directions import spectral_steps
+from escape_ntk.experiments import published_figure as figure
 from escape_ntk.experiments import regularizer as e
 from escape_ntk.network import activation
 from escape_ntk.polynomials import cumulative_multiplicity
@@ -26,6 +27,8 @@ from escape_ntk.stats import Numbers, mean_interval
 
 CHAPTER = "regularizer"
 COMMAND = "escape-ntk run regularizer"
+FIGURE_COMMAND = "escape-ntk run published-figure"
+FORENSICS_COMMAND = "escape-ntk run figure-forensics"
 SEEDS, FEW = e.SEEDS, e.SEEDS[:3]
 OUTSIDE = 2 / 3
 """Mean square of what the published target has outside degree ≤ 1: its quadratic part."""
@@ -104,6 +107,10 @@ def error_in_quadratic(record: Record) -> float:
     return OUTSIDE * (1 - learned) ** 2
 
 
+COEFFICIENTS = ("linear_on_part1", "quadratic_on_part1")
+"""The true quadratic's coefficient in f_L and in f_Q."""
+
+
 def _gather_added(store: RecordStore, broken: bool) -> Evidence:
     """What R_1 adds where R_2 is on, run by run: to the test loss, to its quadratic part.
 
@@ -112,11 +119,14 @@ def _gather_added(store: RecordStore, broken: bool) -> Evidence:
     records = require(e.ablation_points(FEW), store, COMMAND)
     at = {(*_lambdas(r), r.config["seed"]): r for r in records}
     changes: dict[str, list[float]] = {"test": [], "quadratic": []}
+    changes |= {name: [] for name in COEFFICIENTS}
     for (one, two, seed), r in at.items():
         if one > 0 and two > 0:
             base = at[(one, 0.0, seed) if broken else (0.0, two, seed)]
             changes["test"].append(_final(r, "test_loss") - _final(base, "test_loss"))
             changes["quadratic"].append(error_in_quadratic(r) - error_in_quadratic(base))
+            for name in COEFFICIENTS:
+                changes[name].append(_final(base, name) - _final(r, name))
     return Evidence(changes, names(records))
 
 
@@ -127,10 +137,34 @@ def _judge_added(changes: Mapping[str, Numbers]) -> Finding:
     measured = {
         "test": float(test.mean()),
         "quadratic": float(quadratic.mean()),
+        "in_linear": float(np.mean(changes[COEFFICIENTS[0]])),
+        "in_quadratic": float(np.mean(changes[COEFFICIENTS[1]])),
         "least": float(test.min()),
         "most": float(test.max()),
         "runs": len(test),
     }
+    return Finding(Verdict.REPRODUCED if ok else Verdict.NOT_REPRODUCED, measured)
+
+
+def _gather_weak(store: RecordStore, broken: bool) -> Evidence:
+    """Test loss with λ_1 = λ_2/1000 minus that with λ_1 = 0, λ_2 = 10 and 100, seed by seed.
+
+    Control: λ_1 = 1 at λ_2 = 10.
+    """
+    weak, none = figure.SUM_SCALED_R1, figure.SUM_NO_R1
+    lambdas = weak.lambdas[:1] if broken else weak.lambdas
+    base = require(figure.figure_points(FEW, none, lambdas), store, FIGURE_COMMAND)
+    kind = figure.SUM_UNIT_R1 if broken else weak
+    added = require(figure.figure_points(FEW, kind, lambdas), store, FORENSICS_COMMAND)
+    pairs = zip(base, added, strict=True)
+    changes = [_final(with_it, "test_loss") - _final(r, "test_loss") for r, with_it in pairs]
+    return Evidence(np.array(changes), names([*base, *added]))
+
+
+def _judge_falls(changes: Numbers) -> Finding:
+    """Reproduced when every change is a fall."""
+    ok = bool((np.asarray(changes) < 0).all())
+    measured = {"fall": -float(np.mean(changes)), "runs": len(changes)}
     return Finding(Verdict.REPRODUCED if ok else Verdict.NOT_REPRODUCED, measured)
 
 
@@ -319,8 +353,8 @@ CLAIMS: Sequence[Claim] = (
     Claim(
         id="regularizer-memorizes",
         chapter=CHAPTER,
-        statement="Published size: without R_2, f_L fits a part of what is outside the good "
-        "directions by itself; with it, it does not, whatever λ_1.",
+        statement="Published size: without R_2, f_L is large outside the good directions on the "
+        "training set; with it, it is not, whatever λ_1.",
         source="M",
         target="R_2 over 2/3: at least 0.1 without, at most 0.01 with",
         tolerance="each of 27 runs (three seeds)",
@@ -362,6 +396,18 @@ CLAIMS: Sequence[Claim] = (
         broken="R_2 added to R_1",
         gather=_gather_added,
         judge=_judge_added,
+    ),
+    Claim(
+        id="regularizer-r1-weak",
+        chapter=CHAPTER,
+        statement="Published size, λ_2 = 10 and 100: a weak R_1, λ_1 = λ_2/1000, lowers the test "
+        "loss.",
+        source="M",
+        target="a fall",
+        tolerance="in each of six pairs (three seeds)",
+        broken="λ_1 = 1",
+        gather=_gather_weak,
+        judge=_judge_falls,
     ),
     Claim(
         id="regularizer-switch-r2",
