@@ -4,7 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from escape_ntk import checks
-from escape_ntk.experiments import directions, ntk_limits, quadntk, regularizer
+from escape_ntk.experiments import (
+    directions,
+    ntk_limits,
+    quadntk,
+    regularizer,
+    sample_complexity,
+)
 from escape_ntk.experiments import foundations as setup
 from escape_ntk.experiments import published_figure as figure
 from escape_ntk.experiments.sweep import Point
@@ -131,6 +137,13 @@ EXPERIMENTS = (
         regularizer.SEEDS,
         _landscape_live,
         regularizer.landscape_points,
+    ),
+    Experiment(
+        "sample-complexity",
+        "Samples that NTK, QuadNTK and the joint model need, over d and n, k = 1 and 2",
+        sample_complexity.SEEDS,
+        sample_complexity.live_points,
+        sample_complexity.full_points,
     ),
 )
 
