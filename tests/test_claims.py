@@ -17,6 +17,7 @@ from escape_ntk.claims import (
     published_figure,
     quadntk,
     regularizer,
+    sample_complexity,
 )
 from escape_ntk.experiments import foundations
 from escape_ntk.experiments import ntk_limits as limits
@@ -193,6 +194,11 @@ APART = {"without": [0.3, 0.2], "with": [0.01, 0.02]}
 COSTS = {"test": [0.02, 0.05], "quadratic": [0.03, 0.05]}
 COSTS |= {name: [0.1, 0.2] for name in regularizer.COEFFICIENTS}
 CUT = {"ranks": [31], "errors": {16: 0.3, 30: 0.1, 31: 0.04, 62: 0.08}}
+HALVES = {
+    f"{name}_{part}": np.array([0.1]) for name in ("ntk", "quadntk") for part in ("dense", "sparse")
+}
+HALVES |= {"ntk_sparse": np.array([0.3]), "joint_dense": np.array([0.05])}
+HALVES |= {"joint_sparse": np.array([0.01])}
 STARTS = {"gaps": [0.0, 1e-4], "tests": [0.01]}
 ORDERS = {"slopes": spread(-0.5), "bound_narrowest": 0.1, "bound_widest": 0.02}
 SPARSE = {"ntk": spread(0.8), "quadntk": spread(0.2)}
@@ -242,6 +248,9 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         (landscape._judge_escape, [1.01, 1.05], [1.01, 1.2]),
         (landscape._judge_escape, [1.01, 1.05], [0.9, 1.05]),
         (landscape._judge_orders, ORDERS, ORDERS | {"slopes": spread(-0.1)}),
+        (sample_complexity._judge_half, [0.3, 0.49], [0.3, 0.51]),
+        (sample_complexity._judge_parts, HALVES, HALVES | {"joint_sparse": np.array([0.06])}),
+        (sample_complexity._judge_parts, HALVES, HALVES | {"joint_dense": np.array([0.2])}),
         (quadntk._judge_rate, RATE, RATE | {"price": STEEP}),
         (
             quadntk._judge_price,

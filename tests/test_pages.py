@@ -21,6 +21,7 @@ from escape_ntk.experiments import (
     sweep,
 )
 from escape_ntk.experiments import published_figure as experiment
+from escape_ntk.experiments import sample_complexity as complexity
 from escape_ntk.experiments.published_figure import DroppedConstant
 from escape_ntk.records import RecordStore
 from escape_ntk.stats import Interval
@@ -277,3 +278,21 @@ def test_the_figures_of_the_landscape_draw_their_records():
         assert labels(figure)
         figure.canvas.draw()
         plt.close(figure)
+
+
+def test_the_figure_of_sample_complexity_draws_its_records():
+    size = {"n": 60, "n_validation": 50, "n_test": 100}
+    flow = size | {"m": 40, "t_end": 10.0, "n_times": 3}
+    points = {
+        "ntk": complexity.NTK(1, 2, 6, **size),
+        "quadntk": complexity.QuadNTK(1, 2, 6, **flow),
+        "joint": complexity.Joint(1, 2, 6, **flow),
+    }
+    runs = {name: [sweep.run_live(point)] for name, point in points.items()}
+    figure = figures.methods_by_dimension(runs)
+    assert labels(figure)
+    for ax, part in zip(figure.axes, ("error", "dense", "sparse"), strict=True):
+        drawn = {y for line in ax.lines for y in line.get_ydata()}
+        assert drawn == {run[0].summary[part] for run in runs.values()}
+    figure.canvas.draw()
+    plt.close(figure)

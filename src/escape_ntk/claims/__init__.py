@@ -7,6 +7,7 @@ from escape_ntk.claims import (
     published_figure,
     quadntk,
     regularizer,
+    sample_complexity,
     setup,
 )
 from escape_ntk.claims.ledger import Claim, MissingRecordError, Verdict
@@ -21,6 +22,7 @@ CLAIMS: tuple[Claim, ...] = (
     *directions.CLAIMS,
     *regularizer.CLAIMS,
     *landscape.CLAIMS,
+    *sample_complexity.CLAIMS,
     *published_figure.CLAIMS,
 )
 

@@ -32,6 +32,7 @@ from escape_ntk.figures.regularizer import (
     sixteen_settings,
     where_to_cut,
 )
+from escape_ntk.figures.sample_complexity import methods_by_dimension
 from escape_ntk.figures.setup import remainder_orders
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "leaks",
     "live_overlay",
     "live_staircase",
+    "methods_by_dimension",
     "own_values",
     "penalty_ablation",
     "price",

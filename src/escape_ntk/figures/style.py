@@ -27,6 +27,7 @@ COLOURS = {
     "flow": "#E69F00",
     "ntk": "#0072B2",
     "quadntk": "#D55E00",
+    "joint": "#009E73",
 }
 DEGREE_COLOURS = ("#000000", "#56B4E9", "#009E73", "#CC79A7")
 """Degrees 0, 1, 2, 3."""
