@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from escape_ntk.checks import InputError
-from escape_ntk.constructions import RankOneMovement, represent_power
-from escape_ntk.data import draw_inputs, random_direction
+from escape_ntk.constructions import RankOneMovement, represent_harmonic, represent_power
+from escape_ntk.data import RidgeSum, dense_part, draw_inputs, random_direction, sparse_part
 from escape_ntk.network import Activation, activation, draw_weights, paired_network
-from escape_ntk.pairs import to_pairs
+from escape_ntk.pairs import PairFeatures, to_pairs
 from escape_ntk.polynomials import gauss_gegenbauer
 from escape_ntk.regularizer import norm_2_4_to_the_4
+from escape_ntk.spectrum import ntk_spectrum
 from escape_ntk.taylor import linear_term, quadratic_term
 
 D, P = 5, 6
@@ -162,3 +163,38 @@ def test_relu_has_no_curvature_at_all():
     weights = draw_weights(2 * P, D, seeded(), dtype=F64)
     with pytest.raises(InputError, match="component"):
         represent_power(weights, activation("relu"), BETA, 2)
+
+
+# ---------------------------------------------------------------- harmonics by f_L
+
+
+def harmonic(degree: int) -> RidgeSum:
+    if degree == 0:
+        return sparse_part(BETA, 0, "sphere")
+    return dense_part(D, degree, "sphere", seeded(7), dtype=F64)
+
+
+@pytest.mark.parametrize("degree", [0, 1, 2, 3])
+def test_the_movement_for_a_harmonic_has_its_rate_and_its_norm(degree):
+    part, errors, norms = harmonic(degree), [], []
+    widths = (1000, 4000, 16_000, 64_000)
+    for m in widths:
+        weights = draw_weights(m, D, seeded(m), dtype=F64)
+        t = represent_harmonic(weights, SIN, part)
+        errors.append(float((PairFeatures(X, weights, SIN).linear(t) - part(X)).norm()))
+        norms.append(float(t.square().sum()) / 2)
+    assert errors[-1] < 0.02 * len(X) ** 0.5 * 5 and errors[-1] < errors[0] / 3
+    foreseen = 1 / ntk_spectrum(SIN, D).eigenvalues[degree]
+    assert norms[-1] == pytest.approx(foreseen, rel=0.03)
+    other = harmonic((degree + 1) % 3)  # control: another harmonic is not what it represents
+    assert float((PairFeatures(X, weights, SIN).linear(t) - other(X)).norm()) > 0.5
+
+
+def test_a_harmonic_that_the_kernel_does_not_see_is_refused():
+    weights = draw_weights(40, D, seeded(), dtype=F64)
+    flat = Activation.from_function("identity", lambda z: 1.0 * z)
+    with pytest.raises(InputError, match="degree 2"):
+        represent_harmonic(weights, flat, harmonic(2))
+    gaussian = dense_part(D, 2, "gaussian", seeded(7), dtype=F64)
+    with pytest.raises(InputError, match="law"):
+        represent_harmonic(weights, SIN, gaussian)

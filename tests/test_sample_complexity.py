@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from escape_ntk.experiments import sample_complexity as sc
-from escape_ntk.experiments.sweep import configuration
+from escape_ntk.experiments.sweep import LiveResult, configuration
 
 SMALL = {"n_validation": 100, "n_test": 400}
 FLOW = SMALL | {"m": 100, "t_end": 200.0, "n_times": 5}
@@ -60,3 +60,16 @@ def test_points_of_the_map_are_distinct_and_within_the_limits():
     assert len(set(map(str, keys))) == len(points)
     assert max(p.n for p in points if isinstance(p, sc.NTK)) <= sc.NTK_LARGEST
     assert {p.d for p in sc.chief_points(sc.SEEDS)} == set(sc.CHIEF_DIMS)
+
+
+def test_thresholds_are_read_seed_by_seed():
+    runs = [
+        LiveResult("made", {"d": d, "seed": seed, "n": n}, {"error": seed * d / n}, {})
+        for d in (10, 20)
+        for seed in (1, 2)
+        for n in (160, 10, 40, 80)
+    ]
+    found = sc.thresholds(runs, 0.25)
+    assert found[10] == {1: pytest.approx(40), 2: pytest.approx(80)}
+    assert found[20][1] == pytest.approx(80)
+    assert math.isnan(sc.thresholds(runs, 0.1)[20][2])

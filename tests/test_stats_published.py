@@ -5,11 +5,23 @@ import pytest
 from scipy import stats as scipy_stats
 
 from escape_ntk import published, stats
+from escape_ntk.checks import InputError
 
 
 def test_log_slope_finds_the_exponent_of_a_power_law():
     x = np.geomspace(1, 100, 7)
     assert stats.log_slope(x, 3 * x**-0.25) == pytest.approx(-0.25)
+
+
+def test_first_crossing_of_a_power_law_is_exact_and_censored_outside_the_grid():
+    n = np.geomspace(10, 1000, 5)
+    assert stats.first_crossing(n, 50 / n, 0.25) == pytest.approx(200)
+    assert np.isnan(stats.first_crossing(n, 50 / n, 0.04))
+    assert np.isnan(stats.first_crossing(n, 50 / n, 6.0))
+    twice = np.array([1.0, 0.2, 0.5, 0.1, 0.05])
+    assert n[0] < stats.first_crossing(n, twice, 0.25) < n[1]  # the first of three
+    with pytest.raises(InputError, match="sort by x"):
+        stats.first_crossing(n[::-1], 50 / n, 0.25)
 
 
 def test_mean_interval_agrees_with_scipy():

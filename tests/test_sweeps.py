@@ -82,7 +82,6 @@ def test_a_dask_cluster_gives_the_records_of_the_local_pool(tmp_path, points, da
 
     here = sweep.run_points(points, RecordStore(tmp_path / "here"), workers=2, progress=False)
     with Client(dask_cluster) as client:
-        client.run(sys.path.extend, sys.path)  # where the points of this test are found
         with client.get_executor(pure=False) as executor:
             there = sweep.run_points(
                 points, RecordStore(tmp_path / "there"), executor=executor, progress=False
@@ -97,8 +96,6 @@ def test_a_dask_worker_that_dies_loses_nothing(tmp_path, points, dask_cluster):
     (tmp_path / "deaths").mkdir()
     fragile = Fragile(9, str(tmp_path / "deaths"), 1)
     with Client(dask_cluster) as client:
-        client.register_worker_callbacks(lambda: sys.path.extend(sys.path))
-        client.run(sys.path.extend, sys.path)
         with client.get_executor(pure=False) as executor:
             records = sweep.run_points(
                 [fragile, *points], RecordStore(tmp_path / "r"), executor=executor, progress=False

@@ -1,4 +1,4 @@
-"""Explicit movements that represent a target: the expressivity of f_Q, written out.
+"""Explicit movements that represent a target: the expressivity of f_L and f_Q, written out.
 
 (β·x)^{k+1} = f_Q(x; W) with rank-one movements u_r ∝ m^{−1/4}β: the neuron's own curvature
 supplies the missing (β·x)^{k−1}.  Source: [D], after the construction of Bai and Lee [L].
@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from escape_ntk import checks
+from escape_ntk.data import RidgeSum
 from escape_ntk.network import Activation
 from escape_ntk.polynomials import gegenbauer_coefficients, gegenbauer_sum, multiplicity
 
@@ -109,6 +110,40 @@ def represent_power(
         ratio[j] = float(wanted[j] / have[j]) * multiplicity(d, j)
     h = gegenbauer_sum(weights @ beta, ratio, d)
     return RankOneMovement(weights, activation, beta, h)
+
+
+def represent_harmonic(
+    weights: Float[Tensor, "p d"], activation: Activation, part: RidgeSum
+) -> Float[Tensor, "p d"]:
+    """t_r = 2m^{−1/2} g(w_r) with f_L(·; t) → ``part`` =: h, of degree ℓ, at rate m^{−1/2}.
+
+    The shortest one at infinite width: g(w) = E_x[h(x)σ'(w·x)x]/λ_ℓ = ∇_w[η_ℓ(|w|) h(√d ŵ)]/λ_ℓ by
+    Funk and Hecke, η_ℓ(r) = E[σ(r√d τ)P_ℓ(τ)], so that ‖W‖_F² = ½‖t‖² → ‖h‖²/λ_ℓ with the
+    eigenvalue λ_ℓ = η_ℓ'(1)² + ℓ(ℓ+d−2)η_ℓ(1)² of the infinite kernel.  For unit weights and
+    inputs on the sphere; λ_ℓ = 0 raises :class:`~escape_ntk.checks.InputError`.  Source: [D].
+    """
+    d = part.directions.shape[1]
+    checks.array("weights", weights, (None, d), like=part.directions)
+    checks.one_of("law of the part", part.law, ("sphere",))
+    _unit("weights", weights.norm(dim=1))
+    ell, root = part.degree, math.sqrt(multiplicity(d, part.degree))
+    size = float(gegenbauer_coefficients(activation.value, ell, d)[ell]) / root
+    slope = gegenbauer_coefficients(lambda z: z * activation.first(z), ell, d)
+    rise = float(slope[ell]) / root
+    eigenvalue = rise**2 + ell * (ell + d - 2) * size**2
+    if eigenvalue < LEAST_COEFFICIENT**2:
+        raise checks.InputError(
+            checks.message(
+                expected=f"an activation whose tangent kernel sees degree {ell}",
+                got=f"{activation.name!r}, λ_{ell} = {eigenvalue:.2g}",
+                remedy="an activation that does, for example sin(z+pi/4)",
+            )
+        )
+    w = weights.detach().clone().requires_grad_()
+    values = part(math.sqrt(d) * w / w.norm(dim=1, keepdim=True))
+    turning = torch.autograd.grad(values.sum(), w)[0] if ell else torch.zeros_like(weights)
+    g = (rise * values.detach()[:, None] * weights + size * turning) / eigenvalue
+    return g * (2 / math.sqrt(2 * len(weights)))
 
 
 def _unit(name: str, lengths: Tensor) -> None:

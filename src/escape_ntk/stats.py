@@ -49,6 +49,29 @@ def log_slope(x: Numbers, y: Numbers) -> float:
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])
 
 
+def first_crossing(x: Numbers, y: Numbers, level: float) -> float:
+    """Where y, over increasing x > 0, first falls to ``level``: linear between logarithms.
+
+    NaN when it never does on this grid, or lies at or below ``level`` from the start: censored.
+    """
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if x.shape != y.shape or not ((x > 0).all() and (y > 0).all() and (np.diff(x) > 0).all()):
+        raise checks.InputError(
+            checks.message(
+                expected="increasing positive x and as many positive y",
+                got=f"x {str(x)[:60]}, y {str(y)[:60]}",
+                remedy="sort by x, and drop values that were not measured",
+            )
+        )
+    checks.number("level", level, least=0, strict=True)
+    below = np.flatnonzero(y <= level)
+    if not len(below) or below[0] == 0:
+        return math.nan
+    i = below[0]
+    high, low = np.log(y[i - 1] / level), np.log(y[i] / level)
+    return float(x[i - 1] * (x[i] / x[i - 1]) ** (high / (high - low)))
+
+
 def mean_interval(values: Numbers, level: float = LEVEL) -> Interval:
     """Mean of independent values with its t-interval: x̄ ± t s/√N."""
     return _spread(values, level, lambda n: 1 / n)

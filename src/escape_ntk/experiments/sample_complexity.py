@@ -33,6 +33,7 @@ from escape_ntk.pairs import PairFeatures
 from escape_ntk.polynomials import cumulative_multiplicity
 from escape_ntk.regularizer import Penalties, RegularizedRisk
 from escape_ntk.spectrum import ntk_spectrum
+from escape_ntk.stats import first_crossing
 from escape_ntk.trajectory import log_times
 
 SINE = "sin(z+pi/4)"
@@ -292,6 +293,22 @@ def map_points(seeds: Sequence[int], k: int, dims: Iterable[int] | None = None) 
         grids[NTK] = sorted({*joint, *(n for n in kernel if n <= NTK_LARGEST)})
         points += [kind(s, k, d, n) for kind, grid in grids.items() for n in grid for s in seeds]
     return points
+
+
+def thresholds(runs: Sequence, level: float) -> dict[int, dict[int, float]]:
+    """n at which the test error of one method first falls to ``level``, by d and seed.
+
+    ``runs``: records of one method and one k over d, n and seeds; NaN where n is censored.
+    """
+    curves: dict[tuple[int, int], dict[int, float]] = {}
+    for r in runs:
+        at = curves.setdefault((r.config["d"], r.config["seed"]), {})
+        at[r.config["n"]] = r.summary["error"]
+    found: dict[int, dict[int, float]] = {}
+    for (d, seed), errors in sorted(curves.items()):
+        n = sorted(errors)
+        found.setdefault(d, {})[seed] = first_crossing(n, [errors[x] for x in n], level)
+    return found
 
 
 def full_points(seeds: Sequence[int]) -> list[Point]:
