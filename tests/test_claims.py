@@ -248,7 +248,7 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         (landscape._judge_escape, [1.01, 1.05], [1.01, 1.2]),
         (landscape._judge_escape, [1.01, 1.05], [0.9, 1.05]),
         (landscape._judge_orders, ORDERS, ORDERS | {"slopes": spread(-0.1)}),
-        (sample_complexity._judge_half, [0.3, 0.49], [0.3, 0.51]),
+        (sample_complexity._judge_half, [0.3, 0.49], [0.3, 0.51, 0.6]),
         (sample_complexity._judge_parts, HALVES, HALVES | {"joint_sparse": np.array([0.06])}),
         (sample_complexity._judge_parts, HALVES, HALVES | {"joint_dense": np.array([0.2])}),
         (quadntk._judge_rate, RATE, RATE | {"price": STEEP}),
