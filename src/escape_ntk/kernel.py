@@ -258,6 +258,25 @@ CLOSED_FORMS = {
 """E_w σ'(w·x)σ'(w·y) from |x|², |y|², x·y and d, by name of the activation and law of w."""
 
 
+def ridge_factor(gram: Float[Tensor, "n n"], ridge: float) -> Float[Tensor, "n n"]:
+    """The Cholesky factor of K + ridge·I; ``gram`` is overwritten by that matrix.
+
+    :class:`~escape_ntk.checks.RankError` when it is not positive definite to rounding.
+    """
+    checks.number("ridge", ridge, least=0)
+    gram.diagonal().add_(ridge)
+    factor, info = torch.linalg.cholesky_ex(gram)
+    if int(info):
+        raise checks.RankError(
+            checks.message(
+                expected="K + ridge·I positive definite to rounding",
+                got=f"n={len(gram)}, ridge={ridge:g}, a pivot ≤ 0 at row {int(info)}",
+                remedy="use ridge > 0, fewer inputs, or float64",
+            )
+        )
+    return factor
+
+
 class KernelRidge:
     """f(x) = K(x, X) α, α = (K + ridge·I)^{−1} y, for any number of ridges and targets.
 

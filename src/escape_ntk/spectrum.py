@@ -16,7 +16,7 @@ from torch import Tensor
 
 from escape_ntk import checks
 from escape_ntk.data import Target
-from escape_ntk.kernel import dual_on_sphere, infinite_ntk
+from escape_ntk.kernel import dual_on_sphere, infinite_ntk, ridge_factor
 from escape_ntk.network import WEIGHT_LAWS, Activation
 from escape_ntk.polynomials import (
     gauss_gegenbauer,
@@ -224,8 +224,7 @@ class SphereRidge:
     """
 
     def __init__(self, X: Float[Tensor, "n d"], activation: Activation, *, ridge: float = 0.0):
-        self.X, n = X, len(X)
-        checks.number("ridge", ridge, least=0)
+        self.X = X
         gram = infinite_ntk(X, X, activation)
         off = float((X.square().mean(1) - 1).abs().max())
         if off > 1e-4:
@@ -237,16 +236,7 @@ class SphereRidge:
                 )
             )
         self.spectrum = ntk_spectrum(activation, X.shape[1])
-        gram.diagonal().add_(ridge)
-        self.factor, info = torch.linalg.cholesky_ex(gram)
-        if int(info):
-            raise checks.RankError(
-                checks.message(
-                    expected="K + ridge·I positive definite to rounding",
-                    got=f"n={n}, ridge={ridge:g}, a pivot ≤ 0 at row {int(info)}",
-                    remedy="use ridge > 0, fewer inputs, or float64",
-                )
-            )
+        self.factor = ridge_factor(gram, ridge)
         self.cosine = (X @ X.T).div_(X.shape[1]).clamp_(-1, 1)
 
     def learned(self, degrees: Sequence[int]) -> np.ndarray:

@@ -149,11 +149,17 @@ def _gather_ratio(name: str, right: tuple, control: tuple):
     return gather
 
 
+def paired_with_r1(
+    store: RecordStore, hypothesis: f.Hypothesis, lambdas: Sequence[float]
+) -> tuple[list[Record], list[Record]]:
+    """(the runs without R_1, the same with the R_1 of ``hypothesis``), by seed and λ."""
+    without = require(f.figure_points(R1_SEEDS, lambdas=lambdas), store, COMMAND)
+    return without, require(f.figure_points(R1_SEEDS, hypothesis, lambdas), store, FORENSICS)
+
+
 def _gather_added_r1(store: RecordStore, broken: bool) -> Evidence:
     """Test loss and population leak with and without λ_1 = 1, at λ = 1e-2; control: λ = 1e-5."""
-    lam = 1e-5 if broken else 1e-2
-    with_r1 = require(f.figure_points(R1_SEEDS, f.SUM_UNIT_R1, (lam,)), store, FORENSICS)
-    without = require(f.figure_points(R1_SEEDS, lambdas=(lam,)), store, COMMAND)
+    without, with_r1 = paired_with_r1(store, f.SUM_UNIT_R1, (1e-5 if broken else 1e-2,))
     values = {
         "change": final(with_r1, "test_loss") - final(without, "test_loss"),
         "leak_without": final(without, "population_leak"),

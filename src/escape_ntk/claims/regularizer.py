@@ -16,9 +16,10 @@ from escape_ntk.claims.ledger import (
     require,
     summary_value,
 )
+from escape_ntk.claims.published_figure import final, paired_with_r1
 from escape_ntk.directions import spectral_steps
-from escape_ntk.experiments import published_figure as figure
 from escape_ntk.experiments import regularizer as e
+from escape_ntk.experiments.published_figure import SUM_SCALED_R1, SUM_UNIT_R1
 from escape_ntk.network import activation
 from escape_ntk.polynomials import cumulative_multiplicity
 from escape_ntk.records import Record, RecordStore
@@ -27,8 +28,6 @@ from escape_ntk.stats import Numbers, mean_interval
 
 CHAPTER = "regularizer"
 COMMAND = "escape-ntk run regularizer"
-FIGURE_COMMAND = "escape-ntk run published-figure"
-FORENSICS_COMMAND = "escape-ntk run figure-forensics"
 SEEDS, FEW = e.SEEDS, e.SEEDS[:3]
 OUTSIDE = 2 / 3
 """Mean square of what the published target has outside degree ≤ 1: its quadratic part."""
@@ -151,14 +150,11 @@ def _gather_weak(store: RecordStore, broken: bool) -> Evidence:
 
     Control: λ_1 = 1 at λ_2 = 10.
     """
-    weak, none = figure.SUM_SCALED_R1, figure.SUM_NO_R1
-    lambdas = weak.lambdas[:1] if broken else weak.lambdas
-    base = require(figure.figure_points(FEW, none, lambdas), store, FIGURE_COMMAND)
-    kind = figure.SUM_UNIT_R1 if broken else weak
-    added = require(figure.figure_points(FEW, kind, lambdas), store, FORENSICS_COMMAND)
-    pairs = zip(base, added, strict=True)
-    changes = [_final(with_it, "test_loss") - _final(r, "test_loss") for r, with_it in pairs]
-    return Evidence(np.array(changes), names([*base, *added]))
+    lambdas = SUM_SCALED_R1.lambdas
+    kind = (SUM_UNIT_R1, lambdas[:1]) if broken else (SUM_SCALED_R1, lambdas)
+    without, with_r1 = paired_with_r1(store, *kind)
+    change = final(with_r1, "test_loss") - final(without, "test_loss")
+    return Evidence(change, names([*without, *with_r1]))
 
 
 def _judge_falls(changes: Numbers) -> Finding:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from escape_ntk import checks
 from escape_ntk.data import (
     Target,
     dense_part,
@@ -27,7 +28,7 @@ from escape_ntk.directions import TrainingProjector
 from escape_ntk.experiments.quadntk import unit_start
 from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.flow import gradient_flow
-from escape_ntk.kernel import infinite_ntk
+from escape_ntk.kernel import infinite_ntk, ridge_factor
 from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures
 from escape_ntk.polynomials import cumulative_multiplicity
@@ -99,6 +100,9 @@ class Fit:
     n_test: int = 8000
     activation: str = SINE
 
+    def __post_init__(self):
+        checks.integer("k", self.k, least=1)
+
 
 @dataclass(frozen=True)
 class NTK(Fit):
@@ -115,12 +119,9 @@ class NTK(Fit):
         unit, y = float(gram.diagonal().mean()), data.target(data.X)
         duals = []
         for relative in self.ridges:
-            factor = gram.clone()
-            factor.diagonal().add_(relative * unit)
-            factor = torch.linalg.cholesky(factor)
+            factor = ridge_factor(gram.clone(), relative * unit)
             duals.append(torch.cholesky_solve(y[:, None], factor)[:, 0])
-            del factor
-        del gram
+        del gram, factor
         alphas = torch.stack(duals, dim=1)
         validation = self._predict(data, data.validation, alphas)
         gaps = (validation - data.target(data.validation)[:, None]).square().mean(0)
@@ -317,13 +318,16 @@ def full_points(seeds: Sequence[int]) -> list[Point]:
     return list(dict.fromkeys(points))
 
 
+LIVE_DIM = 10
+LIVE_FACTORS = (1.0, 2.0, 4.0)
+
+
 def live_points(seeds: Sequence[int]) -> list[Point]:
     """One small corner of the map, for the reader's machine."""
+    sizes: dict[type[Fit], dict] = {NTK: {}, QuadNTK: {"m": 800}, Joint: {"m": 800}}
     return [
-        kind(seed, 2, 10, samples(factor, 10, 2), m=800, n_test=4000)
-        if kind is not NTK
-        else kind(seed, 2, 10, samples(factor, 10, 2), n_test=4000)
-        for factor in (1.0, 2.0, 4.0)
-        for kind in (NTK, QuadNTK, Joint)
-        for seed in seeds[:2]
+        kind(seed, 2, LIVE_DIM, samples(factor, LIVE_DIM, 2), n_test=4000, **size)
+        for factor in LIVE_FACTORS
+        for kind, size in sizes.items()
+        for seed in seeds
     ]

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from escape_ntk.figures import quadntk
 from escape_ntk.figures.style import COLOURS, Run, in_style, new_axes
 
-METHODS = {"ntk": ("NTK", "o"), "quadntk": ("QuadNTK", "s"), "joint": ("joint", "D")}
+METHODS = quadntk.METHODS | {"joint": ("joint", "D")}
 PARTS = {"error": "test error", "dense": "missed of dense", "sparse": "missed of sparse"}
 
 
