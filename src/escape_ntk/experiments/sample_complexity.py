@@ -261,7 +261,7 @@ QUADNTK_FACTORS = {1: (4.0, 8.0, 12.0, 16.0), 2: (2.0, 3.0, 4.0, 6.0, 8.0)}
 """n/n_k."""
 NTK_FACTORS = {1: (0.6, 0.85, 1.1, 1.4, 1.8), 2: (0.55, 0.7, 0.85, 1.05, 1.3, 1.6)}
 """n/n_{k+1}; the kernel is run at the joint model's n as well."""
-NTK_LARGEST = 16_000
+NTK_LARGEST = 12_500
 """No kernel matrix beyond this n: thresholds above it are censored."""
 TAYLOR_LARGEST = {1: {200: 8.0}, 2: {}}
 """n/n_k above which a dimension was not run."""
