@@ -256,15 +256,21 @@ DIMS = {1: (25, 50, 100, 200), 2: (12, 16, 24, 32, 40)}
 CHIEF_FACTOR = 3.0
 """n/n_2 of the comparison in every run."""
 CHIEF_DIMS = (16, 24, 32, 40)
-JOINT_FACTORS = {1: (2.0, 4.0, 6.0, 8.0, 12.0), 2: (1.0, 1.5, 2.0, 3.0, 4.0)}
-QUADNTK_FACTORS = {1: (4.0, 8.0, 12.0, 16.0), 2: (2.0, 3.0, 4.0, 6.0, 8.0)}
+TAYLOR_FACTORS = {1: (2.0, 4.0, 6.0, 8.0, 12.0, 16.0), 2: (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)}
+"""n/n_k of the joint model and of QuadNTK; the kernel is run there as well."""
+NTK_FACTORS = {1: (4.0, 8.0, 12.0, 16.0), 2: (2.0, 3.0, 4.0, 6.0, 8.0)}
 """n/n_k."""
 NTK_FACTORS = {1: (0.6, 0.85, 1.1, 1.4, 1.8), 2: (0.55, 0.7, 0.85, 1.05, 1.3, 1.6)}
-"""n/n_{k+1}; the kernel is run at the joint model's n as well."""
+"""n/n_{k+1}, for the kernel alone."""
 NTK_LARGEST = 12_500
 """No kernel matrix beyond this n: thresholds above it are censored."""
-TAYLOR_LARGEST = {1: {200: 8.0}, 2: {}}
-"""n/n_k above which a dimension was not run."""
+TAYLOR_LARGEST = {
+    (Joint, 1, 200): 8.0,
+    (QuadNTK, 1, 200): 8.0,
+    (Joint, 2, 40): 4.0,
+    (QuadNTK, 2, 40): 6.0,
+}
+"""n/n_k above which a method was not run: thresholds beyond are censored."""
 
 
 def samples(factor: float, d: int, k: int) -> int:
@@ -286,12 +292,17 @@ def map_points(seeds: Sequence[int], k: int, dims: Iterable[int] | None = None) 
     """Every method over d and n: the error map, from which the thresholds are read."""
     points: list[Fit] = []
     for d in DIMS[k] if dims is None else dims:
-        most = TAYLOR_LARGEST[k].get(d, math.inf)
-        joint = [samples(f, d, k) for f in JOINT_FACTORS[k] if f <= most]
-        quad = [samples(f, d, k) for f in QUADNTK_FACTORS[k] if f <= most]
-        kernel = [samples(f, d, k + 1) for f in NTK_FACTORS[k]]
-        grids = {Joint: joint, QuadNTK: quad}
-        grids[NTK] = sorted({*joint, *(n for n in kernel if n <= NTK_LARGEST)})
+        grids = {
+            kind: [
+                samples(f, d, k)
+                for f in TAYLOR_FACTORS[k]
+                if f <= TAYLOR_LARGEST.get((kind, k, d), math.inf)
+            ]
+            for kind in (Joint, QuadNTK)
+        }
+        kernel = {samples(f, d, k) for f in TAYLOR_FACTORS[k]}
+        kernel |= {samples(f, d, k + 1) for f in NTK_FACTORS[k]}
+        grids[NTK] = sorted(n for n in kernel if n <= NTK_LARGEST)
         points += [kind(s, k, d, n) for kind, grid in grids.items() for n in grid for s in seeds]
     return points
 
