@@ -32,6 +32,7 @@ def hessian_vector(
     is the gradient of Σ_i r_i f_Q(x_i) at v.
     """
     features, p, n = risk.features, risk.penalties, len(risk.features)
+    _check_bilinear(risk)
     features.check_state(state)
     features.check_state(v)
     linear_v, quadratic_v, pullback = features.terms_and_pullback(v)
@@ -56,6 +57,18 @@ def hessian_vector(
     if p.norm:
         out.add_(_norm_hessian(state, v), alpha=p.norm)
     return out
+
+
+def _check_bilinear(risk: RegularizedRisk) -> None:
+    """Refuse the network itself: these formulas are for its Taylor model."""
+    if not risk.features.bilinear:
+        raise checks.InputError(
+            checks.message(
+                expected="a risk over PairFeatures (f_L + f_Q)",
+                got=f"one over {type(risk.features).__name__}",
+                remedy="use PairFeatures, or torch.func for the network's own curvature",
+            )
+        )
 
 
 def _norm_hessian(state: Tensor, v: Tensor) -> Tensor:
@@ -251,6 +264,7 @@ def random_sign_balance(
     argument of Bai and Lee [L].
     """
     features, p, n = risk.features, risk.penalties, len(risk.features)
+    _check_bilinear(risk)
     if risk.model != "joint" or p.population or p.norm:
         raise checks.InputError(
             checks.message(

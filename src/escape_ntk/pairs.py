@@ -1,13 +1,15 @@
-"""Pair coordinates: the same Taylor model on half the neurons, and its fast evaluation.
+"""Pair coordinates: the Taylor model and the network on half the neurons, and their evaluation.
 
 For a pair with movements u (a = +1) and v (a = −1) put s = u + v and t = u − v.  Then
 f_L = m^{−1/2} Σ_{r ≤ m/2} σ'(w_r·x)(t_r·x),
 f_Q = (2√m)^{−1} Σ_{r ≤ m/2} σ''(w_r·x)(s_r·x)(t_r·x).
 Gradient descent with step η on all weights is exactly gradient descent with step 2η in (s, t):
 f_L moves t; t then drives s through f_Q; at W = 0 f_Q alone has zero gradient.  Source: [D].
+The network itself: f = m^{−1/2} Σ_{r ≤ m/2} [σ(w_r·x + u_r·x) − σ(w_r·x + v_r·x)].
 """
 
 import math
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -42,6 +44,9 @@ class PairFeatures:
     the pullback or 2·chunk·p for values alone.  A state of another shape, dtype or device raises
     :class:`~escape_ntk.checks.ShapeError`; NaN passes, so that divergence stays an outcome.
     """
+
+    bilinear: ClassVar[bool] = True
+    """Whether the second term is bilinear in (s, t), as exact second derivatives need."""
 
     def __init__(
         self,
@@ -162,3 +167,61 @@ class PairFeatures:
     def _blocks(self):
         n = len(self.X)
         return [slice(i, min(i + self.chunk, n)) for i in range(0, n, self.chunk)]
+
+
+class NetworkFeatures(PairFeatures):
+    """The network f(x; W) in the place of its Taylor model: the terms are f_L and f − f_L.
+
+    A risk over these features trains f itself, with R_2 on its linear term, by the same descent and
+    flow.  An evaluation costs two products (n, d)×(d, p) and σ at two points a pair, the pullback
+    σ' at both and two products.  Memory: about 7np numbers.  Second derivatives are refused.
+    """
+
+    bilinear = False
+
+    def __init__(
+        self,
+        X: Float[Tensor, "n d"],
+        weights: Float[Tensor, "p d"],
+        activation: Activation,
+        *,
+        chunk: int = 1024,
+    ):
+        super().__init__(X, weights, activation, chunk=chunk)
+        self.activation = activation
+
+    def terms(self, state: Float[Tensor, "2 p d"]) -> tuple[Tensor, Tensor]:
+        """(f_L, f − f_L), each (n,), in blocks of ``chunk`` rows."""
+        self._check_layout(state)
+        linear, rest = torch.empty_like(self.X[:, 0]), torch.empty_like(self.X[:, 0])
+        for rows in self._blocks():
+            linear[rows], rest[rows] = self._values(rows, *self._moved(rows, state))
+        return linear, rest
+
+    def terms_and_pullback(self, state: Float[Tensor, "2 p d"]):
+        """(f_L, f − f_L, pullback); pullback(g_L, g) = ∇_{(s,t)} Σ_i (g_L f_L + g (f − f_L))."""
+        self._check_layout(state)
+        everything = slice(0, len(self))
+        moved = self._moved(everything, state)
+        linear, rest = self._values(everything, *moved)
+
+        def pullback(g_linear: Tensor, g_rest: Tensor) -> Float[Tensor, "2 p d"]:
+            up, down = (self.activation.first(z) for z in moved[:2])
+            half = g_rest[:, None] / (2 * math.sqrt(2 * self.n_pairs))
+            along_t = (up + down) * half + self.first * (g_linear - g_rest)[:, None]
+            return torch.stack([((up - down) * half).T @ self.X, along_t.T @ self.X])
+
+        return linear, rest, pullback
+
+    def _moved(self, rows: slice, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(w + u)·x, (w + v)·x and t·x, each (rows, p)."""
+        s, t = state
+        x = self.X[rows]
+        xt = x @ t.T
+        middle = x @ (self.weights + s / 2).T
+        return middle + xt / 2, middle - xt / 2, xt
+
+    def _values(self, rows: slice, up: Tensor, down: Tensor, xt: Tensor) -> tuple[Tensor, Tensor]:
+        sigma = self.activation.value
+        linear = torch.einsum("np,np->n", self.first[rows], xt)
+        return linear, (sigma(up) - sigma(down)).sum(1) / math.sqrt(2 * self.n_pairs) - linear
