@@ -13,6 +13,7 @@ import pytest
 from escape_ntk import interactive
 from escape_ntk.checks import EscapeNTKError, InputError, NonFiniteError, ShapeError
 from escape_ntk.experiments.directions import KINDS, Views
+from escape_ntk.interactive.moves import EDGES, FIRST_MOVE, MOVES, SIDES, _few_digits
 
 ROOT = Path(__file__).parents[1]
 STATIC = ROOT / "book/_static"
@@ -49,7 +50,7 @@ def marks_of(fragment: str) -> list[list[str]]:
 def expected_marks(arrays, kind: str, c: float) -> list[list[tuple[float, float, str]]]:
     """(x, y, shape) of every mark, in the drawing's units, straight from the definition."""
     panels = []
-    for side in interactive.SIDES:
+    for side in SIDES:
         rounded = [[float(f"{v:.4g}") for v in row] for row in arrays[f"{kind}_{side}"]]
         x = np.array([float(f"{v:.4g}") for v in arrays[f"{side}_projection"]])
         y = c * np.array(rounded[0]) + c**2 * np.array(rounded[1])
@@ -63,10 +64,8 @@ def expected_marks(arrays, kind: str, c: float) -> list[list[tuple[float, float,
 def disagreements(drawn: list[list[str]], expected) -> int:
     """Marks that lie elsewhere, or have another shape, than expected."""
     wrong = 0
-    for (_, _, _, dot), panel, wanted in zip(
-        interactive.SIDES.values(), drawn, expected, strict=True
-    ):
-        shapes = interactive.EDGES | {"dot": dot}
+    for (_, _, _, dot), panel, wanted in zip(SIDES.values(), drawn, expected, strict=True):
+        shapes = EDGES | {"dot": dot}
         for path, (x, y, shape) in zip(panel, wanted, strict=True):
             px, py, rest = re.fullmatch(r"M(\S+) ([\d.]+)(.*)", path).groups()
             near = abs(float(px) - x) < 0.006 and abs(float(py) - y) < 0.006
@@ -78,8 +77,8 @@ def disagreements(drawn: list[list[str]], expected) -> int:
 
 
 def test_kinds_are_those_of_the_record():
-    assert tuple(interactive.MOVES) == KINDS
-    assert interactive.FIRST_MOVE in interactive.MOVES and Views(1).n_shown == N
+    assert tuple(MOVES) == KINDS
+    assert FIRST_MOVE in MOVES and Views(1).n_shown == N
 
 
 def test_sizes(arrays):
@@ -111,11 +110,11 @@ def test_what_lies_beyond_is_a_triangle_at_the_edge(arrays):
     x[2:4] = 0.5
     arrays["random_signs_train"][:, 2:4] = [[100, -100], [0, 0]]
     (drawn, _) = marks_of(interactive.moves(arrays).text)
-    assert drawn[2] == "M204.00 26.00" + interactive.EDGES["up"]
-    assert drawn[3] == "M204.00 266.00" + interactive.EDGES["down"]
-    assert drawn[0].startswith("M42.00 ") and drawn[0].endswith(interactive.EDGES["left"])
-    assert drawn[1].startswith("M330.00 ") and drawn[1].endswith(interactive.EDGES["right"])
-    assert drawn[4].endswith(interactive.SIDES["train"][3])
+    assert drawn[2] == "M204.00 26.00" + EDGES["up"]
+    assert drawn[3] == "M204.00 266.00" + EDGES["down"]
+    assert drawn[0].startswith("M42.00 ") and drawn[0].endswith(EDGES["left"])
+    assert drawn[1].startswith("M330.00 ") and drawn[1].endswith(EDGES["right"])
+    assert drawn[4].endswith(SIDES["train"][3])
 
 
 def test_alt_text_and_words(arrays):
@@ -138,7 +137,7 @@ def test_alt_text_and_words(arrays):
     [(0, "0"), (2e-4, "below 0.001"), (0.0349, "0.035"), (4.02, "4.0"), (9.96, "10"), (78.2, "78")],
 )
 def test_few_digits(value, text):
-    assert interactive._few_digits(value) == text
+    assert _few_digits(value) == text
 
 
 def test_the_target_is_the_square(arrays):
@@ -195,7 +194,7 @@ def test_too_many_inputs_are_refused(arrays):
 
 
 def test_the_book_loads_the_script():
-    assert 'html_js_files: ["moves.js"]' in (ROOT / "_config.yml").read_text("utf-8")
+    assert 'html_js_files: ["moves.js", ' in (ROOT / "_config.yml").read_text("utf-8")
 
 
 # --- in a browser -------------------------------------------------------------------------------
