@@ -21,7 +21,7 @@ FLOORS = (
     {"directions"},
     {"regularizer", "rkc", "trajectory"},
     {"descent", "flow"},
-    {"landscape"},
+    {"generalization", "landscape"},
     {"experiments"},
     {"claims", "figures", "page"},
     {"interactive"},

@@ -1,10 +1,12 @@
 """Explicit movements that represent a target: the expressivity of f_L and f_Q, written out.
 
 (β·x)^{k+1} = f_Q(x; W) with rank-one movements u_r ∝ m^{−1/4}β: the neuron's own curvature
-supplies the missing (β·x)^{k−1}.  Source: [D], after the construction of Bai and Lee [L].
+supplies the missing (β·x)^{k−1}.  f_L makes harmonics with the least norm.  Together they make
+dense plus sparse targets.  Source: [D], after the construction of Bai and Lee [L].
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +16,7 @@ from torch import Tensor
 from escape_ntk import checks
 from escape_ntk.data import RidgeSum
 from escape_ntk.network import Activation
+from escape_ntk.pairs import to_pairs
 from escape_ntk.polynomials import gegenbauer_coefficients, gegenbauer_sum, multiplicity
 
 LEAST_COEFFICIENT = 1e-10
@@ -47,6 +50,10 @@ class RankOneMovement:
     def norm_2_4_to_the_4(self) -> float:
         """‖W‖_{2,4}^4 = Σ_r g_r⁴ = 8·mean(h²): free of the width."""
         return 8 * float(self.h.square().mean())
+
+    def scaled(self, factor: float) -> "RankOneMovement":
+        """The movement whose f_Q is ``factor`` times this one's."""
+        return RankOneMovement(self.weights, self.activation, self.beta, factor * self.h)
 
     def movement(self, signs: Float[Tensor, " p"] | None = None) -> Float[Tensor, "m d"]:
         """W (m, d) for :func:`escape_ntk.network.paired_network`; S_r = 1 without ``signs``."""
@@ -144,6 +151,51 @@ def represent_harmonic(
     turning = torch.autograd.grad(values.sum(), w)[0] if ell else torch.zeros_like(weights)
     g = (rise * values.detach()[:, None] * weights + size * turning) / eigenvalue
     return g * (2 / math.sqrt(2 * len(weights)))
+
+
+@dataclass(frozen=True)
+class JointMovement:
+    """W* = W_L + S W_Q: ``t_linear`` (p, d) moves f_L, ``quadratic`` with signs S moves f_Q."""
+
+    t_linear: Tensor
+    quadratic: RankOneMovement
+
+    def state(self, signs: Float[Tensor, " p"] | None = None) -> Float[Tensor, "2 p d"]:
+        """(s, t) of W_L + S W_Q; S = 1 without ``signs``."""
+        state = to_pairs(self.quadratic.movement(signs))
+        state[1] += self.t_linear
+        return state
+
+
+def represent_target(
+    weights: Float[Tensor, "p d"], activation: Activation, low: Sequence[RidgeSum], sparse: RidgeSum
+) -> JointMovement:
+    """W* with f_L + f_Q → Σ ``low`` + ``sparse`` on S^{d−1}(√d): mean square at rate m^{−1/2}.
+
+    ``low``: harmonics of degree ≤ k.  ``sparse`` = a p_{k+1}(β·x): with z^{k+1} = Σ_j e_j p_j(z),
+    f_Q makes (a/e_{k+1})(β·x)^{k+1}, and f_L makes ``low`` − Σ_{j≤k} (a e_j/e_{k+1}) p_j(β·x).
+    Then ‖W_L‖_F² → Σ_ℓ ‖h_ℓ‖²/λ_ℓ over what f_L makes, ~ d^{k−1}, and ‖W*‖_{2,4}^4 ~ d^{k−1}.
+    """
+    top, d = sparse.degree, sparse.directions.shape[1]
+    one = len(sparse.directions) == 1
+    if not one or any(part.degree >= top for part in low):
+        raise checks.InputError(
+            checks.message(
+                expected="a sparse part of one direction, above the degree of the others",
+                got=f"{len(sparse.directions)} directions of degree {top}, others of degrees "
+                f"{[part.degree for part in low]}",
+                remedy="sparse_part(beta, k + 1, 'sphere') and harmonics of degree ≤ k",
+            )
+        )
+    beta, size = sparse.directions[0], float(sparse.coefficients[0])
+    powers = gegenbauer_coefficients(lambda z: z**top, top, d)
+    lead = size / float(powers[top])
+    below = [
+        RidgeSum(sparse.directions, sparse.coefficients * 0 - lead * float(powers[j]), j, "sphere")
+        for j in range(top % 2, top, 2)
+    ]
+    t_linear = sum(represent_harmonic(weights, activation, part) for part in (*low, *below))
+    return JointMovement(t_linear, represent_power(weights, activation, beta, top).scaled(lead))
 
 
 def _unit(name: str, lengths: Tensor) -> None:

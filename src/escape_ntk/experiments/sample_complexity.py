@@ -59,17 +59,23 @@ class Data:
 def draw_data(point: "Fit", dtype=torch.float32) -> Data:
     """Target, validation, test and training inputs, in this order, from the point's seed."""
     generator = torch.Generator().manual_seed(point.seed)
+    target = draw_target(point.k, point.d, generator, dtype)
+    validation, test, X = (
+        draw_inputs(n, point.d, "sphere", generator, dtype=dtype)
+        for n in (point.n_validation, point.n_test, point.n)
+    )
+    return Data(target, X, validation, test, generator)
+
+
+def draw_target(k: int, d: int, generator: torch.Generator, dtype=torch.float32) -> Target:
+    """(dense harmonic of degree k + one-direction harmonic of degree k + 1)/√2 on the sphere."""
     kind = {"generator": generator, "dtype": dtype}
-    k, d = point.k, point.d
     if k == 2:
         square = torch.randn(d, d, generator=generator, dtype=torch.float64)
         dense = dense_quadratic(square.to(dtype), "sphere")
     else:
         dense = dense_part(d, k, "sphere", **kind)
-    target = dense_plus_sparse(dense, sparse_part(random_direction(d, **kind), k + 1, "sphere"))
-    sizes = (point.n_validation, point.n_test, point.n)
-    validation, test, X = (draw_inputs(n, d, "sphere", **kind) for n in sizes)
-    return Data(target, X, validation, test, generator)
+    return dense_plus_sparse(dense, sparse_part(random_direction(d, **kind), k + 1, "sphere"))
 
 
 def error_by_part(prediction: Tensor, parts: Tensor) -> dict[str, float]:
@@ -258,8 +264,6 @@ CHIEF_FACTOR = 3.0
 CHIEF_DIMS = (16, 24, 32, 40)
 TAYLOR_FACTORS = {1: (2.0, 4.0, 6.0, 8.0, 12.0, 16.0), 2: (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)}
 """n/n_k of the joint model and of QuadNTK; the kernel is run there as well."""
-NTK_FACTORS = {1: (4.0, 8.0, 12.0, 16.0), 2: (2.0, 3.0, 4.0, 6.0, 8.0)}
-"""n/n_k."""
 NTK_FACTORS = {1: (0.6, 0.85, 1.1, 1.4, 1.8), 2: (0.55, 0.7, 0.85, 1.05, 1.3, 1.6)}
 """n/n_{k+1}, for the kernel alone."""
 NTK_LARGEST = 12_500
