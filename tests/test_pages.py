@@ -15,6 +15,7 @@ from escape_ntk.experiments import (
     curves,
     directions,
     foundations,
+    landscape,
     ntk_limits,
     quadntk,
     regularizer,
@@ -260,15 +261,13 @@ def test_the_figures_of_the_landscape_draw_their_records():
     tiny = {"d": 5, "n": 30, "n_test": 20, "t_end": 20.0, "n_times": 3}
     more = {"round_time": 10.0, "max_rounds": 1}
     runs = [
-        sweep.run_live(regularizer.Landscape(s, m, **tiny, **more))
-        for m in (40, 80)
-        for s in (1, 2)
+        sweep.run_live(landscape.Landscape(s, m, **tiny, **more)) for m in (40, 80) for s in (1, 2)
     ]
     escapes = [
-        sweep.run_live(regularizer.Escape(s, d=4, n=40, m=20, sizes=(1e-2, 1e-3, 1e-4)))
+        sweep.run_live(landscape.Escape(s, d=4, n=40, m=20, sizes=(1e-2, 1e-3, 1e-4)))
         for s in (1, 2)
     ]
-    starts = sweep.run_live(regularizer.ManyStarts(1, n_starts=2, d=5, n=30, m=40, t_end=20.0))
+    starts = sweep.run_live(landscape.ManyStarts(1, n_starts=2, d=5, n=30, m=40, t_end=20.0))
     assert len(starts.arrays["value"]) == 2
     drawn = [figures.descent_over_time(runs[:2]), figures.escape_times(escapes)]
     drawn += [figures.bound_over_width(runs)]
