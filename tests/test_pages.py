@@ -269,6 +269,17 @@ def test_the_figures_of_the_landscape_draw_their_records():
     ]
     starts = sweep.run_live(landscape.ManyStarts(1, n_starts=2, d=5, n=30, m=40, t_end=20.0))
     assert len(starts.arrays["value"]) == 2
+    kinds = (landscape.Certified, landscape.SignMean)
+    certified, signs = (sweep.run_live(k(1, 40, plateau=1, **tiny, **more)) for k in kinds)
+    for other in (certified, signs):
+        assert np.allclose(other.arrays["value"], runs[0].arrays["value"])
+    assert (certified.arrays["floor"] <= runs[0].arrays["lowest"] + 1e-9).all()
+    for when in ("start_", "plateau_", "end_"):
+        two_routes = (signs.summary[f"{when}curvature{by}"] for by in ("", "_by_products"))
+        assert np.isclose(*two_routes, rtol=1e-9)
+    size = {k: v for k, v in tiny.items() if k != "n_times"}
+    switched = sweep.run_live(landscape.CertifiedSwitches(1, norm=1e-3, m=40, n_times=3, **size))
+    assert (switched.arrays["floor"] < 0).all() and switched.summary["start_lowest"] < 0
     drawn = [figures.descent_over_time(runs[:2]), figures.escape_times(escapes)]
     drawn += [figures.bound_over_width(runs)]
     lowest = drawn[0].axes[2].lines[0].get_ydata()

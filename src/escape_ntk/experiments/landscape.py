@@ -13,12 +13,23 @@ from escape_ntk.constructions import represent_power
 from escape_ntk.data import RidgeSum, draw_inputs, random_direction, sparse_part
 from escape_ntk.experiments import curves
 from escape_ntk.experiments.curves import Curve
-from escape_ntk.experiments.regularizer import F64, SIGMOID, SINE, Problem
+from escape_ntk.experiments.regularizer import (
+    BASE,
+    F64,
+    SIGMOID,
+    SINE,
+    Problem,
+    Regularized,
+    settings,
+)
 from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.flow import gradient_flow
 from escape_ntk.landscape import (
+    StationaryPoint,
+    curvature_floor,
     gradient_norm,
     lowest_curvature,
+    mean_curvature,
     perturbed_descent,
     random_sign_balance,
 )
@@ -26,7 +37,7 @@ from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures, to_pairs
 from escape_ntk.polynomials import cumulative_multiplicity
 from escape_ntk.regularizer import Penalties, RegularizedRisk
-from escape_ntk.trajectory import log_times
+from escape_ntk.trajectory import Observe, Trajectory, log_times
 
 
 @dataclass(frozen=True)
@@ -55,10 +66,8 @@ class Landscape:
 
     def compute(self, checkpoint=None, progress=None) -> Result:
         """Curvature at W = 0 and over time; the end; every part of the balance there."""
-        problem = Problem(self, cumulative_multiplicity(self.d, 1))
-        penalties = Penalties(empirical=self.empirical, low_degree=self.low_degree)
-        risk, start = problem.risk(penalties), problem.drawn[0].zero_state()
-
+        problem, risk = self.setting()
+        start = problem.drawn[0].zero_state()
         scale = abs(lowest_curvature(risk, start).eigenvalue)
 
         def observe(state: Tensor) -> dict[str, float]:
@@ -66,19 +75,42 @@ class Landscape:
             return {
                 "gradient": gradient_norm(risk, state),
                 "lowest": lowest.eigenvalue,
-                "value": risk.value_and_gradient(state)[0].total(penalties),
+                "value": risk.value_and_gradient(state)[0].total(risk.penalties),
                 **problem.measure(state),
             }
 
-        run = gradient_flow(
+        run = self.follow(risk, observe, progress)
+        point = self.settle(risk, run, scale)
+        end = observe(point.state)
+        summary = {name: float(value) for name, value in end.items()}
+        summary |= {"reached": point.reached, "perturbations": point.perturbations}
+        summary |= {f"start_{k}": float(run.values[k][0]) for k in ("gradient", "lowest", "value")}
+        summary |= self._balance(problem, risk, point.state, end)
+        start_parts = self._balance(problem, risk, start, {"lowest": -scale})
+        summary |= {f"start_{name}": value for name, value in start_parts.items()}
+        return summary, {"times": run.times, **run.values}
+
+    def setting(self) -> tuple[Problem, RegularizedRisk]:
+        """The problem and its L_λ."""
+        problem = Problem(self, cumulative_multiplicity(self.d, 1))
+        return problem, problem.risk(
+            Penalties(empirical=self.empirical, low_degree=self.low_degree)
+        )
+
+    def follow(self, risk: RegularizedRisk, observe: Observe, progress=None) -> Trajectory:
+        """Gradient flow from W = 0."""
+        return gradient_flow(
             risk,
-            start,
+            risk.features.zero_state(),
             t_end=self.t_end,
             record_at=log_times(self.t_end, self.n_times),
             observe=observe,
             progress=progress,
         )
-        point = perturbed_descent(
+
+    def settle(self, risk: RegularizedRisk, run: Trajectory, scale: float) -> StationaryPoint:
+        """Perturbed descent from the end of the flow; tolerances relative to W = 0."""
+        return perturbed_descent(
             risk,
             run.state,
             radius=1e-3,
@@ -88,14 +120,6 @@ class Landscape:
             max_rounds=self.max_rounds,
             seed=self.seed,
         )
-        end = observe(point.state)
-        summary = {name: float(value) for name, value in end.items()}
-        summary |= {"reached": point.reached, "perturbations": point.perturbations}
-        summary |= {f"start_{k}": float(run.values[k][0]) for k in ("gradient", "lowest", "value")}
-        summary |= self._balance(problem, risk, point.state, end)
-        start_parts = self._balance(problem, risk, start, {"lowest": -scale})
-        summary |= {f"start_{name}": value for name, value in start_parts.items()}
-        return summary, {"times": run.times, **run.values}
 
     def _balance(self, problem: Problem, risk, state: Tensor, end: Mapping) -> dict[str, float]:
         t_linear, quadratic = comparison(problem)
@@ -106,6 +130,104 @@ class Landscape:
         out["bound"] = parts.bound(end["lowest"], size)
         out["bound_flat"] = parts.bound(0.0, size)
         return out
+
+
+def certificate(risk: RegularizedRisk) -> Observe:
+    """What is measured of a state: L_λ, the loss alone, the gradient, the floor under λ_min."""
+
+    def observe(state: Tensor) -> dict[str, float]:
+        value = risk.value_and_gradient(state)[0]
+        return {
+            "value": value.total(risk.penalties),
+            "loss": value.loss,
+            "gradient": gradient_norm(risk, state),
+            "floor": curvature_floor(risk, state),
+        }
+
+    return observe
+
+
+@dataclass(frozen=True)
+class Certified(Landscape):
+    """The run of :class:`Landscape` again: the floor under λ_min along it, at its end, and why.
+
+    ``plateau`` numbers the time at which the parts of the balance are taken on the way.
+    """
+
+    experiment: ClassVar[str] = "landscape-certified"
+
+    plateau: int = 5
+
+    def compute(self, checkpoint=None, progress=None) -> Result:
+        """λ_min at W = 0; floors over time and at the end; the balance on the plateau and there."""
+        problem, risk = self.setting()
+        scale = abs(lowest_curvature(risk, risk.features.zero_state()).eigenvalue)
+        run, states = self.with_states(risk, progress)
+        point = self.settle(risk, run, scale)
+        summary = {"start_lowest": -scale, "start_value": float(run.values["value"][0])}
+        summary |= {name: getattr(point, name) for name in ("reached", "perturbations", "rounds")}
+        for when, state in (("plateau_", states[self.plateau]), ("end_", point.state)):
+            seen = certificate(risk)(state)
+            parts = self._balance(problem, risk, state, {"lowest": seen["floor"]})
+            summary |= {when + name: value for name, value in (seen | parts).items()}
+        return summary, {"times": run.times, **run.values}
+
+    def with_states(self, risk: RegularizedRisk, progress=None) -> tuple[Trajectory, list[Tensor]]:
+        """The flow with its certificate, and its states at the declared times."""
+        states, observe = [], certificate(risk)
+
+        def keep(state: Tensor) -> dict[str, float]:
+            states.append(state.clone())
+            return observe(state)
+
+        return self.follow(risk, keep, progress), states
+
+
+@dataclass(frozen=True)
+class SignMean(Certified):
+    """The identity with its curvature from Hessian–vector products alone: W = 0, plateau, end."""
+
+    experiment: ClassVar[str] = "landscape-signs"
+
+    m: int = 750
+
+    def compute(self, checkpoint=None, progress=None) -> Result:
+        """L_λ, its parts, and the mean curvature by a Hadamard matrix of signs, at three states."""
+        problem, risk = self.setting()
+        run, states = self.with_states(risk, progress)
+        _, quadratic = comparison(problem)
+        summary = {}
+        at = {"start_": states[0], "plateau_": states[self.plateau], "end_": run.state}
+        for when, state in at.items():
+            parts = {"value": risk.value_and_gradient(state)[0].total(risk.penalties)}
+            parts |= self._balance(problem, risk, state, {"lowest": 0.0})
+            parts["curvature_by_products"] = mean_curvature(risk, state, quadratic)
+            summary |= {when + name: value for name, value in parts.items()}
+        return summary, {"times": run.times, **run.values}
+
+
+@dataclass(frozen=True)
+class CertifiedSwitches(Regularized):
+    """A run of the on/off settings again: λ_min at W = 0, and the floor under it along the run."""
+
+    experiment: ClassVar[str] = "landscape-switches"
+
+    def compute(self, checkpoint=None, progress=None) -> Result:
+        """Certificates over time."""
+        penalties = Penalties(self.population, self.empirical, self.low_degree, self.norm)
+        risk = self.problem().risk(penalties)
+        start = risk.features.zero_state()
+        lowest = lowest_curvature(risk, start, tolerance=1e-2).eigenvalue
+        run = gradient_flow(
+            risk,
+            start,
+            t_end=self.t_end,
+            record_at=log_times(self.t_end, self.n_times),
+            observe=certificate(risk),
+            progress=progress,
+        )
+        summary = {"outcome": str(run.outcome), "start_lowest": lowest}
+        return summary, {"times": run.times, **run.values}
 
 
 @dataclass(frozen=True)
@@ -145,6 +267,32 @@ class PublishedLandscape:
             progress=progress,
         )
         return {"outcome": str(run.outcome)}, {"times": run.times, **run.values}
+
+
+@dataclass(frozen=True)
+class CertifiedPublished(PublishedLandscape):
+    """A run of the published size again: λ_min at W = 0, and the floor under it along the run."""
+
+    experiment: ClassVar[str] = "landscape-published-certified"
+
+    def compute(self, checkpoint=None, progress=None) -> Result:
+        """Certificates over time.  A rough Ritz value at W = 0: |λ_min| is not below it."""
+        curve = Curve(self.seed, self.empirical, self.population, n_test=1)
+        risk = curves.Problem.draw(curve).risk
+        start = risk.features.zero_state()
+        lowest = lowest_curvature(risk, start, tolerance=0.1).eigenvalue
+        run = gradient_flow(
+            risk,
+            start,
+            t_end=self.times[-1],
+            record_at=self.times,
+            observe=certificate(risk),
+            rtol=curve.rtol,
+            atol=curve.atol,
+            progress=progress,
+        )
+        summary = {"outcome": str(run.outcome), "start_lowest": lowest}
+        return summary, {"times": run.times, **run.values}
 
 
 def comparison(problem: Problem) -> tuple[Tensor, Tensor]:
@@ -265,12 +413,43 @@ def width_points(seeds: Sequence[int]) -> list[Landscape]:
     return [Landscape(seed, m) for m in WIDTHS for seed in seeds]
 
 
+def certified_points(seeds: Sequence[int]) -> list[Certified]:
+    """The same runs with their certificates."""
+    return [Certified(seed, m) for m in WIDTHS for seed in seeds]
+
+
+def start_points(seeds: Sequence[int]) -> list[ManyStarts]:
+    """Many starts."""
+    return [ManyStarts(seed) for seed in seeds]
+
+
+def plateau_points(seeds: Sequence[int]) -> list[Certified]:
+    """The runs of :func:`start_points` from W = 0, with what they pass on the way."""
+    return [Certified(p.seed, p.m, p.empirical, d=p.d, n=p.n) for p in start_points(seeds)]
+
+
+def switch_points(seeds: Sequence[int]) -> list[CertifiedSwitches]:
+    """All sixteen settings of R_1 … R_4."""
+    return [
+        CertifiedSwitches(seed, **{name: BASE[name] for name in on})
+        for on in settings()
+        for seed in seeds
+    ]
+
+
 def published_points(seeds: Sequence[int]) -> list[PublishedLandscape]:
     """Runs of the published size, R_2 without and with R_1."""
     return [PublishedLandscape(s, population=one) for one in (0.0, 1.0) for s in seeds]
 
 
+def certified_published_points(seeds: Sequence[int]) -> list[CertifiedPublished]:
+    """The same runs with their certificates."""
+    return [CertifiedPublished(s, population=one) for one in (0.0, 1.0) for s in seeds]
+
+
 def landscape_points(seeds: Sequence[int]) -> list[Point]:
     """Everything that the chapter *Landscape* rests on."""
-    points: list[Point] = [kind(seed) for kind in (Escape, ManyStarts) for seed in seeds]
-    return [*points, *width_points(seeds), *published_points(seeds[:3])]
+    points: list[Point] = [kind(seed) for kind in (Escape, ManyStarts, SignMean) for seed in seeds]
+    points += [*plateau_points(seeds), *width_points(seeds), *certified_points(seeds)]
+    points += [*switch_points(seeds), *published_points(seeds[:3])]
+    return [*points, *certified_published_points(seeds[:3])]
