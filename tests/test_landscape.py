@@ -5,13 +5,16 @@ import itertools
 import pytest
 import torch
 
+from escape_ntk import landscape
 from escape_ntk.checks import InputError
 from escape_ntk.data import draw_inputs
 from escape_ntk.directions import TrainingProjector
 from escape_ntk.landscape import (
+    curvature_floor,
     gradient_norm,
     hessian_vector,
     lowest_curvature,
+    mean_curvature,
     perturbed_descent,
     random_sign_balance,
 )
@@ -103,6 +106,82 @@ def test_too_few_products_are_refused():
         lowest_curvature(risk, state, tolerance=1e-14, max_products=20)
 
 
+# ---------------------------------------------------------------- a certificate of flatness
+
+
+@pytest.mark.parametrize(("model", "penalties"), CASES)
+def test_the_floor_lies_below_the_whole_spectrum(model, penalties):
+    """Against the dense Hessian, twice that in (s, t)."""
+    risk, state, _ = made(model, penalties)
+    lowest = 2 * float(torch.linalg.eigvalsh(dense(risk, state))[0])
+    floor = curvature_floor(risk, state)
+    assert floor <= lowest + 1e-12
+    if model == "linear":
+        assert floor == 0.0
+
+
+def test_the_floor_is_the_lowest_eigenvalue_of_the_second_term():
+    """∇² Σ_i (2/n) r_i f_Q(x_i) with r frozen, by automatic differentiation in all weights."""
+    risk, state, _ = made("joint", Penalties(0.7, 1.3, 0.4, 0.01))
+    network = paired_network(risk.features.weights, ACT)
+    U = from_pairs(state)
+    linear, quadratic = risk.features.terms(state)
+    weight = 2 / N * (linear + quadratic - risk.y)
+
+    def second(flat):
+        return weight @ quadratic_term(network, risk.features.X, flat.view_as(U))
+
+    H = torch.autograd.functional.hessian(second, U.flatten())
+    expected = float(torch.linalg.eigvalsh(H)[0])
+    assert curvature_floor(risk, state) == pytest.approx(expected, rel=1e-10)
+
+
+def test_the_floor_is_attained_at_the_saddle_and_control_not_with_a_linear_term():
+    risk, state, _ = made("quadratic")
+    zero = torch.zeros_like(state)
+    low = lowest_curvature(risk, zero, tolerance=1e-10).eigenvalue
+    assert curvature_floor(risk, zero) == pytest.approx(low, rel=1e-8)
+    assert curvature_floor(risk, zero) / 2 > low  # control: the factor of pairs is no bound
+    joint, _, _ = made("joint", Penalties(empirical=1.0))
+    raised = lowest_curvature(joint, zero, tolerance=1e-10).eigenvalue
+    assert curvature_floor(joint, zero) == pytest.approx(low, rel=1e-8)
+    assert raised > 0.99 * low  # the same floor, and f_L lies above it
+
+
+def test_the_floor_does_not_depend_on_its_blocks(monkeypatch):
+    risk, state, _ = made()
+    whole = curvature_floor(risk, state)
+    monkeypatch.setattr(landscape, "FLOOR_BLOCK", 1)
+    assert curvature_floor(risk, state) == pytest.approx(whole, rel=1e-12)
+
+
+def test_the_floor_falls_with_the_risk():
+    """‖M_r‖ ≤ ⟨r²⟩^{1/2} max_e ⟨(e·x)⁴⟩^{1/2} for |σ''| ≤ 1; e runs over a fine net, d = 2."""
+    g = torch.Generator().manual_seed(3)
+    w, X = draw_weights(20, 2, g, dtype=F64), draw_inputs(15, 2, "sphere", g, dtype=F64)
+    risk = RegularizedRisk(PairFeatures(X, w, ACT), torch.randn(15, generator=g, dtype=F64))
+    state = torch.randn(2, 10, 2, generator=g, dtype=F64)
+    angle = torch.linspace(0, torch.pi, 10_001, dtype=F64)
+    e = torch.stack([angle.cos(), angle.sin()])
+    fourth = float((X @ e).pow(4).mean(0).max())
+    loss = risk.value_and_gradient(state)[0].loss
+    assert -curvature_floor(risk, state) <= 2 / 20**0.5 * (loss * fourth) ** 0.5
+
+
+def test_most_directions_that_curve_down_stay_while_the_fit_is_not_exact():
+    """At least Σ_r rank M_r − 2n negative eigenvalues in (s, t), at λ_1 = λ_4 = 0; m d large."""
+    g = torch.Generator().manual_seed(2)
+    w, X = draw_weights(40, 3, g, dtype=F64), draw_inputs(6, 3, "sphere", g, dtype=F64)
+    features = PairFeatures(X, w, ACT)
+    y, state = torch.randn(6, generator=g, dtype=F64), torch.randn(2, 20, 3, generator=g, dtype=F64)
+    projector = TrainingProjector(features, 2)
+    risk = RegularizedRisk(features, y, penalties=Penalties(empirical=1.0), projector=projector)
+    negative = int((torch.linalg.eigvalsh(dense(risk, state)) < -1e-12).sum())
+    assert 20 * 3 - 2 * 6 <= negative <= 20 * 3
+    exact = RegularizedRisk(features, sum(features.terms(state)))
+    assert float(torch.linalg.eigvalsh(dense(exact, state))[0]) > -1e-12  # control: a perfect fit
+
+
 # ---------------------------------------------------------------- stationary points
 
 
@@ -169,6 +248,16 @@ def test_curvature_of_the_balance_is_the_mean_over_all_signs():
         total += float((v * hessian_vector(risk, state, v)).sum()) / 2
     b = random_sign_balance(risk, state, t_linear, quadratic)
     assert b.curvature == pytest.approx(total / 2**P, rel=1e-10)
+
+
+def test_rows_of_a_hadamard_matrix_are_as_good_as_all_signs():
+    """:func:`mean_curvature` against the balance, which does not see the Hessian."""
+    risk, state, t_linear, quadratic = sides(Penalties(empirical=0.7, low_degree=0.3))
+    b = random_sign_balance(risk, state, t_linear, quadratic)
+    found = mean_curvature(risk, state, quadratic)
+    assert found == pytest.approx(b.curvature, rel=1e-10)
+    one = float((quadratic * hessian_vector(risk, state, quadratic)).sum()) / 2
+    assert one != pytest.approx(b.curvature, rel=0.1)  # control: one choice of signs
 
 
 def test_the_bound_holds_and_needs_its_curvature():

@@ -8,7 +8,7 @@ from test_pairs import F64, SIGMOID, case
 
 from escape_ntk import checks
 from escape_ntk.directions import TrainingProjector
-from escape_ntk.landscape import hessian_vector, random_sign_balance
+from escape_ntk.landscape import curvature_floor, hessian_vector, random_sign_balance
 from escape_ntk.network import activation, paired_network
 from escape_ntk.pairs import STEP_FACTOR, NetworkFeatures, PairFeatures, from_pairs, to_pairs
 from escape_ntk.regularizer import Penalties, RegularizedRisk
@@ -77,6 +77,7 @@ def test_second_derivatives_of_the_network_are_refused():
     risk = RegularizedRisk(NetworkFeatures(X, weights, SIGMOID), X[:, 0])
     for call in (
         lambda: hessian_vector(risk, state, state),
+        lambda: curvature_floor(risk, state),
         lambda: random_sign_balance(risk, state, state[1], state),
     ):
         with pytest.raises(checks.InputError, match="expected a risk over PairFeatures"):

@@ -15,6 +15,7 @@ from escape_ntk.experiments import (
     curves,
     directions,
     foundations,
+    landscape,
     ntk_limits,
     quadntk,
     regularizer,
@@ -260,16 +261,25 @@ def test_the_figures_of_the_landscape_draw_their_records():
     tiny = {"d": 5, "n": 30, "n_test": 20, "t_end": 20.0, "n_times": 3}
     more = {"round_time": 10.0, "max_rounds": 1}
     runs = [
-        sweep.run_live(regularizer.Landscape(s, m, **tiny, **more))
-        for m in (40, 80)
-        for s in (1, 2)
+        sweep.run_live(landscape.Landscape(s, m, **tiny, **more)) for m in (40, 80) for s in (1, 2)
     ]
     escapes = [
-        sweep.run_live(regularizer.Escape(s, d=4, n=40, m=20, sizes=(1e-2, 1e-3, 1e-4)))
+        sweep.run_live(landscape.Escape(s, d=4, n=40, m=20, sizes=(1e-2, 1e-3, 1e-4)))
         for s in (1, 2)
     ]
-    starts = sweep.run_live(regularizer.ManyStarts(1, n_starts=2, d=5, n=30, m=40, t_end=20.0))
+    starts = sweep.run_live(landscape.ManyStarts(1, n_starts=2, d=5, n=30, m=40, t_end=20.0))
     assert len(starts.arrays["value"]) == 2
+    kinds = (landscape.Certified, landscape.SignMean)
+    certified, signs = (sweep.run_live(k(1, 40, plateau=1, **tiny, **more)) for k in kinds)
+    for other in (certified, signs):
+        assert np.allclose(other.arrays["value"], runs[0].arrays["value"])
+    assert (certified.arrays["floor"] <= runs[0].arrays["lowest"] + 1e-9).all()
+    for when in ("start_", "plateau_", "end_"):
+        two_routes = (signs.summary[f"{when}curvature{by}"] for by in ("", "_by_products"))
+        assert np.isclose(*two_routes, rtol=1e-9)
+    size = {k: v for k, v in tiny.items() if k != "n_times"}
+    switched = sweep.run_live(landscape.CertifiedSwitches(1, norm=1e-3, m=40, n_times=3, **size))
+    assert (switched.arrays["floor"] < 0).all() and switched.summary["start_lowest"] < 0
     drawn = [figures.descent_over_time(runs[:2]), figures.escape_times(escapes)]
     drawn += [figures.bound_over_width(runs)]
     lowest = drawn[0].axes[2].lines[0].get_ydata()

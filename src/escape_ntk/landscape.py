@@ -2,15 +2,18 @@
 
 f_L + f_Q is bilinear plus linear in (s, t), so that products with ∇²L_λ need no differentiation:
 four evaluations of the features each.  No Hessian is formed.  With them: descent that leaves
-saddles, and the random-sign identity that says how high a second-order stationary point can lie.
+saddles, a certificate of flatness, and the random-sign identity that says how high a second-order
+stationary point can lie.
 Source: [D]; Lanczos and perturbed descent [L].
 """
 
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.linalg import hadamard
 from scipy.sparse.linalg import ArpackNoConvergence
 from torch import Tensor
 
@@ -145,6 +148,33 @@ def lowest_curvature(
     value, direction = float(values[0]) + shift, vectors[0].to(state)
     gap = float((product(direction) - value * direction).norm())
     return Curvature(STEP_FACTOR * value, direction, STEP_FACTOR * gap, calls)
+
+
+FLOOR_BLOCK = 2**22
+"""Numbers that :func:`curvature_floor` holds at a time, or n·d if that is more."""
+
+
+def curvature_floor(risk: RegularizedRisk, state: Float[Tensor, "2 p d"]) -> float:
+    """A lower bound on λ_min(∇²_W L_λ) in all weights: −2m^{−1/2} max_r ‖M_r‖, never positive.
+
+    M_r = (1/n) Σ_i (f − y)_i σ''(w_r·x_i) x_i x_iᵀ.  The Hessian of the loss is (2/n)JᵀJ plus a
+    block ±2m^{−1/2}M_r for each neuron, and every R_j is convex: the rest is positive semidefinite,
+    whatever the penalties.  Equality for f_Q alone at W = 0 without penalties.  Model "linear" has
+    no second term: 0.  Costs p eigenproblems d × d, in blocks of at most FLOOR_BLOCK numbers.  [D]
+    """
+    _check_bilinear(risk)
+    features = risk.features
+    linear, quadratic = features.terms(features.check_state(state))
+    if risk.model == "linear":
+        return 0.0
+    X, (n, d) = features.X, features.X.shape
+    residual = risk.prediction(linear, quadratic) - risk.y
+    block = max(1, FLOOR_BLOCK // (n * d))
+    largest = 0.0
+    for weight in (features.second * residual[:, None]).T.split(block):  # M_r n/(2√m)
+        M = (weight[:, None, :] * X.T) @ X  # (block, d, d)
+        largest = max(largest, float(torch.linalg.eigvalsh(M.double()).abs().max()))
+    return -2 * STEP_FACTOR * largest / n
 
 
 def gradient_norm(risk: RegularizedRisk, state: Float[Tensor, "2 p d"]) -> float:
@@ -297,6 +327,23 @@ def random_sign_balance(
         curvature=float(cross + along + mean_q),
         distance=_penalty(risk, t - t_linear) + float((linear + curved - f_star).square().mean()),
     )
+
+
+def mean_curvature(
+    risk: RegularizedRisk, state: Float[Tensor, "2 p d"], quadratic: Float[Tensor, "2 p d"]
+) -> float:
+    """½ E_S (S W_Q)ᵀ∇²L_λ(W)(S W_Q) from Hessian–vector products alone, exactly; any penalties.
+
+    The columns of a Hadamard matrix are orthogonal: the mean of S_rS_q over its rows is that over
+    all signs.  It has fewer than 2p rows, and each costs one product: for small p, as the second
+    route to the ``curvature`` of :func:`random_sign_balance`.  [D]
+    """
+    risk.features.check_state(quadratic)
+    pairs = quadratic.shape[1]
+    order = 1 << (pairs - 1).bit_length()
+    signs = torch.from_numpy(hadamard(order, dtype=np.int8)[:, :pairs]).to(quadratic)
+    moves = (row[None, :, None] * quadratic for row in signs)
+    return sum(float((v * hessian_vector(risk, state, v)).sum()) for v in moves) / (2 * order)
 
 
 def _penalty(risk: RegularizedRisk, t: Tensor) -> float:

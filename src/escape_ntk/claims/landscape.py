@@ -15,14 +15,15 @@ from escape_ntk.claims.ledger import (
     require,
 )
 from escape_ntk.claims.regularizer import setting_name
-from escape_ntk.experiments import regularizer as e
+from escape_ntk.experiments import landscape as e
+from escape_ntk.experiments import regularizer
 from escape_ntk.records import Record, RecordStore
 from escape_ntk.stats import Numbers, log_slope, mean_interval
 
 CHAPTER = "landscape"
 COMMAND = "escape-ntk run landscape"
 REGULARIZER = "escape-ntk run regularizer"
-SEEDS, FEW = e.SEEDS, e.SEEDS[:3]
+SEEDS, FEW = regularizer.SEEDS, regularizer.SEEDS[:3]
 PARTS = {
     "comparison": 1,
     "first_order": 1,
@@ -89,7 +90,7 @@ def _flatness(r: Record, broken: bool) -> float:
 
 def _gather_switch_ends(store: RecordStore, broken: bool) -> Evidence:
     """max(−λ_min, 0) over |λ_min(0)| at the end of all runs of the sixteen settings; at W = 0."""
-    records = require(e.switch_points(SEEDS), store, REGULARIZER)
+    records = require(regularizer.switch_points(SEEDS), store, REGULARIZER)
     key = "start_lowest" if broken else "lowest"
     values = [max(-r.summary[key], 0.0) / abs(r.summary["start_lowest"]) for r in records]
     return Evidence(values, names(records))
@@ -115,7 +116,7 @@ def end_rows(records: Sequence[Record]) -> list[list[str]]:
 def setting_rows(records: Sequence[Record]) -> list[list[str]]:
     """One row for each on/off setting: gradient and λ_min at the end, over their start."""
     rows = []
-    for on, group in e.by_setting(records).items():
+    for on, group in regularizer.by_setting(records).items():
         slope = [r.summary["gradient"] / r.summary["start_gradient"] for r in group]
         lowest = [r.summary["lowest"] / abs(r.summary["start_lowest"]) for r in group]
         rows.append([setting_name(on), f"{max(slope):.1e}", f"{min(lowest):+.1e}"])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from escape_ntk import checks
 from escape_ntk.experiments import (
     directions,
+    landscape,
     ntk_limits,
     quadntk,
     regularizer,
@@ -77,7 +78,7 @@ def _regularizer_live(seeds: Sequence[int]) -> list[Point]:
 
 
 def _landscape_live(seeds: Sequence[int]) -> list[Point]:
-    return [regularizer.Escape(seed) for seed in seeds]
+    return [landscape.Escape(seed) for seed in seeds]
 
 
 TEN = tuple(range(1, 11))
@@ -136,7 +137,7 @@ EXPERIMENTS = (
         "Landscape: curvature along runs, escape from W = 0, many starts, the random-sign bound",
         regularizer.SEEDS,
         _landscape_live,
-        regularizer.landscape_points,
+        landscape.landscape_points,
     ),
     Experiment(
         "sample-complexity",
