@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from escape_ntk import checks
 from escape_ntk.experiments import (
     directions,
+    end_to_end,
+    joint,
     landscape,
     ntk_limits,
     quadntk,
@@ -138,6 +140,20 @@ EXPERIMENTS = (
         regularizer.SEEDS,
         _landscape_live,
         landscape.landscape_points,
+    ),
+    Experiment(
+        "joint",
+        "Joint learning: the explicit W*, its four budgets over m and d, the gap and its bound",
+        joint.SEEDS,
+        joint.live_points,
+        joint.full_points,
+    ),
+    Experiment(
+        "end-to-end",
+        "From W = 0 to a solution like W*: flow and descent; the full network over the width",
+        end_to_end.SEEDS,
+        end_to_end.live_points,
+        end_to_end.full_points,
     ),
     Experiment(
         "sample-complexity",

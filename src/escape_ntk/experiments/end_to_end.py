@@ -54,17 +54,19 @@ class Problem:
 
     config: Fit
     kind: type[PairFeatures] = PairFeatures
+    dtype: torch.dtype = F64
 
     @cached_property
     def data(self) -> Data:
         """Target, training inputs, test inputs."""
-        return draw_data(self.config, F64)
+        return draw_data(self.config, self.dtype)
 
     @cached_property
     def features(self) -> tuple[PairFeatures, PairFeatures]:
         """Features of the training and of the test inputs, at the same weights."""
         act = activation(self.config.activation)
-        weights = draw_weights(self.config.m, self.config.d, self.data.generator, dtype=F64)
+        kind = {"generator": self.data.generator, "dtype": self.dtype}
+        weights = draw_weights(self.config.m, self.config.d, **kind)
         return self.kind(self.data.X, weights, act), self.kind(self.data.test, weights, act)
 
     @cached_property
@@ -222,6 +224,7 @@ class FullNetwork(Fit):
 
     m: int = 2000
     empirical: float = 1.0
+    norm: float = 0.0
     t_end: float = 10_000.0
 
     def compute(self, checkpoint=None, progress=None) -> Result:
@@ -237,10 +240,10 @@ class FullNetwork(Fit):
         }
         out, predictions = {}, {}
         for name, (kind, weight) in runs.items():
-            problem = Problem(self, kind)
+            problem = Problem(self, kind, torch.float32)
             features, test = problem.features
             run = gradient_flow(
-                problem.risk(Penalties(empirical=weight)),
+                problem.risk(Penalties(empirical=weight, norm=self.norm)),
                 features.zero_state(),
                 t_end=self.t_end,
                 record_at=[self.t_end],
@@ -252,7 +255,11 @@ class FullNetwork(Fit):
             parts = problem.data.target.part_values(test.X)
             errors = error_by_part(predictions[name], parts)
             out |= {f"{name}_{key}": errors[key] for key in ("error", *PARTS)}
-            out[f"{name}_outcome"] = str(run.outcome)
+            out |= {
+                f"{name}_outcome": str(run.outcome),
+                f"{name}_norm_fourth": float(norm_2_4_to_the_4(run.state)[0]),
+                f"{name}_farthest": float(run.state.norm(dim=2).max()),
+            }
             if name == "network":
                 own = PairFeatures(test.X, features.weights, activation(self.activation))
                 out["remainder"] = rms(predictions[name] - sum(own.terms(run.state)))
@@ -261,10 +268,12 @@ class FullNetwork(Fit):
 
 SEEDS = (1, 2, 3, 4, 5)
 DIM, FACTOR = 16, 3.0
-ALL_FOUR = (1e-3, 1.0, 1e-5, 1e-8)
+ALL_FOUR = (1e-3, 1.0, 1e-5, 1e-7)
 """λ_1…λ_4 with every penalty on."""
-WIDTHS = (500, 2000, 8000, 32_000)
+WIDTHS = (250, 1000, 4000, 16_000)
 WIDTH_DIM = 12
+NORM = 1e-6
+"""λ_4 of the runs that stay where the Taylor model is good."""
 
 
 def descent_points(seeds: Sequence[int]) -> list[Descent]:
@@ -274,15 +283,16 @@ def descent_points(seeds: Sequence[int]) -> list[Descent]:
     return [Descent(seed, 2, DIM, n, **setting) for setting in settings for seed in seeds]
 
 
-def network_points(seeds: Sequence[int]) -> list[FullNetwork]:
-    """The full network over the width."""
+def network_points(seeds: Sequence[int], norm: float) -> list[FullNetwork]:
+    """The full network over the width, for one λ_4."""
     n = samples(FACTOR, WIDTH_DIM, 2)
-    return [FullNetwork(seed, 2, WIDTH_DIM, n, m=m) for m in WIDTHS for seed in seeds]
+    return [FullNetwork(seed, 2, WIDTH_DIM, n, m=m, norm=norm) for m in WIDTHS for seed in seeds]
 
 
 def full_points(seeds: Sequence[int]) -> list[Point]:
     """Everything that the chapter rests on."""
-    return [*descent_points(seeds), *network_points(seeds)]
+    networks = [p for norm in (0.0, NORM) for p in network_points(seeds, norm)]
+    return [*descent_points(seeds), *networks]
 
 
 def live_points(seeds: Sequence[int]) -> list[Point]:

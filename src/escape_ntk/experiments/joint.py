@@ -182,7 +182,7 @@ class Norms:
 
 @dataclass(frozen=True)
 class Gap(Fit):
-    """A joint model trained with R_2 and R_4: its gap on ℓ(z) = min(|z|, ``cap``), and the bound."""
+    """A joint model trained with R_2 and R_4: its gap on min(|z|, ``cap``), and the bound."""
 
     experiment: ClassVar[str] = "joint-gap"
 
