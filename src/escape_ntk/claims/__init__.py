@@ -2,6 +2,7 @@
 
 from escape_ntk.claims import (
     directions,
+    exponents,
     landscape,
     ntk_limits,
     published_figure,
@@ -23,6 +24,7 @@ CLAIMS: tuple[Claim, ...] = (
     *regularizer.CLAIMS,
     *landscape.CLAIMS,
     *sample_complexity.CLAIMS,
+    *exponents.CLAIMS,
     *published_figure.CLAIMS,
 )
 

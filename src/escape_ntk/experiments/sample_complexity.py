@@ -264,9 +264,9 @@ CHIEF_FACTOR = 3.0
 CHIEF_DIMS = (16, 24, 32, 40)
 TAYLOR_FACTORS = {1: (2.0, 4.0, 6.0, 8.0, 12.0, 16.0), 2: (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)}
 """n/n_k of the joint model and of QuadNTK; the kernel is run there as well."""
-NTK_FACTORS = {1: (0.6, 0.85, 1.1, 1.4, 1.8), 2: (0.55, 0.7, 0.85, 1.05, 1.3, 1.6)}
+NTK_FACTORS = {1: (0.6, 0.85, 1.1, 1.4), 2: (0.55, 0.7, 0.85, 1.05, 1.3, 1.6)}
 """n/n_{k+1}, for the kernel alone."""
-NTK_LARGEST = 12_500
+NTK_LARGEST = 11_000
 """No kernel matrix beyond this n: thresholds above it are censored."""
 TAYLOR_LARGEST = {
     (Joint, 1, 200): 8.0,
