@@ -156,7 +156,7 @@ class Norms:
     seed: int
     k: int
     m: int = 16_384
-    dims: tuple[int, ...] = (16, 32, 64, 128, 256)
+    dims: tuple[int, ...] = (16, 32, 64, 128, 256, 512, 1024)
     activation: str = SINE
 
     def compute(self, checkpoint=None, progress=None) -> Result:
