@@ -2,7 +2,9 @@
 
 from escape_ntk.claims import (
     directions,
+    end_to_end,
     exponents,
+    joint,
     landscape,
     ntk_limits,
     published_figure,
@@ -23,6 +25,8 @@ CLAIMS: tuple[Claim, ...] = (
     *directions.CLAIMS,
     *regularizer.CLAIMS,
     *landscape.CLAIMS,
+    *joint.CLAIMS,
+    *end_to_end.CLAIMS,
     *sample_complexity.CLAIMS,
     *exponents.CLAIMS,
     *published_figure.CLAIMS,

@@ -6,6 +6,8 @@ a part of viridis, with λ = 0 in grey.  Every function returns a figure.
 """
 
 from escape_ntk.figures.directions import angles, four_movements, gaps, gram_spectra, leaks
+from escape_ntk.figures.end_to_end import network_over_width, two_phases
+from escape_ntk.figures.joint import explicit_solution, gap_over_samples
 from escape_ntk.figures.landscape import bound_over_width, descent_over_time, escape_times
 from escape_ntk.figures.ntk_limits import (
     eigenvalues_by_degree,
@@ -32,7 +34,11 @@ from escape_ntk.figures.regularizer import (
     sixteen_settings,
     where_to_cut,
 )
-from escape_ntk.figures.sample_complexity import methods_by_dimension
+from escape_ntk.figures.sample_complexity import (
+    error_map,
+    methods_by_dimension,
+    thresholds_by_dimension,
+)
 from escape_ntk.figures.setup import remainder_orders
 
 __all__ = [
@@ -42,12 +48,15 @@ __all__ = [
     "construction",
     "descent_over_time",
     "eigenvalues_by_degree",
+    "error_map",
     "escape_times",
+    "explicit_solution",
     "figure_panels",
     "finals_by_hypothesis",
     "flow_over_descent",
     "four_movements",
     "frozen_kernel",
+    "gap_over_samples",
     "gaps",
     "gram_spectra",
     "gram_spectrum",
@@ -57,6 +66,7 @@ __all__ = [
     "live_overlay",
     "live_staircase",
     "methods_by_dimension",
+    "network_over_width",
     "own_values",
     "penalty_ablation",
     "price",
@@ -66,6 +76,8 @@ __all__ = [
     "shares_over_time",
     "sixteen_settings",
     "staircase",
+    "thresholds_by_dimension",
+    "two_phases",
     "what_each_penalty_does",
     "where_to_cut",
     "width_and_laziness",
