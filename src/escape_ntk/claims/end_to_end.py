@@ -45,7 +45,7 @@ def networks(store: RecordStore, norm: float) -> list[Record]:
     return require(e.network_points(SEEDS, norm), store, COMMAND)
 
 
-def half_time(record: Record, name: str) -> float:
+def half_time(record, name: str) -> float:
     """When a measurement first reaches half of its last value."""
     values, times = record.arrays[name], record.arrays["times"]
     return float(times[np.flatnonzero(values >= values[-1] / 2)[0]])

@@ -29,13 +29,13 @@ def map_runs(store: RecordStore, k: int) -> dict[str, list[Record]]:
     }
 
 
-def uncensored(runs: Sequence[Record], level: float) -> dict[int, dict[int, float]]:
+def uncensored(runs: Sequence, level: float) -> dict[int, dict[int, float]]:
     """Thresholds by d and seed, of the dimensions where no seed is censored."""
     found = e.thresholds(runs, level)
     return {d: row for d, row in found.items() if np.isfinite(list(row.values())).all()}
 
 
-def exponents(runs: Sequence[Record], level: float, size) -> list[float]:
+def exponents(runs: Sequence, level: float, size) -> list[float]:
     """Slope of log n_τ on log size(d), one for each seed."""
     found = uncensored(runs, level)
     sizes = [size(d) for d in found]
