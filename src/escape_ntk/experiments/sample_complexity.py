@@ -277,6 +277,12 @@ TAYLOR_LARGEST = {
 """n/n_k above which a method was not run: thresholds beyond are censored."""
 
 
+MORE_SEEDS = (6, 7, 8, 9, 10)
+"""Further seeds for the exponents at k = 2, near n_.25 only."""
+MORE_FACTORS = {Joint: (2, (1.5, 2.0, 3.0)), NTK: (3, (0.55, 0.7, 0.85, 1.05))}
+"""ℓ and n/n_ℓ of these: the neighbours of n_.25 in the map."""
+
+
 def samples(factor: float, d: int, k: int) -> int:
     """n = factor·n_k, rounded."""
     return round(factor * cumulative_multiplicity(d, k))
@@ -327,10 +333,26 @@ def thresholds(runs: Sequence, level: float) -> dict[int, dict[int, float]]:
     return found
 
 
+def exponent_points() -> list[Fit]:
+    """k = 2: the NTK and the joint model near n_.25, for five more seeds."""
+    sizes = [
+        (kind, d, samples(factor, d, ell))
+        for kind, (ell, factors) in MORE_FACTORS.items()
+        for d in DIMS[2]
+        for factor in factors
+    ]
+    return [
+        kind(seed, 2, d, n)
+        for kind, d, n in sizes
+        if kind is not NTK or n <= NTK_LARGEST
+        for seed in MORE_SEEDS
+    ]
+
+
 def full_points(seeds: Sequence[int]) -> list[Point]:
     """Everything that the chapter rests on; the long runs last."""
-    points = [*chief_points(seeds), *map_points(seeds, 2), *map_points(seeds, 1)]
-    return list(dict.fromkeys(points))
+    points = [*chief_points(seeds), *map_points(seeds, 2), *map_points(seeds, 1, DIMS[1][:-1])]
+    return list(dict.fromkeys([*points, *exponent_points(), *map_points(seeds, 1)]))
 
 
 LIVE_DIM = 10
