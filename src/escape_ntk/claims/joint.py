@@ -206,7 +206,7 @@ def _claims_of(k: int) -> list[Claim]:
                 id=f"joint-{name}{_tail(k)}",
                 chapter=CHAPTER,
                 statement=f"k = {k}: the {words} of W* (mean square of f_L outside the good "
-                f"directions of the population) falls like m^(−1/2), m = {width[0]} to {width[-1]}.",
+                f"directions of the population) falls like m^(−1/2), {width[0]} ≤ m ≤ {width[-1]}.",
                 source="A+D+M",
                 target="slope −1/2",
                 tolerance=f"{five}.05",
