@@ -199,8 +199,11 @@ HALVES = {
 }
 HALVES |= {"ntk_sparse": np.array([0.3]), "joint_dense": np.array([0.05])}
 HALVES |= {"joint_sparse": np.array([0.01])}
-STARTS = {"gaps": [0.0, 1e-4], "tests": [0.01]}
-ORDERS = {"slopes": spread(-0.5), "bound_narrowest": 0.1, "bound_widest": 0.02}
+STARTS = {"gaps": [0.0, 1e-4], "tests": [0.01], "risks": [1e-5]}
+ESCAPE = {"first": [1.1, 1.2], "last": [1.01, 1.05]}
+ENDS = {"depth": [0.01, 0.02], "risk": [1e-5], "reached": [True], "perturbations": [0]}
+STUCK = {"curvature": [-0.5, -0.4], "gradient": [0.01], "risk": [0.4, 0.5]}
+ORDERS = {"slopes": spread(-0.5), "floored": spread(-0.4), "bound_widest": 0.02}
 SPARSE = {"ntk": spread(0.8), "quadntk": spread(0.2)}
 LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
 
@@ -245,8 +248,11 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         (regularizer._judge_cut, CUT, CUT | {"ranks": [30, 31]}),
         (regularizer._judge_cut, CUT, CUT | {"errors": CUT["errors"] | {62: 0.01}}),
         (landscape._judge_starts, STARTS, STARTS | {"gaps": [0.0, 0.1]}),
-        (landscape._judge_escape, [1.01, 1.05], [1.01, 1.2]),
-        (landscape._judge_escape, [1.01, 1.05], [0.9, 1.05]),
+        (landscape._judge_escape, ESCAPE, ESCAPE | {"last": [1.01, 1.2]}),
+        (landscape._judge_escape, ESCAPE, ESCAPE | {"last": [0.9, 1.05]}),
+        (landscape._judge_ends, ENDS, ENDS | {"depth": [0.01, 0.06]}),
+        (landscape._judge_plateau, STUCK, STUCK | {"curvature": [-0.5, 0.01]}),
+        (landscape._judge_floor, np.array([0.0, 0.01]), np.array([-0.01, 0.01])),
         (landscape._judge_orders, ORDERS, ORDERS | {"slopes": spread(-0.1)}),
         (sample_complexity._judge_half, [0.3, 0.49], [0.3, 0.51, 0.6]),
         (sample_complexity._judge_parts, HALVES, HALVES | {"joint_sparse": np.array([0.06])}),

@@ -21,7 +21,7 @@ from escape_ntk.landscape import (
 from escape_ntk.leaks import SampledLeak
 from escape_ntk.network import activation, draw_weights, paired_network
 from escape_ntk.pairs import PairFeatures, from_pairs
-from escape_ntk.regularizer import Penalties, RegularizedRisk
+from escape_ntk.regularizer import Penalties, RegularizedRisk, norm_2_4_to_the_4
 from escape_ntk.taylor import linear_term, quadratic_term
 
 N, D, P = 12, 4, 5
@@ -276,6 +276,20 @@ def test_the_bound_holds_and_needs_its_curvature():
     steep = lowest_curvature(alone, zero, tolerance=1e-8).eigenvalue
     assert far.value <= far.bound(steep, 100 * size)
     assert far.value > far.bound(0.0, 100 * size)  # control: without the curvature it fails
+
+
+def test_cross_and_coupling_are_bounded_by_norms_alone():
+    """With ‖W_Q‖_{2,4} = c, ‖W‖_{2,4} = c_W, ‖t_L‖ = c_L on the sphere, at any state."""
+    risk, state, t_linear, quadratic = sides(Penalties())
+    m, size = 2 * P, [float(norm_2_4_to_the_4(v)[0]) ** 0.25 for v in (quadratic, state)]
+    for shrink in (1.0, 1e-3):  # cross is led by its second part, then by its first
+        b = random_sign_balance(risk, shrink * state, t_linear, quadratic)
+        c, c_w = size[0], shrink * size[1]
+        assert b.cross <= 4 * c**2 * D / m**0.5 + 4 * c**2 * c_w**2 * D**2 / m
+        loss = risk.value_and_gradient(shrink * state)[0].loss
+        bound = 2**0.5 * float(t_linear.norm()) * c_w * D / m**0.25 * loss**0.5
+        assert abs(b.coupling) <= bound
+        assert abs(b.coupling) > 1e-3 * bound and b.cross > 1e-3 * c**2 * D / m**0.5  # of its order
 
 
 def test_the_balance_refuses_what_it_is_not_for():

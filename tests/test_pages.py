@@ -280,8 +280,13 @@ def test_the_figures_of_the_landscape_draw_their_records():
     size = {k: v for k, v in tiny.items() if k != "n_times"}
     switched = sweep.run_live(landscape.CertifiedSwitches(1, norm=1e-3, m=40, n_times=3, **size))
     assert (switched.arrays["floor"] < 0).all() and switched.summary["start_lowest"] < 0
-    drawn = [figures.descent_over_time(runs[:2]), figures.escape_times(escapes)]
-    drawn += [figures.bound_over_width(runs)]
+    wide = sweep.run_live(landscape.Certified(1, 80, plateau=1, **tiny, **more))
+    drawn = [figures.descent_over_time(runs[:2], [certified]), figures.escape_times(escapes)]
+    drawn += [figures.bound_over_width([certified, wide])]
+    floor = drawn[0].axes[2].lines[-1].get_ydata()
+    assert np.allclose(
+        floor * abs(certified.summary["start_lowest"]), certified.arrays["floor"][1:]
+    )
     lowest = drawn[0].axes[2].lines[0].get_ydata()
     assert np.allclose(lowest, runs[0].arrays["lowest"][1:] / abs(runs[0].arrays["lowest"][0]))
     for figure in drawn:

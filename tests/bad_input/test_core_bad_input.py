@@ -32,6 +32,7 @@ from escape_ntk.data import (
 from escape_ntk.descent import gradient_descent, stability_limit
 from escape_ntk.directions import TrainingProjector
 from escape_ntk.flow import gradient_flow
+from escape_ntk.landscape import curvature_floor, mean_curvature
 from escape_ntk.leaks import GaussianLeak, SampledLeak, SphereLeak
 from escape_ntk.network import (
     Activation,
@@ -384,6 +385,23 @@ def test_closed_form_needs_a_series_that_converges(function, leak):
     assert "SampledLeak" in refused(lambda: leak(WEIGHTS, act), InputError)
     for smooth in (torch.tanh, torch.erf, lambda z: z, lambda z: z**3):
         leak(WEIGHTS, Activation.from_function("smooth", smooth))
+
+
+CURVATURES = table(
+    ("state of another shape", ShapeError, lambda: curvature_floor(risk(), STATE[:, :2])),
+    ("NaN state", NonFiniteError, lambda: curvature_floor(risk(), NAN * STATE)),
+    ("signs at NaN", NonFiniteError, lambda: mean_curvature(risk(), NAN * STATE, STATE)),
+    ("movement of another shape", ShapeError, lambda: mean_curvature(risk(), STATE, STATE[:, :2])),
+)  # fmt: skip
+
+
+@CURVATURES
+def test_curvatures(error, call):
+    refused(call, error)
+
+
+def test_control_sound_curvatures_pass():
+    assert curvature_floor(risk(), STATE) < 0 and np.isfinite(mean_curvature(risk(), STATE, STATE))
 
 
 # ---------------------------------------------------------------- runs

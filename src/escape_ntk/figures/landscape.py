@@ -11,23 +11,30 @@ from escape_ntk.stats import log_slope
 
 
 @in_style
-def descent_over_time(runs: Sequence[Run]) -> Figure:
-    """Risk, gradient norm and lowest curvature along runs from W = 0, relative to W = 0."""
+def descent_over_time(runs: Sequence[Run], certified: Sequence[Run] = ()) -> Figure:
+    """Risk, gradient norm and lowest curvature along runs from W = 0, relative to W = 0.
+
+    Dashed, from the same runs in ``certified``: the floor under the lowest curvature.
+    """
     figure, axes = new_axes(3, 3.2)
     panels = {
-        "value": ("$L_\\lambda$ over its start", COLOURS["test"]),
+        "value": (r"$L_\lambda$ over its start", COLOURS["test"]),
         "gradient": ("$\\|\\nabla L_\\lambda\\|$ over its start", COLOURS["linear"]),
-        "lowest": ("$\\lambda_{\\min}$ over $|\\lambda_{\\min}(0)|$", COLOURS["quadratic"]),
+        "lowest": (r"$\lambda_{\min}$ over $|\lambda_{\min}(0)|$", COLOURS["quadratic"]),
     }
     for ax, (key, (label, colour)) in zip(axes, panels.items(), strict=True):
         for run in runs:
-            values = run.arrays[key]
-            ax.plot(run.arrays["times"][1:], values[1:] / abs(values[0]), color=colour, lw=1.2)
+            times, values = run.arrays["times"][1:], run.arrays[key]
+            scaled = values[1:] / abs(values[0])
+            ax.plot(times, scaled, "o-", ms=3, color=colour, lw=1.2)
         ax.set(xscale="log", xlabel="time", ylabel=label)
         if key == "lowest":
             ax.axhline(0, color="#555555", lw=1, ls=":")
         else:
             ax.set_yscale("log")
+    for run in certified:
+        floor = run.arrays["floor"][1:] / abs(run.summary["start_lowest"])
+        axes[2].plot(run.arrays["times"][1:], floor, color="#000000", lw=1, ls="--")
     return figure
 
 
@@ -55,9 +62,11 @@ def escape_times(runs: Sequence[Run]) -> Figure:
 
 
 PARTS = {
-    "bound": ("bound", "#000000", "o"),
-    "comparison": ("comparison", COLOURS["remainder"], "s"),
-    "cross": ("cross", COLOURS["quadratic"], "D"),
+    "plateau_value": ("risk on the plateau", COLOURS["linear"], "v"),
+    "end_bound_flat": ("bound, flat", "#000000", "o"),
+    "end_bound": ("bound, with floor", "#8c8c8c", "^"),
+    "end_comparison": ("comparison", COLOURS["remainder"], "s"),
+    "end_cross": ("cross", COLOURS["quadratic"], "D"),
 }
 
 
@@ -69,17 +78,18 @@ def bound_over_width(runs: Sequence[Run]) -> Figure:
     for key, (label, colour, mark) in PARTS.items():
         rows = np.array([[r.summary[key] for r in runs if r.config["m"] == m] for m in widths])
         centre = np.exp(np.log(rows).mean(1))
-        slope = f" (slope {log_slope(widths, centre):.2f})"
+        slope = f" (slope {log_slope(widths, centre):.2f})" if key.startswith("end") else ""
         ax.fill_between(widths, rows.min(1), rows.max(1), color=colour, alpha=0.2, lw=0)
         ax.loglog(widths, centre, color=colour, marker=mark, ms=5, label=label + slope)
     ax.axhline(
         np.mean([r.summary["start_value"] for r in runs]),
         color="#555555",
         ls=":",
-        label="$L_\\lambda(0)$",
+        label=r"$L_\lambda(0)$",
     )
-    ax.set(xlabel="width $m$", ylabel="in units of the risk")
+    ax.set(xlabel="width $m$", ylabel="risk, or part of the bound")
     ax.set_xticks(widths, [f"{m:g}" for m in widths])
     ax.minorticks_off()
-    ax.legend(loc="center right")
+    ax.set_ylim(top=15 * max(r.summary["start_value"] for r in runs))  # room for the legend
+    ax.legend(loc="upper center", ncols=2)
     return figure
