@@ -16,7 +16,7 @@ FLOORS = (
     {"lanczos", "polynomials", "provenance", "published", "stats"},
     {"records"},
     {"data", "network"},
-    {"kernel", "pairs", "taylor"},
+    {"kernel", "modules", "pairs", "taylor"},
     {"constructions", "leaks", "spectrum"},
     {"directions"},
     {"regularizer", "rkc", "trajectory"},

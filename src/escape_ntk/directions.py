@@ -17,6 +17,7 @@ from torch import Tensor
 from escape_ntk import checks
 from escape_ntk.lanczos import extreme_eigenpairs
 from escape_ntk.leaks import PopulationLeak
+from escape_ntk.modules import ModuleFeatures
 from escape_ntk.pairs import STEP_FACTOR, PairFeatures
 
 RCOND = 1e-6
@@ -39,19 +40,21 @@ class Projector(Protocol):
 class TrainingProjector:
     """P_{≤k} and P_{>k} = I − P_{≤k} for the top ``n_k`` eigenvectors of the training Gram matrix.
 
-    ``eigenvalues`` (n,) are those of the tangent kernel K of all weights (twice those of A Aᵀ).
+    ``features``: PairFeatures, with movements t (p, d); or ModuleFeatures, with Δ (P,).
+    ``eigenvalues`` (n,) are those of the tangent kernel K of all weights (twice those of A Aᵀ in
+    pair coordinates).
     Raises :class:`~escape_ntk.checks.RankError` when n_k exceeds the numerical rank; warns with
     :class:`~escape_ntk.checks.CutoffWarning` when the cut falls between near-equal eigenvalues.
     """
 
-    def __init__(self, features: PairFeatures, n_k: int, *, rcond: float = RCOND):
+    def __init__(self, features: PairFeatures | ModuleFeatures, n_k: int, *, rcond: float = RCOND):
         checks.integer("n_k", n_k, least=0)
         checks.number("rcond", rcond, least=0)
         self.features, self.n_k = features, n_k
         gram = features.cross_gram(features).double()
         values, vectors = torch.linalg.eigh((gram + gram.T) / 2)
         values, vectors = values.flip(0), vectors.flip(1)
-        self.eigenvalues = 2 * values
+        self.eigenvalues = features.kernel_factor * values
         self.rank = int((values > rcond * values[0]).sum())
         if n_k > self.rank:
             raise checks.RankError(
@@ -78,15 +81,15 @@ class TrainingProjector:
         """c = U_kΛ_k^{−1}U_kᵀ f, so that P_{≤k} t = Aᵀc for f = A t."""
         return self._basis @ (self._inverse * (self._basis.T @ f))
 
-    def low(self, t: Float[Tensor, "p d"]) -> Float[Tensor, "p d"]:
+    def low(self, t: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """P_{≤k} t = Aᵀ U_kΛ_k^{−1}U_kᵀ A t."""
         return self.features.linear_pullback(self.dual_coefficients(self.features.linear(t)))
 
-    def high(self, t: Float[Tensor, "p d"]) -> Float[Tensor, "p d"]:
+    def high(self, t: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """P_{>k} t = t − P_{≤k} t."""
         return t - self.low(t)
 
-    def eigenvectors(self, count: int | None = None) -> Float[Tensor, "count p d"]:
+    def eigenvectors(self, count: int | None = None) -> Float[Tensor, "count *shape"]:
         """v_j = Aᵀu_j/√λ_j, j = 1…count (n_k by default): unit movements t, by eigenvalue."""
         values, vectors = self._gram_pairs
         top = checks.integer("count", self.n_k if count is None else count, least=1)
@@ -101,7 +104,7 @@ class TrainingProjector:
         columns = (vectors[:, :top] / values[:top].sqrt()).to(self._basis)
         return torch.stack([self.features.linear_pullback(c) for c in columns.T])
 
-    def memorize(self, y: Float[Tensor, " n"]) -> Float[Tensor, "p d"]:
+    def memorize(self, y: Float[Tensor, " n"]) -> Float[Tensor, "*shape"]:
         """The shortest t with f_L(X; t) = P_{>k}-part of y: Aᵀ(AAᵀ)^{−1}(I − U_kU_kᵀ)y.
 
         It lies in P_{>k} ∩ span of the training features: the *memorising* directions.

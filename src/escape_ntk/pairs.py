@@ -47,6 +47,8 @@ class PairFeatures:
 
     bilinear: ClassVar[bool] = True
     """Whether the second term is bilinear in (s, t), as exact second derivatives need."""
+    kernel_factor: ClassVar[float] = STEP_FACTOR
+    """K over the Gram matrix of the t-features."""
 
     def __init__(
         self,
