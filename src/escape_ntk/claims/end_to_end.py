@@ -213,7 +213,7 @@ def guarantee_rows(store: RecordStore) -> list[list[str]]:
     start = mean("start_value")
     rows = [
         ("stationary: ‖∇L_λ‖ over its start", mean("gradient"), 0.01),
-        ("flat: δ over |λ_min| at W = 0", mean("flatness"), 0.05),
+        ("flat: floor of the curvature over that at W = 0", mean("flatness"), 0.05),
         ("flat enough: δ‖W_Q‖²/2 over L_λ(0)", mean("guarantee_curvature") / start, 0.1),
         ("W* is good: comparison over L_λ(0)", mean("guarantee_comparison") / start, 0.1),
         ("wide: cross over L_λ(0)", mean("guarantee_cross") / start, 0.1),

@@ -30,11 +30,10 @@ def map_runs(store: RecordStore, k: int) -> dict[str, list[Record]]:
 
 
 def exponent_runs(store: RecordStore, k: int) -> dict[str, list[Record]]:
-    """The runs of :func:`map_runs`, and for k = 2 those of the further seeds near n_.25."""
+    """The runs of :func:`map_runs`, and for k = 2 the joint model's further seeds near n_.25."""
     runs = map_runs(store, k)
-    for r in require(e.exponent_points(), store, COMMAND) if k == 2 else ():
-        name = next(name for name, kind in METHODS.items() if r.experiment == kind.experiment)
-        runs[name].append(r)
+    if k == 2:
+        runs["joint"] += require(e.exponent_points(), store, COMMAND)
     return runs
 
 

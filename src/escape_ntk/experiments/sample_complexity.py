@@ -268,19 +268,18 @@ NTK_FACTORS = {1: (0.6, 0.85, 1.1, 1.4), 2: (0.55, 0.7, 0.85, 1.05, 1.3, 1.6)}
 """n/n_{k+1}, for the kernel alone."""
 NTK_LARGEST = 11_000
 """No kernel matrix beyond this n: thresholds above it are censored."""
-TAYLOR_LARGEST = {
-    (Joint, 1, 200): 8.0,
-    (QuadNTK, 1, 200): 8.0,
-    (Joint, 2, 40): 4.0,
-    (QuadNTK, 2, 40): 6.0,
+TAYLOR_RUN: dict[tuple[type, int, int], tuple[float, ...]] = {
+    **{(QuadNTK, 1, d): (*TAYLOR_FACTORS[1], 24.0) for d in (25, 50, 100)},
+    (QuadNTK, 1, 200): (),
+    (Joint, 1, 200): (4.0, 6.0, 8.0),
+    (QuadNTK, 2, 40): (1.0, 1.5, 2.0, 3.0, 4.0, 6.0),
+    (Joint, 2, 40): (1.0, 1.5, 2.0, 3.0, 4.0),
 }
-"""n/n_k above which a method was not run: thresholds beyond are censored."""
-
-
+"""Where another grid of n/n_k was run: thresholds beyond it are censored."""
 MORE_SEEDS = (6, 7, 8, 9, 10)
-"""Further seeds for the exponents at k = 2, near n_.25 only."""
-MORE_FACTORS = {Joint: (2, (1.5, 2.0, 3.0)), NTK: (3, (0.55, 0.7, 0.85, 1.05))}
-"""ℓ and n/n_ℓ of these: the neighbours of n_.25 in the map."""
+"""Further seeds for the joint model's exponent at k = 2, near n_.25 only."""
+MORE_FACTORS = (1.5, 2.0, 3.0)
+"""n/n_2 of these: the neighbours of n_.25 in the map."""
 
 
 def samples(factor: float, d: int, k: int) -> int:
@@ -303,11 +302,7 @@ def map_points(seeds: Sequence[int], k: int, dims: Iterable[int] | None = None) 
     points: list[Fit] = []
     for d in DIMS[k] if dims is None else dims:
         grids = {
-            kind: [
-                samples(f, d, k)
-                for f in TAYLOR_FACTORS[k]
-                if f <= TAYLOR_LARGEST.get((kind, k, d), math.inf)
-            ]
+            kind: [samples(f, d, k) for f in TAYLOR_RUN.get((kind, k, d), TAYLOR_FACTORS[k])]
             for kind in (Joint, QuadNTK)
         }
         kernel = {samples(f, d, k) for f in TAYLOR_FACTORS[k]}
@@ -333,26 +328,20 @@ def thresholds(runs: Sequence, level: float) -> dict[int, dict[int, float]]:
     return found
 
 
-def exponent_points() -> list[Fit]:
-    """k = 2: the NTK and the joint model near n_.25, for five more seeds."""
-    sizes = [
-        (kind, d, samples(factor, d, ell))
-        for kind, (ell, factors) in MORE_FACTORS.items()
-        for d in DIMS[2]
-        for factor in factors
-    ]
+def exponent_points() -> list[Joint]:
+    """k = 2: the joint model near n_.25, for five more seeds."""
     return [
-        kind(seed, 2, d, n)
-        for kind, d, n in sizes
-        if kind is not NTK or n <= NTK_LARGEST
+        Joint(seed, 2, d, samples(factor, d, 2))
+        for d in DIMS[2]
+        for factor in MORE_FACTORS
         for seed in MORE_SEEDS
     ]
 
 
 def full_points(seeds: Sequence[int]) -> list[Point]:
     """Everything that the chapter rests on; the long runs last."""
-    points = [*chief_points(seeds), *map_points(seeds, 2), *map_points(seeds, 1, DIMS[1][:-1])]
-    return list(dict.fromkeys([*points, *exponent_points(), *map_points(seeds, 1)]))
+    points = [*chief_points(seeds), *map_points(seeds, 2), *exponent_points()]
+    return list(dict.fromkeys([*points, *map_points(seeds, 1)]))
 
 
 LIVE_DIM = 10
