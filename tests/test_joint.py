@@ -273,7 +273,8 @@ SHARES = {"with": [0.6, 0.5], "without": [0.1, 0.2]}
         (joint_claims._judge_gap_slope, SLOPES, SLOPES | {"gap": -0.5 + spread}),
         (e2e_claims.at_least(1.0), [2.0, 1.5], [2.0, 0.9]),
         (e2e_claims._judge_sizes, SIZES, SIZES | {"empirical": [0.1, 2.1]}),
-        (e2e_claims._judge_falls, -0.1 + spread, spread),
+        (e2e_claims._judge_apart, {"a": -0.1 + spread}, {"a": -0.1 + spread, "b": spread}),
+        (e2e_claims._judge_carries, {250: [0.9], 1000: [0.5]}, {250: [0.9], 1000: [1.1]}),
         (sample_complexity._judge_shares, SHARES, SHARES | {"without": [0.1, 0.3]}),
     ],
 )
