@@ -143,6 +143,10 @@ def test_chunks_do_not_matter_and_rows_are_gradients(name):
     torch.testing.assert_close(pieces.linear(delta), J @ delta)
     torch.testing.assert_close(pieces.linear_pullback(c), J.T @ c)
     torch.testing.assert_close(pieces.terms(delta), whole.terms(delta))
+    kept = ModuleFeatures(module, X, keep=True)
+    torch.testing.assert_close(kept.linear(delta), J @ delta)
+    torch.testing.assert_close(kept.linear_pullback(c), J.T @ c)
+    torch.testing.assert_close(kept.at(X.flip(0)).linear(delta), (J @ delta).flip(0))
 
 
 def test_the_leak_and_the_terms_can_be_differentiated():

@@ -29,16 +29,24 @@ class ModuleFeatures:
     θ₀ is what the parameters are now, copied: training the module afterwards does not change it.
     Parameters with requires_grad = False stay where they are and are not in Δ.  ``chunk`` rows at a
     time: an evaluation holds the activations of ``chunk`` rows two or four times, a Gram matrix
-    2·chunk·P numbers.  Raises :class:`~escape_ntk.checks.InputError` for dropout or batch norm in
-    training mode, inputs that are not floating point, several outputs without ``output``, and a
-    module without trainable parameters.
+    2·chunk·P numbers.  With ``keep`` the Jacobian, n·P numbers, is computed once and kept: then f_L
+    and its pullback are one matrix–vector product each.  Raises
+    :class:`~escape_ntk.checks.InputError` for dropout or batch norm in training mode, inputs that
+    are not floating point, several outputs without ``output``, and a module without trainable
+    parameters.
     """
 
     kernel_factor = 1.0
     """K over the Gram matrix of these features."""
 
     def __init__(
-        self, module: nn.Module, X: Tensor, *, output: int | None = None, chunk: int = 256
+        self,
+        module: nn.Module,
+        X: Tensor,
+        *,
+        output: int | None = None,
+        chunk: int = 256,
+        keep: bool = False,
     ):
         self.X, self.module = _checked_inputs(module, X), module
         self.chunk = checks.integer("chunk", chunk, least=1)
@@ -49,6 +57,7 @@ class ModuleFeatures:
         kept = {**fixed, **dict(module.named_buffers())}
         self._kept = {name: value.detach().clone() for name, value in kept.items()}
         self._column = _column(self._outputs(self.start, self.X[:1]), output)
+        self._kept_rows = self.jacobian() if keep else None
 
     def __len__(self) -> int:
         return len(self.X)
@@ -61,7 +70,8 @@ class ModuleFeatures:
     def at(self, X: Tensor) -> "ModuleFeatures":
         """The same module at the same θ₀ and other inputs."""
         other = object.__new__(type(self))
-        other.__dict__ = self.__dict__ | {"X": _checked_inputs(self.module, X)}
+        changed = {"X": _checked_inputs(self.module, X), "_kept_rows": None}
+        other.__dict__ = self.__dict__ | changed
         return other
 
     # ------------------------------------------------------------ movements
@@ -99,6 +109,8 @@ class ModuleFeatures:
     def linear(self, movement: Float[Tensor, " P"]) -> Float[Tensor, " n"]:
         """f_L(x_i; Δ): one Jacobian-vector product."""
         delta = self.split(movement)
+        if self._kept_rows is not None:
+            return self._kept_rows @ movement
         return torch.cat(
             [
                 jvp(lambda p, x=x: self._output(p, x), (self.start,), (delta,))[1]
@@ -128,6 +140,8 @@ class ModuleFeatures:
     def linear_pullback(self, c: Float[Tensor, " n"]) -> Float[Tensor, " P"]:
         """Φᵀc = Σ_i c_i ∇_θ f(x_i; θ₀): one vector-Jacobian product."""
         checks.array("c", c, (len(self),), like=self.X)
+        if self._kept_rows is not None:
+            return self._kept_rows.T @ c
         total = torch.zeros(self.size, dtype=self.X.dtype, device=self.X.device)
         for x, weight in zip(self.X.split(self.chunk), c.split(self.chunk), strict=True):
             _, back = vjp(lambda p, x=x: self._output(p, x), self.start)
