@@ -15,7 +15,7 @@ FLOORS = (
     {"checks"},
     {"lanczos", "polynomials", "provenance", "published", "stats"},
     {"records"},
-    {"data", "network"},
+    {"data", "images", "network"},
     {"kernel", "modules", "pairs", "taylor"},
     {"constructions", "leaks", "spectrum"},
     {"directions"},

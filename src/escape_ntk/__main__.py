@@ -42,6 +42,8 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("name")
     run.add_argument("--scale", default="full", help=" or ".join(SCALES) + " (default: full)")
     run.add_argument("--seeds", help="for example 1,2,5-8 (default: those of the claims)")
+    run.add_argument("--data", help="of cnn: digits (default) or cifar10")
+    run.add_argument("--root", type=Path, help="folder of the packed archive, for --data cifar10")
     run.add_argument("--workers", type=int, default=1, help="processes that share the cores")
     run.add_argument("--scheduler", help="tcp://…: on a Dask cluster that sees the records' folder")
     run.add_argument(
@@ -67,7 +69,7 @@ def list_experiments(store: RecordStore) -> None:
 def run(store: RecordStore, args: argparse.Namespace) -> None:
     """Compute the missing points of one experiment and say what each run gave."""
     seeds = parse_seeds(args.seeds) if args.seeds else None
-    points = experiment(args.name).points(args.scale, seeds)
+    points = experiment(args.name).points(args.scale, seeds, data=args.data, root=args.root)
     every = checks.number("--checkpoint-seconds", args.checkpoint_seconds, least=0)
     with cluster(args.scheduler) if args.scheduler else nullcontext() as executor:
         records = sweep.run_points(

@@ -39,6 +39,10 @@ class UnknownNameError(InputError):
     """No experiment, scale, activation or claim has this name."""
 
 
+class DataFileError(InputError):
+    """A data set is missing, damaged, or another one than was expected."""
+
+
 class RecordError(EscapeNTKError, RuntimeError):
     """A record could not be written; what was computed hangs on the error."""
 

@@ -14,6 +14,13 @@ from escape_ntk.__main__ import main, parse_seeds
         (["run", "setup", "--seeds", "5-1"], "1,2,5-8"),
         (["run", "setup", "--workers", "0"], "workers"),
         (["run", "setup", "--checkpoint-seconds", "-1"], "checkpoint-seconds"),
+        (["run", "setup", "--data", "digits"], "leave them out"),
+        (["run", "setup", "--root", "somewhere"], "leave them out"),
+        (["run", "cnn", "--data", "mnist"], "digits, cifar10"),
+        (["run", "cnn", "--root", "somewhere"], "--data cifar10"),
+        (["run", "cnn", "--data", "cifar10"], "University of Toronto"),
+        (["run", "cnn", "--data", "cifar10", "--root", "no-folder"], "no-folder"),
+        (["run", "cnn", "--data", "cifar10", "--root", "."], "cifar-10-binary.tar.gz"),
     ],
 )
 def test_refusals_teach(arguments, word, tmp_path, capsys):

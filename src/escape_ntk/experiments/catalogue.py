@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from escape_ntk import checks
 from escape_ntk.experiments import (
+    cnn,
     directions,
     end_to_end,
     joint,
@@ -23,21 +25,49 @@ SCALES = ("live", "full")
 
 @dataclass(frozen=True)
 class Experiment:
-    """A named list of points for each scale; ``seeds`` are those the claims rest on."""
+    """A named list of points for each scale; ``seeds`` are those the claims rest on.
+
+    Where there is a choice of ``data``, ``live`` and ``full`` also take ``data`` and ``root``.
+    """
 
     name: str
     title: str
     seeds: tuple[int, ...]
-    live: Callable[[Sequence[int]], list[Point]]
-    full: Callable[[Sequence[int]], list[Point]]
+    live: Callable[..., list[Point]]
+    full: Callable[..., list[Point]]
+    data: tuple[str, ...] = ()
 
-    def points(self, scale: str, seeds: Sequence[int] | None = None) -> list[Point]:
-        """The frozen points of ``scale``, for the default seeds or for these."""
+    def points(
+        self,
+        scale: str,
+        seeds: Sequence[int] | None = None,
+        *,
+        data: str | None = None,
+        root: Path | None = None,
+    ) -> list[Point]:
+        """The frozen points of ``scale``, for the default seeds and data or for these."""
         checks.one_of("scale", scale, SCALES)
         chosen = self.seeds if seeds is None else tuple(seeds)
         for seed in chosen:
             checks.integer("seed", seed, least=0)
-        return (self.live if scale == "live" else self.full)(chosen)
+        build = self.live if scale == "live" else self.full
+        return build(chosen, **self._choice(data, root))
+
+    def _choice(self, data: str | None, root: Path | None) -> dict:
+        """The arguments beside the seeds; refused where there is no choice of data."""
+        asked = {"data": data, "root": root}
+        asked = {name: value for name, value in asked.items() if value is not None}
+        if asked and not self.data:
+            raise checks.InputError(
+                checks.message(
+                    expected=f"no data set or folder for {self.name}, which draws its own inputs",
+                    got=", ".join(f"--{name} {value}" for name, value in asked.items()),
+                    remedy="leave them out",
+                )
+            )
+        if data is not None:
+            checks.one_of("data", data, self.data)
+        return asked
 
 
 def _figure_live(seeds: Sequence[int]) -> list[Point]:
@@ -161,6 +191,14 @@ EXPERIMENTS = (
         sample_complexity.SEEDS,
         sample_complexity.live_points,
         sample_complexity.full_points,
+    ),
+    Experiment(
+        "cnn",
+        "A convolutional network on images beside its quadratic and its linear Taylor model",
+        cnn.SEEDS,
+        cnn.live_points,
+        cnn.full_points,
+        cnn.DATA,
     ),
 )
 

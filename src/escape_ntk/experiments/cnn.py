@@ -1,0 +1,339 @@
+"""Experiment behind the chapter *Standard networks*: a convolutional network and its Taylor models.
+
+Three models start from one initialisation θ₀ and are trained on the same mini-batches: the network
+f(θ₀ + Δ) − f(θ₀), the quadratic model f_L + f_Q, and the linear model f_L, each a function of its
+own movement Δ.  The network is centred, so that all three start at the function 0.
+"""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import InitVar, dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from escape_ntk import checks
+from escape_ntk.experiments.sweep import Point, Result
+from escape_ntk.images import Images, Split, cifar10, digits
+from escape_ntk.modules import ModuleFeatures
+from escape_ntk.stats import rms
+from escape_ntk.trajectory import Outcome, Recorder, Saves, integer_times, log_times
+
+DATA = ("digits", "cifar10")
+MODELS = ("network", "quadratic", "linear")
+"""What is trained; also the order of the rows of a state (3, P)."""
+ACTIVATIONS = {"relu": nn.ReLU, "softplus": nn.Softplus}
+
+
+def convolutional(
+    channels: int,
+    activation: str,
+    planes: int,
+    generator: torch.Generator,
+    dtype: torch.dtype = torch.float32,
+) -> nn.Sequential:
+    """Four 3×3 convolutions with average pooling, and a linear head with one output.
+
+    Pooling: 2×2 after the second, over the whole image after the fourth.  Weights are normal with
+    variance 2/fan-in (the head's 1/fan-in), drawn in float64 and rounded; biases are 0.
+    """
+    act = ACTIVATIONS[checks.one_of("activation", activation, tuple(ACTIVATIONS))]
+    checks.integer("channels", channels, least=1)
+
+    def drawn(kind: type[nn.Module], *sizes: int, gain: float, **options) -> nn.Module:
+        layer = nn.utils.skip_init(kind, *sizes, **options, dtype=dtype)  # no global generator
+        shape = layer.weight.shape
+        deviation = math.sqrt(gain / math.prod(shape[1:]))
+        weights = torch.randn(shape, generator=generator, dtype=torch.float64) * deviation
+        with torch.no_grad():
+            layer.weight.copy_(weights)
+            layer.bias.zero_()
+        return layer
+
+    def convolution(inputs: int) -> tuple[nn.Module, nn.Module]:
+        return drawn(nn.Conv2d, inputs, channels, 3, padding=1, gain=2.0), act()
+
+    return nn.Sequential(
+        *convolution(planes),
+        *convolution(channels),
+        nn.AvgPool2d(2),
+        *convolution(channels),
+        *convolution(channels),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        drawn(nn.Linear, channels, 1, gain=1.0),
+    )
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Features and labels of some images, with the network's outputs at θ₀."""
+
+    features: ModuleFeatures
+    y: Tensor
+    start: Tensor
+
+    @classmethod
+    def of(cls, features: ModuleFeatures, images: Images) -> "Inputs":
+        """The module of ``features`` at these images."""
+        there = features.at(images.X.to(features.X))
+        with torch.no_grad():
+            start = there.value(torch.zeros(there.size).to(there.X))
+        return cls(there, images.y.to(there.X), start)
+
+    def batch(self, rows: Tensor) -> "Inputs":
+        """These rows."""
+        features = self.features.at(self.features.X[rows])
+        return Inputs(features, self.y[rows], self.start[rows])
+
+    def prediction(self, model: str, movement: Tensor) -> Tensor:
+        """(n,) outputs of one of the three models at Δ (P,); differentiable in Δ."""
+        if model == "network":
+            return self.features.value(movement) - self.start
+        if model == "quadratic":
+            return sum(self.features.terms(movement))
+        return self.features.linear(movement)
+
+    def loss_gradient(self, model: str, movement: Tensor) -> tuple[float, Tensor]:
+        """((1/n)Σ_i (f_i − y_i)², its gradient (P,) in Δ)."""
+        at = movement.detach().requires_grad_()
+        loss = (self.prediction(model, at) - self.y).square().mean()
+        (gradient,) = torch.autograd.grad(loss, at)
+        return float(loss.detach()), gradient
+
+
+@dataclass(frozen=True)
+class Observer:
+    """What is measured of a state (3, P), one movement for each of MODELS."""
+
+    train: Inputs
+    test: Inputs
+    size: float
+    """‖θ₀‖."""
+
+    def __call__(self, state: Tensor) -> dict[str, float]:
+        """Losses, accuracies, sizes, distances; NaN for a model that has diverged.
+
+        ``apart_…``: rms over the test images between the trained network and that trained Taylor
+        model; ``own_…``: between the network and its own Taylor terms at its own movement.
+        """
+        out = {}
+        with torch.no_grad():
+            ends = {m: self.test.prediction(m, d) for m, d in zip(MODELS, state, strict=True)}
+            for model, movement in zip(MODELS, state, strict=True):
+                seen = self.train.prediction(model, movement)
+                pairs = {"train": (seen, self.train.y), "test": (ends[model], self.test.y)}
+                for name, (prediction, y) in pairs.items():
+                    out[f"{name}_loss_{model}"] = float((prediction - y).square().mean())
+                    out[f"{name}_accuracy_{model}"] = accuracy(prediction, y)
+                out[f"size_{model}"] = rms(ends[model])
+                out[f"moved_{model}"] = float(movement.norm()) / self.size
+            for model in MODELS[1:]:
+                own = self.test.prediction(model, state[0])
+                out[f"apart_{model}"] = rms(ends["network"] - ends[model])
+                out[f"own_{model}"] = rms(ends["network"] - own)
+        return out
+
+
+def accuracy(prediction: Tensor, y: Tensor) -> float:
+    """Share of labels ±1 with the sign of the prediction, 0 counted as −1; NaN if one is NaN."""
+    if bool(prediction.isnan().any()):
+        return math.nan
+    return float(((prediction > 0) == (y > 0)).double().mean())
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Plain SGD: Δ ← Δ − step·∇(mean square) over the rows of each batch, epoch by epoch."""
+
+    step: float
+    batch: int
+    orders: Tensor
+    """(epochs, n): in which order each epoch meets the images; its last batch may be smaller."""
+
+    def epoch(self, inputs: Inputs, state: Tensor, number: int) -> None:
+        """One epoch of all three models, in place; a model with a loss not finite becomes NaN."""
+        for rows in self.orders[number].split(self.batch):
+            batch = inputs.batch(rows)
+            for model, movement in zip(MODELS, state, strict=True):
+                if movement[0].isnan():
+                    continue
+                loss, gradient = batch.loss_gradient(model, movement)
+                if math.isfinite(loss) and bool(gradient.isfinite().all()):
+                    movement.sub_(gradient, alpha=self.step)
+                else:
+                    movement.fill_(math.nan)
+
+
+def train(
+    inputs: Inputs,
+    schedule: Schedule,
+    recorder: Recorder,
+    checkpoint: Saves | None = None,
+    checkpoint_seconds: float = 20.0,
+    progress: str | None = None,
+) -> Tensor:
+    """The state (3, P) after all epochs; the recorder's times are epochs."""
+    state = inputs.features.X.new_zeros(len(MODELS), inputs.features.size)
+    done, epochs = 0, len(schedule.orders)
+    saved = checkpoint.load() if checkpoint else None
+    if saved is not None:
+        recorder.restore(saved)
+        state.copy_(torch.from_numpy(np.array(saved["state"])))
+        done = int(saved["done"])
+    last_saved = time.monotonic()
+    with tqdm(
+        total=epochs, initial=done, desc=progress, disable=progress is None, delay=2, leave=False
+    ) as bar:
+        while True:
+            if recorder.next_time == done:
+                recorder.record(state)
+            if done == epochs:
+                return state
+            schedule.epoch(inputs, state, done)
+            done += 1
+            bar.update()
+            if checkpoint and time.monotonic() - last_saved > checkpoint_seconds and done < epochs:
+                checkpoint.save({"state": state.cpu().numpy(), "done": done} | recorder.dump())
+                last_saved = time.monotonic()
+
+
+@dataclass(frozen=True)
+class Convolutional:
+    """The network, f_L + f_Q and f_L on two classes of images, over the epochs.
+
+    As published [C]: four 3×3 convolutions with average pooling, mean square on ±1, SGD in batches
+    of 64 with step 5e-3; published are 512 channels and CIFAR-10, 3 against 7, for 100 epochs.
+
+    ``root`` is the folder of the CIFAR-10 archive: no field but an attribute that travels with the
+    point, to other processes as well.  It is no part of the configuration, of equality or of the
+    record's key: the archive is known by its MD5, wherever it lies.
+    """
+
+    experiment: ClassVar[str] = "cnn"
+
+    seed: int
+    data: str = "digits"
+    classes: tuple[int, int] = (3, 8)
+    n_train: int = 240
+    n_test: int = 108
+    channels: int = 24
+    activation: str = "relu"
+    step: float = 5e-3
+    batch: int = 64
+    epochs: int = 300
+    n_times: int = 21
+    root: InitVar[Path | str | None] = None
+
+    def __post_init__(self, root):
+        checks.integer("seed", self.seed, least=0)
+        checks.one_of("data", self.data, DATA)
+        checks.one_of("activation", self.activation, tuple(ACTIVATIONS))
+        checks.number("step", self.step, least=0, strict=True)
+        for name, least in (("channels", 1), ("batch", 1), ("epochs", 2)):
+            checks.integer(name, getattr(self, name), least=least)
+        if root is not None and self.data != "cifar10":
+            raise checks.InputError(
+                checks.message(
+                    expected="a folder of images only for cifar10",
+                    got=f"{root} for {self.data}",
+                    remedy="--data cifar10 (data='cifar10'), or no --root",
+                )
+            )
+        object.__setattr__(self, "root", None if root is None else Path(root).absolute())
+
+    def compute(self, checkpoint=None, progress=None) -> Result:
+        """(the last of each measurement and how each model ended, measurements over the epochs).
+
+        What is drawn from the seed, in this order: the split, the weights, the batches.  The names
+        are explained by :class:`Observer`; a number that is not finite is None in the summary.
+        """
+        generator = torch.Generator().manual_seed(self.seed)
+        split = self.images(generator)
+        planes = split.train.X.shape[1]
+        module = convolutional(self.channels, self.activation, planes, generator)
+        features = ModuleFeatures(module, split.train.X)
+        seen, test = Inputs.of(features, split.train), Inputs.of(features, split.test)
+        size = float(features.join(features.start).norm())
+        recorder = Recorder(self.times(), Observer(seen, test, size))
+        orders = [torch.randperm(len(split.train), generator=generator) for _ in range(self.epochs)]
+        schedule = Schedule(self.step, self.batch, torch.stack(orders))
+        every = {} if checkpoint is None else {"checkpoint_seconds": checkpoint.every}
+        state = train(seen, schedule, recorder, checkpoint, progress=progress, **every)
+        values = recorder.values()
+        return {
+            "n_parameters": features.size,
+            "steps": self.epochs * math.ceil(self.n_train / self.batch),
+            **outcomes(state),
+            **finite({name: column[-1] for name, column in values.items()}),
+        }, {
+            "times": recorder.times,
+            "predictions": _predictions(test, state),
+            "labels": split.test.y.numpy(),
+            **values,
+        }
+
+    def images(self, generator: torch.Generator) -> Split:
+        """Training and test images, both half and half."""
+        if self.data == "digits":
+            sizes = {"n_train": self.n_train, "n_test": self.n_test}
+            return digits(generator, self.classes, **sizes)
+        return cifar10(self.root, self.classes).balanced(self.n_train, self.n_test, generator)
+
+    def times(self) -> np.ndarray:
+        """The epochs after which all is measured: 0, 1, …, the last, even in their logarithm."""
+        return integer_times(log_times(float(self.epochs), self.n_times))
+
+
+def outcomes(state: Tensor) -> dict[str, str]:
+    """How each model ended."""
+    ends = {True: Outcome.DIVERGED, False: Outcome.REACHED_END}
+    rows = zip(MODELS, state, strict=True)
+    return {f"outcome_{model}": str(ends[bool(row.isnan().any())]) for model, row in rows}
+
+
+def finite(values: Mapping[str, float]) -> dict[str, float | None]:
+    """The values as a summary can hold them: None for NaN and infinity."""
+    return {name: float(v) if math.isfinite(v) else None for name, v in values.items()}
+
+
+def _predictions(test: Inputs, state: Tensor) -> np.ndarray:
+    """(3, n_test) outputs at the end, in the order of MODELS."""
+    with torch.no_grad():
+        rows = [test.prediction(m, d) for m, d in zip(MODELS, state, strict=True)]
+    return torch.stack(rows).numpy()
+
+
+SEEDS = (1, 2, 3, 4, 5)
+CIFAR = {"classes": (3, 7), "n_train": 10_000, "n_test": 2000, "channels": 32, "epochs": 100}
+"""All images of the published classes for the published epochs, fewer channels than the 512."""
+LIVE = {
+    "digits": {"channels": 12, "epochs": 60, "n_times": 13},
+    "cifar10": CIFAR | {"n_train": 1000, "n_test": 500, "channels": 12, "epochs": 8, "n_times": 7},
+}
+FULL = {"digits": {}, "cifar10": CIFAR}
+
+
+def full_points(
+    seeds: Sequence[int], data: str = "digits", root: Path | str | None = None
+) -> list[Point]:
+    """The published activation, and a smooth one, whose Taylor terms see all of f."""
+    size = FULL[checks.one_of("data", data, DATA)]
+    return [
+        Convolutional(seed, data, activation=activation, root=root, **size)
+        for activation in ACTIVATIONS
+        for seed in seeds
+    ]
+
+
+def live_points(
+    seeds: Sequence[int], data: str = "digits", root: Path | str | None = None
+) -> list[Point]:
+    """A few channels, for some epochs."""
+    size = LIVE[checks.one_of("data", data, DATA)]
+    return [Convolutional(seed, data, root=root, **size) for seed in seeds]
