@@ -52,25 +52,42 @@ def target(k: int, d: int, generator):
 
 
 @pytest.mark.parametrize("k", [1, 2])
-def test_the_error_of_the_explicit_solution_falls_and_is_the_leak(k):
-    """Without the leak the error goes like 1/m; with equal signs it grows."""
+def test_the_bias_of_the_explicit_solution_falls_and_equal_signs_grow(k):
+    """(E_S f − f*)² goes like 1/m; with equal signs the error grows."""
     d, widths, bias, equal = 6, [2**j for j in (9, 11, 13)], [], []
     for m in widths:
         sums = np.zeros(2)
         for seed in range(6):
             g = seeded(seed)
             goal, X = target(k, d, g), draw_inputs(60, d, "sphere", g, dtype=F64)
-            weights = draw_weights(m, d, g, dtype=F64)
-            made = represent_target(weights, SIN, goal.parts[:1], goal.parts[1])
-            features = PairFeatures(X, weights, SIN)
-            linear, _ = features.terms(torch.stack([made.t_linear, made.t_linear]))
-            quadratic, f = made.quadratic.terms(X)[1], goal(X)
-            sums[0] += float((linear + quadratic - f).square().mean())
-            sums[1] += float((sum(features.terms(made.state())) - f).square().mean())
+            made = represent_target(
+                draw_weights(m, d, g, dtype=F64), SIN, goal.parts[:1], goal.parts[1]
+            )
+            mean, _, coherent = made.moments(X)
+            sums[0] += float((mean - goal(X)).square().mean())
+            sums[1] += float((mean + coherent - goal(X)).square().mean())
         bias.append(sums[0])
         equal.append(sums[1])
     assert log_slope(widths, bias) == pytest.approx(-1, abs=0.3)
     assert log_slope(widths, equal) > 0.2  # control
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_moments_are_those_over_all_signs(k):
+    """Mean and variance over all 2⁶ choices of signs, from the features of the whole movement."""
+    g = seeded(8)
+    goal, weights = target(k, 5, g), draw_weights(12, 5, g, dtype=F64)
+    made = represent_target(weights, SIN, goal.parts[:1], goal.parts[1])
+    X = draw_inputs(7, 5, "sphere", g, dtype=F64)
+    features = PairFeatures(X, weights, SIN)
+    every = torch.cartesian_prod(*[torch.tensor([1.0, -1.0], dtype=F64)] * 6)
+    values = torch.stack([sum(features.terms(made.state(signs))) for signs in every])
+    mean, variance, coherent = made.moments(X, block=4)
+    torch.testing.assert_close(mean, values.mean(0))
+    torch.testing.assert_close(variance, values.var(0, correction=0))
+    torch.testing.assert_close(mean + coherent, values[0])
+    leak = made.quadratic.terms(X)[2]  # control: f_L's leak alone leaves out W_L's cross term
+    assert float((variance - leak).abs().max()) > 1e-6 * float(variance.max())
 
 
 def test_the_state_is_the_sum_of_both_movements():
@@ -156,18 +173,18 @@ def test_each_penalty_has_its_term():
 # ---------------------------------------------------------------- the points
 
 
-def test_the_recorded_mean_square_is_bias_plus_leak_and_that_of_drawn_signs():
+def test_the_recorded_mean_square_is_that_of_drawn_signs():
     point = joint.Solution(1, 1, 5, n=40, widths=(64, 256))
     _, a = point.compute()
-    assert np.allclose(a["mean_square"], a["bias"] + a["leak"])
+    assert np.allclose(a["mean_square"], a["bias"] + a["variance"])
     g = seeded(1)
     goal = joint.draw_target(1, 5, g, F64)
     X, weights = draw_inputs(40, 5, "sphere", g, dtype=F64), draw_weights(64, 5, g, dtype=F64)
     made, features = joint.explicit(weights, point.activation, goal), PairFeatures(X, weights, SIN)
-    drawn = []
-    for _ in range(600):
-        linear, quadratic = made.state(random_signs(32, g)), made.quadratic.terms(X)[1]
-        drawn.append((features.linear(linear[1]) + quadratic - goal(X)).square().mean())
+    drawn = [
+        (sum(features.terms(made.state(random_signs(32, g)))) - goal(X)).square().mean()
+        for _ in range(600)
+    ]
     assert float(torch.stack(drawn).mean()) == pytest.approx(a["mean_square"][0], rel=0.1)
 
 

@@ -166,6 +166,28 @@ class JointMovement:
         state[1] += self.t_linear
         return state
 
+    def moments(self, X: Float[Tensor, "n d"], block: int = 8192) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean and variance over S of f_L + f_Q at the rows of X, and what S = 1 adds to the mean.
+
+        W_L moves the two neurons of a pair oppositely, so that f_Q(·; W_L) = 0.  With S_r come
+        j_r = m^{−1/2}[σ'(w_r·x) t_r·x + ½σ''(w_r·x)(s_r·x)(t_{L,r}·x)] for W_Q = (s, t): the
+        variance is Σ_r j_r², the third result Σ_r j_r.  Exact; ``block`` pairs at a time.
+        """
+        q = self.quadratic
+        checks.array("X", X, (None, q.weights.shape[1]), like=q.weights)
+        root, x = math.sqrt(2 * len(q.h)), X @ q.beta
+        mean, variance, coherent = (X.new_zeros(len(X)) for _ in range(3))
+        lengths, side = q.lengths, q.h.sign()
+        for rows in torch.arange(len(q.h), device=X.device).split(block):
+            z, low = X @ q.weights[rows].T, X @ self.t_linear[rows].T
+            first, second = q.activation.first(z), q.activation.second(z)
+            u = lengths[rows] * x[:, None]  # s_r·x; t_r = a_r s_r
+            mean += ((first * low).sum(1) + (second * u.square()) @ side[rows] / 2) / root
+            signed = u * (first * side[rows] + second * low / 2) / root
+            variance += signed.square().sum(1)
+            coherent += signed.sum(1)
+        return mean, variance, coherent
+
 
 def represent_target(
     weights: Float[Tensor, "p d"], activation: Activation, low: Sequence[RidgeSum], sparse: RidgeSum
