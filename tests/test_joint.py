@@ -21,9 +21,11 @@ from escape_ntk.data import (
     random_signs,
     sparse_part,
 )
+from escape_ntk.directions import PopulationProjector
 from escape_ntk.experiments import end_to_end, joint
 from escape_ntk.experiments.sweep import LiveResult
 from escape_ntk.generalization import GRID, gap_bound, quadratic_complexity, radius
+from escape_ntk.leaks import SphereLeak
 from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures
 from escape_ntk.polynomials import cumulative_multiplicity
@@ -194,6 +196,20 @@ def test_budgets_with_the_populations_projector_leak_less_than_with_a_training_s
     assert s["low_degree"] == pytest.approx(s["linear_norm"], rel=0.3)
     assert s["population_linear"] > 5 * s["population"]  # control: f_L makes the sparse part
     assert len(arrays["eigenvalues"]) == cumulative_multiplicity(6, 1) + 1
+
+
+def test_the_mean_empirical_leak_is_that_over_all_signs():
+    g = seeded(9)
+    goal, weights = target(1, 4, g), draw_weights(12, 4, g, dtype=F64)
+    made = represent_target(weights, SIN, goal.parts[:1], goal.parts[1])
+    features = PairFeatures(draw_inputs(9, 4, "sphere", g, dtype=F64), weights, SIN)
+    projector = PopulationProjector(SphereLeak(weights, SIN), tuple(weights.shape), 5)
+    every = torch.cartesian_prod(*[torch.tensor([1.0, -1.0], dtype=F64)] * 6)
+    drawn = [
+        features.linear(projector.high(made.state(signs)[1])).square().mean() for signs in every
+    ]
+    got = joint._mean_empirical_leak(features, projector, made)
+    assert got == pytest.approx(float(torch.stack(drawn).mean()), rel=1e-10)
 
 
 def test_norms_are_those_of_infinite_width():

@@ -21,7 +21,7 @@ from escape_ntk.flow import gradient_flow
 from escape_ntk.generalization import gap_bound, quadratic_complexity
 from escape_ntk.leaks import SphereLeak
 from escape_ntk.network import activation, draw_weights
-from escape_ntk.pairs import PairFeatures
+from escape_ntk.pairs import PairFeatures, to_pairs
 from escape_ntk.polynomials import cumulative_multiplicity
 from escape_ntk.regularizer import Penalties, RegularizedRisk, low_degree_size, norm_2_4_to_the_4
 from escape_ntk.spectrum import ntk_spectrum
@@ -78,13 +78,14 @@ class Solution:
 
 @dataclass(frozen=True)
 class Budgets:
-    """The four budgets of W* at one width: both leaks and both norms, means over drawn signs.
+    """The four budgets of W* at one width: both leaks and both norms.
 
-    P_{≤k} of the population covariance (exact, by Lanczos), and of n = ``factor``·n_k training
-    inputs.  ``population_linear``: the leak if f_L makes the sparse part, in place of f_Q.
+    P_{≤k} of the population covariance (by Lanczos), and of n = ``factor``·n_k training inputs.
+    R_2 under the population's projector is the exact mean over the signs, the others are means over
+    drawn ones.  ``population_linear``: the leak if f_L makes the sparse part, in place of f_Q.
     """
 
-    experiment: ClassVar[str] = "joint-budgets"
+    experiment: ClassVar[str] = "joint-leaks"
 
     seed: int
     k: int
@@ -114,12 +115,25 @@ class Budgets:
                 | {"norm_fourth": float(norm_2_4_to_the_4(state)[0])}
             )
         summary = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+        summary["empirical"] = _mean_empirical_leak(features, population, made)
         alone = represent_harmonic(weights, act, target.parts[1])
         summary |= {
             "linear_norm": float(made.t_linear.square().sum() / 2),
             **{f"{k}_linear": v for k, v in _leaks("", leak, features, population, alone).items()},
         }
         return summary, {"eigenvalues": population.eigenvalues.numpy()}
+
+
+def _mean_empirical_leak(
+    features: PairFeatures, projector: PopulationProjector, made: JointMovement
+) -> float:
+    """E_S (1/n) Σ_i f_L(x_i; P_{>k}W*)², exactly: the pairs' outputs with independent signs."""
+    t = to_pairs(made.quadratic.movement())[1]
+    own = features.first * (features.X @ t.T)  # (n, p): f_L of each pair
+    inside = torch.stack([features.linear(v) for v in projector.basis], dim=1)  # (n, n_k)
+    signed = own - inside @ torch.einsum("jpd,pd->jp", projector.basis, t)
+    fixed = features.linear(projector.high(made.t_linear))
+    return float((fixed.square() + signed.square().sum(1)).mean())
 
 
 def _leaks(prefix: str, leak, features, projector: Projector, t: Tensor) -> dict[str, float]:
