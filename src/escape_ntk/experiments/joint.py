@@ -251,6 +251,8 @@ class Gap(Fit):
 
 
 SEEDS = (1, 2, 3, 4, 5)
+MORE_SEEDS = (6, 7, 8, 9, 10)
+"""Further draws of the budgets: few inputs a draw, so five leave wide intervals."""
 SOLUTION_DIMS = {1: 30, 2: 12}
 """d of the runs over the width, by k."""
 BUDGET_WIDTHS = (512, 1024, 2048, 4096, 8192)
@@ -302,9 +304,9 @@ def full_points(seeds: Sequence[int]) -> list[Point]:
     return [
         *solution_points(seeds),
         *norm_points(seeds),
-        *budget_points(seeds),
         *gap_points(seeds),
         *free_points(seeds),
+        *budget_points((*seeds, *MORE_SEEDS)),
     ]
 
 
