@@ -178,6 +178,8 @@ def cost_rows(store: RecordStore) -> list[list[str]]:
         for method, runs in map_runs(store, k).items():
             for d in e.DIMS[k]:
                 own = [r.provenance["wall_seconds"] for r in runs if r.config["d"] == d]
+                if not own:
+                    continue
                 total = sum(own) / 60
                 rows.append(
                     [
