@@ -5,7 +5,6 @@ The problems are those of the sample-complexity experiment: same targets, traini
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -16,16 +15,9 @@ from escape_ntk import checks
 from escape_ntk.constructions import JointMovement
 from escape_ntk.data import random_signs
 from escape_ntk.descent import gradient_descent
-from escape_ntk.directions import TrainingProjector
 from escape_ntk.experiments.joint import explicit
-from escape_ntk.experiments.sample_complexity import (
-    PARTS,
-    Data,
-    Fit,
-    draw_data,
-    error_by_part,
-    samples,
-)
+from escape_ntk.experiments.problem import Problem
+from escape_ntk.experiments.sample_complexity import PARTS, Fit, error_by_part, samples
 from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.flow import gradient_flow
 from escape_ntk.generalization import gap_bound, quadratic_complexity
@@ -35,82 +27,14 @@ from escape_ntk.landscape import (
     perturbed_descent,
     random_sign_balance,
 )
-from escape_ntk.leaks import SphereLeak
-from escape_ntk.network import activation, draw_weights
+from escape_ntk.network import activation
 from escape_ntk.pairs import NetworkFeatures, PairFeatures, to_pairs
-from escape_ntk.polynomials import cumulative_multiplicity
-from escape_ntk.regularizer import Penalties, RegularizedRisk, low_degree_size, norm_2_4_to_the_4
+from escape_ntk.regularizer import Penalties, norm_2_4_to_the_4
 from escape_ntk.spectrum import ntk_spectrum
 from escape_ntk.stats import rms
 from escape_ntk.trajectory import integer_times, log_times
 
-F64 = torch.float64
 METHODS = ("flow", "descent", "perturbed")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Everything that training and measuring need, drawn for ``config`` (a Fit with a width m)."""
-
-    config: Fit
-    kind: type[PairFeatures] = PairFeatures
-    dtype: torch.dtype = F64
-
-    @cached_property
-    def data(self) -> Data:
-        """Target, training inputs, test inputs."""
-        return draw_data(self.config, self.dtype)
-
-    @cached_property
-    def features(self) -> tuple[PairFeatures, PairFeatures]:
-        """Features of the training and of the test inputs, at the same weights."""
-        act = activation(self.config.activation)
-        kind = {"generator": self.data.generator, "dtype": self.dtype}
-        weights = draw_weights(self.config.m, self.config.d, **kind)
-        return self.kind(self.data.X, weights, act), self.kind(self.data.test, weights, act)
-
-    @cached_property
-    def projector(self) -> TrainingProjector:
-        """P_{≤k} of the training set, n_k directions."""
-        c = self.config
-        return TrainingProjector(self.features[0], cumulative_multiplicity(c.d, c.k))
-
-    @cached_property
-    def leak(self) -> SphereLeak:
-        """E f_L² in closed form."""
-        return SphereLeak(self.features[0].weights, activation(self.config.activation))
-
-    def risk(self, penalties: Penalties) -> RegularizedRisk:
-        """L_λ of the joint model, or of the network with ``kind`` NetworkFeatures."""
-        return RegularizedRisk(
-            self.features[0],
-            self.data.target(self.data.X),
-            penalties=penalties,
-            projector=self.projector,
-            population=self.leak if penalties.population else None,
-        )
-
-    def sizes(self, state: Tensor) -> dict[str, float]:
-        """R_1, R_2, R_3 and ‖W‖_{2,4}^4."""
-        linear = self.features[0].linear(state[1])
-        return {
-            "population": float(self.leak.value_and_gradient(self.projector.high(state[1]))[0]),
-            "empirical": float(self.projector.high_outputs(linear).square().mean()),
-            "low_degree": float(low_degree_size(self.projector, state[1])[0]),
-            "norm_fourth": float(norm_2_4_to_the_4(state)[0]),
-        }
-
-    def measure(self, state: Tensor) -> dict[str, float]:
-        """Test error by part, training loss, what each term has learned, and the sizes."""
-        features, test = self.features
-        parts = self.data.target.part_values(test.X)
-        linear, second = test.terms(state)
-        seen = sum(features.terms(state)) - self.data.target(features.X)
-        out = error_by_part(linear + second, parts) | {"train": float(seen.square().mean())}
-        for name, term in (("linear", linear), ("quadratic", second)):
-            shares = error_by_part(term, parts)
-            out |= {f"{name}_{part}": shares[f"c_{part}"] for part in PARTS[:2]}
-        return out | self.sizes(state)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from torch import Tensor
 from escape_ntk.constructions import JointMovement, represent_harmonic, represent_target
 from escape_ntk.data import Target, draw_inputs, random_signs
 from escape_ntk.directions import PopulationProjector, Projector, TrainingProjector
-from escape_ntk.experiments.sample_complexity import SINE, Fit, draw_data, draw_target
+from escape_ntk.experiments.problem import Problem
+from escape_ntk.experiments.sample_complexity import SINE, Fit, draw_target
 from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.flow import gradient_flow
 from escape_ntk.generalization import gap_bound, quadratic_complexity
@@ -23,7 +24,7 @@ from escape_ntk.leaks import SphereLeak
 from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures, to_pairs
 from escape_ntk.polynomials import cumulative_multiplicity
-from escape_ntk.regularizer import Penalties, RegularizedRisk, low_degree_size, norm_2_4_to_the_4
+from escape_ntk.regularizer import Penalties, norm_2_4_to_the_4
 from escape_ntk.spectrum import ntk_spectrum
 from escape_ntk.stats import rms
 
@@ -197,17 +198,9 @@ class Gap(Fit):
 
     def compute(self, checkpoint=None, progress=None) -> Result:
         """Gap, zero predictor's error, R_1…R_4 of the solution, and each term of the bound."""
-        data, act = draw_data(self, F64), activation(self.activation)
-        weights = draw_weights(self.m, self.d, data.generator, dtype=F64)
-        features, test = (PairFeatures(Z, weights, act) for Z in (data.X, data.test))
-        projector = TrainingProjector(features, cumulative_multiplicity(self.d, self.k))
-        y, goal = data.target(data.X), data.target(data.test)
-        risk = RegularizedRisk(
-            features,
-            y,
-            penalties=Penalties(empirical=self.empirical, norm=self.norm),
-            projector=projector,
-        )
+        problem = Problem(self)
+        data, act, (features, test) = problem.data, activation(self.activation), problem.features
+        risk = problem.risk(Penalties(empirical=self.empirical, norm=self.norm))
         run = gradient_flow(
             risk,
             features.zero_state(),
@@ -217,18 +210,12 @@ class Gap(Fit):
             progress=progress,
         )
         (linear, quadratic), (fresh_l, fresh_q) = features.terms(run.state), test.terms(run.state)
-        train, fresh = linear + quadratic - y, fresh_l + fresh_q - goal
-        leak = SphereLeak(weights, act).value_and_gradient(projector.high(run.state[1]))[0]
-        sizes = {
-            "population": float(leak),
-            "empirical": float(projector.high_outputs(linear).square().mean()),
-            "low_degree": float(low_degree_size(projector, run.state[1])[0]),
-            "norm_fourth": float(norm_2_4_to_the_4(run.state)[0]),
-        }
+        goal, sizes = data.target(data.test), problem.sizes(run.state)
+        train, fresh = linear + quadratic - data.target(data.X), fresh_l + fresh_q - goal
         bound = gap_bound(
             n=self.n,
             mean_kernel=ntk_spectrum(act, self.d).trace,
-            complexity=quadratic_complexity(weights, act, self.n, data.generator),
+            complexity=quadratic_complexity(features.weights, act, self.n, data.generator),
             cap=self.cap,
             **sizes,
         )
