@@ -80,6 +80,12 @@ def test_table_escapes_what_is_not_html():
     assert "a &lt; b" in text and "<b>x</b>" in text and "1 &lt; 2" in text
 
 
+def test_what_is_folded_opens_without_a_script():
+    text = page.folded("a < b", page.table(["x"], [["1"]]), page.live(2.0, "runs")).text
+    assert text.startswith("<details><summary>a &lt; b</summary>") and text.count("<table>") == 1
+    assert text.endswith("</details>") and "Live." in text
+
+
 SIZE = dict(d=8, n=40, m=60, n_k=8, n_test=60, t_end=300, n_times=12)
 
 

@@ -81,6 +81,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str 
     return Html(f'<div class="results">{inner}</div>')
 
 
+def folded(title: str, *parts: Html) -> Html:
+    """Fragments behind a line that opens them; without JavaScript too."""
+    inner = "".join(part.text for part in parts)
+    return Html(f"<details><summary>{html.escape(title)}</summary>{inner}</details>")
+
+
 def claim_blocks(ledger: Sequence[Mapping]) -> Html:
     """The scorecard: for each claim its statement, verdict, measurement, target and control."""
     return Html("".join(_claim_block(row) for row in ledger))
