@@ -11,7 +11,7 @@ from escape_ntk.network import activation
 from escape_ntk.polynomials import cumulative_multiplicity
 from escape_ntk.records import Record, RecordStore
 from escape_ntk.spectrum import ntk_spectrum
-from escape_ntk.stats import first_crossing, log_slope, mean_interval
+from escape_ntk.stats import Interval, first_crossing, log_slope, mean_interval
 
 LEVELS = (0.25, 0.1)
 """τ: the test error at which n_τ is read."""
@@ -147,6 +147,10 @@ def _range(values: np.ndarray, size: int, most: int) -> str:
     return f"{np.median(v):.2f} ({v.min():.2f}–{v.max():.2f})"
 
 
+def _two_digits(interval: Interval) -> str:
+    return f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+
+
 def exponent_rows(store: RecordStore) -> list[list[str]]:
     """Slopes of log n_τ in log n_k, log n_{k+1} and log d, with 95 % intervals over seeds."""
     rows = []
@@ -159,7 +163,7 @@ def exponent_rows(store: RecordStore) -> list[list[str]]:
                 if len(dims) < 3:
                     continue
                 cells = [
-                    str(mean_interval(exponents(runs, level, size)))
+                    _two_digits(mean_interval(exponents(runs, level, size)))
                     for size in (
                         lambda d, k=k: cumulative_multiplicity(d, k),
                         lambda d, k=k: cumulative_multiplicity(d, k + 1),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from escape_ntk.figures.style import COLOURS, Run, in_style, new_axes, power_law
 
@@ -53,8 +54,11 @@ def explicit_solution(
     ):
         power_law(size, d, [r.arrays[key] for r in norms], colour, label, k - 1)
     size.set(xlabel="dimension $d$", ylabel="size of $W^*$")
-    for ax in axes:
-        ax.legend(fontsize=8)
+    for ax, place in zip(axes, ("lower left", "upper right", "upper left"), strict=True):
+        ax.legend(fontsize=8, loc=place)
+    error.set_ylim(bottom=error.get_ylim()[0] / 20)
+    leaks.set_xticks(m[::2], [str(x) for x in m[::2]])
+    leaks.xaxis.set_minor_locator(NullLocator())
     low, high = size.get_ylim()
     if high < 10 * low:
         size.set_ylim(low / 2, high * 2)
