@@ -198,7 +198,7 @@ HALVES = {
     f"{name}_{part}": np.array([0.1]) for name in ("ntk", "quadntk") for part in ("dense", "sparse")
 }
 HALVES |= {"ntk_sparse": np.array([0.3]), "joint_dense": np.array([0.05])}
-HALVES |= {"joint_sparse": np.array([0.01])}
+HALVES |= {"joint_sparse": np.array([0.01]), "ntk_share": np.array([0.1])}
 STARTS = {"gaps": [0.0, 1e-4], "tests": [0.01], "risks": [1e-5]}
 ESCAPE = {"first": [1.1, 1.2], "last": [1.01, 1.05]}
 ENDS = {"depth": [0.01, 0.02], "risk": [1e-5], "reached": [True], "perturbations": [0]}
