@@ -1,6 +1,6 @@
 """Claims of the chapter *Gradient descent end to end*."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from escape_ntk.claims.ledger import (
     Evidence,
     Finding,
     Verdict,
+    at_least,
     at_most,
     names,
     require,
@@ -21,8 +22,6 @@ CHAPTER = "end-to-end"
 COMMAND = "escape-ntk run end-to-end"
 SEEDS = e.SEEDS
 SIZES = ("population", "empirical", "low_degree", "norm_fourth")
-PARTS = ("comparison", "first_order", "coupling", "cross", "curvature")
-"""Terms of the bound for points that are nearly flat and nearly stationary."""
 
 
 def runs(store: RecordStore) -> dict[str, list[Record]]:
@@ -58,17 +57,6 @@ def _gather_order(store: RecordStore, broken: bool) -> Evidence:
         [half_time(r, "quadratic_sparse") / half_time(r, "linear_dense") for r in records]
     )
     return Evidence(1 / ratios if broken else ratios, names(records))
-
-
-def at_least(limit: float) -> Callable[[Numbers], Finding]:
-    """Reproduced when every value is ≥ ``limit``."""
-
-    def judge(values: Numbers) -> Finding:
-        v = np.asarray(values, dtype=float)
-        verdict = Verdict.REPRODUCED if v.min() >= limit else Verdict.NOT_REPRODUCED
-        return Finding(verdict, {"least": float(v.min()), "most": float(v.max()), "runs": len(v)})
-
-    return judge
 
 
 def _gather_methods(store: RecordStore, broken: bool) -> Evidence:

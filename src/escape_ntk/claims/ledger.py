@@ -159,6 +159,17 @@ def at_most(limit: float) -> Callable[[Numbers], Finding]:
     return judge
 
 
+def at_least(limit: float) -> Callable[[Numbers], Finding]:
+    """Reproduced when every value is ≥ ``limit``."""
+
+    def judge(values: Numbers) -> Finding:
+        least, most = float(min(values)), float(max(values))
+        verdict = Verdict.REPRODUCED if least >= limit else Verdict.NOT_REPRODUCED
+        return Finding(verdict, {"least": least, "most": most, "runs": len(values)})
+
+    return judge
+
+
 def slope_near(target: float, tolerance: float) -> Callable[[Sequence[float]], Finding]:
     """Reproduced when the 95 % interval of the mean slope lies within target ± tolerance.
 

@@ -247,7 +247,7 @@ GAP_SIZES = {1: (10, (4, 16, 64, 256, 1024)), 2: (8, (4, 16, 64))}
 """d, and n/n_k, by k."""
 GAP_FEW = 1024
 """n/n_k that only the first two seeds are run at: ten minutes each."""
-GAP_FREE = Gap(1, 1, 10, 256 * 11, norm=0.0)
+GAP_FREE = Gap(1, 1, 10, 256 * cumulative_multiplicity(10, 1), norm=0.0)
 """R_4 off, at one n."""
 
 
