@@ -3,15 +3,15 @@
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
 
 from escape_ntk import checks
 
-Observe = Callable[[Tensor], Mapping[str, float]]
-"""Maps a state (2, p, d) to named measurements."""
+Observe = Callable[[Any], Mapping[str, float]]
+"""Maps a state, whatever is trained, to named measurements."""
 
 
 @runtime_checkable
@@ -72,7 +72,7 @@ class Recorder:
         k = len(self.rows)
         return float(self.times[k]) if k < len(self.times) else np.inf
 
-    def record(self, state: Tensor) -> None:
+    def record(self, state: Any) -> None:
         """Measure ``state`` as the next declared time."""
         self.rows.append({name: float(v) for name, v in self.observe(state).items()})
 

@@ -11,6 +11,7 @@ from escape_ntk.experiments import (
     end_to_end,
     joint,
     landscape,
+    mlp,
     ntk_limits,
     quadntk,
     regularizer,
@@ -191,6 +192,13 @@ EXPERIMENTS = (
         sample_complexity.SEEDS,
         sample_complexity.live_points,
         sample_complexity.full_points,
+    ),
+    Experiment(
+        "mlp",
+        "Samples that a ReLU network needs on a dense quadratic plus a sparse cubic, over d",
+        mlp.SEEDS,
+        mlp.live_points,
+        mlp.full_points,
     ),
     Experiment(
         "cnn",

@@ -1,0 +1,189 @@
+"""The ReLU network on a dense quadratic plus a sparse cubic: gradient, moments, climbs."""
+
+import math
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from escape_ntk.checks import InputError, UnknownNameError
+from escape_ntk.data import draw_inputs, random_direction
+from escape_ntk.experiments import mlp
+from escape_ntk.experiments.mlp import Climb, Judge, Problem, ReluNetwork
+from escape_ntk.stats import log_slope
+from escape_ntk.trajectory import Recorder
+
+F64 = torch.float64
+SMALL = {"multiples": (1.0, 2.0, 3.0), "steps": 40, "n_test": 200, "n_times": 4, "width": 9}
+
+
+def seeded(seed=0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def network_and_data(n=30, d=6, width=7):
+    network = ReluNetwork.draw(width, d, seeded(1), F64)
+    network.inner.add_(0.1)  # biases away from 0
+    X = draw_inputs(n, d, "gaussian", seeded(), dtype=F64)
+    return network, X, torch.randn(n, generator=seeded(2), dtype=F64)
+
+
+def test_descent_is_descent_on_the_loss_of_a_torch_module():
+    network, X, y = network_and_data()
+    module = torch.nn.Sequential(torch.nn.Linear(6, 7), torch.nn.ReLU(), torch.nn.Linear(7, 1))
+    module = module.double()
+    with torch.no_grad():
+        values = network.inner[:, :-1], network.inner[:, -1], network.outer[None, :-1]
+        for p, value in zip(module.parameters(), (*values, network.outer[-1:]), strict=True):
+            p.copy_(value)
+    torch.testing.assert_close(network(X), module(X)[:, 0].detach())
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.05)
+    losses = list(islice(network.descend(X, y, 0.05), 21))  # the 21st comes after 20 steps
+    for k in range(20):
+        optimizer.zero_grad()
+        loss = (module(X)[:, 0] - y).square().mean()
+        assert losses[k] == pytest.approx(float(loss.detach()), rel=1e-10)
+        loss.backward()
+        optimizer.step()
+    torch.testing.assert_close(network(X), module(X)[:, 0].detach(), rtol=1e-9, atol=1e-12)
+    assert losses[20] < 0.9 * losses[0]
+
+
+def test_the_initialisation_has_the_notebooks_variance():
+    network = ReluNetwork.draw(400, 50, seeded())
+    assert float(network.inner[:, :-1].var()) == pytest.approx(1 / 100, rel=0.03)
+    assert float(network.outer[:-1].var()) == pytest.approx(1 / 800, rel=0.15)
+    assert not network.inner[:, -1].any() and not network.outer[-1].any()
+    assert float(network.inner[:, :-1].var()) != pytest.approx(1 / 150, rel=0.2)  # torch's own
+
+
+@pytest.mark.parametrize("d", [10, 11, 50])
+@pytest.mark.parametrize("dense", mlp.DENSE)
+def test_moments_of_the_target(d, dense):
+    problem = Problem(random_direction(d, seeded(), dtype=F64), dense)
+    X = draw_inputs(200_000, d, "gaussian", seeded(1), dtype=F64)
+    P = problem.unit_parts(X)
+    torch.testing.assert_close(P @ P.T / len(X), torch.eye(3, dtype=F64), rtol=0, atol=0.1)
+    y = problem(X)
+    assert float(y.mean()) == pytest.approx(problem.mean, abs=0.02)
+    assert float(y.var()) == pytest.approx(1 + problem.dense_deviation**2, rel=0.1)
+
+
+@pytest.mark.parametrize("d", [10, 11, 50])
+def test_the_published_target_is_the_formula_of_the_notebook(d):
+    beta = random_direction(d, seeded(), dtype=F64)
+    X = draw_inputs(20, d, "gaussian", seeded(1), dtype=F64)
+    A = torch.diag(torch.tensor([float(i > d / 2) for i in range(d)], dtype=F64))
+    z = X @ beta
+    formula = ((X @ A) * X).sum(1) / math.sqrt(675) + (z**3 - 3 * z) / math.sqrt(6)
+    torch.testing.assert_close(Problem(beta, "published")(X), formula)
+    assert not torch.allclose(Problem(beta, "normalized")(X), formula)
+    assert mlp.dense_entries(d) == int(A.trace())
+
+
+def test_675_is_the_second_moment_of_25_squares_and_the_notebook_has_24():
+    mean, variance = mlp.published_moments(52)  # 25 entries
+    assert mean**2 + variance == pytest.approx(1)
+    mean, variance = mlp.published_moments(50)
+    assert mean**2 + variance == pytest.approx((24**2 + 48) / 675)
+
+
+def test_the_judge_reads_what_is_missed():
+    problem = Problem(random_direction(8, seeded(), dtype=F64), "normalized")
+    X = draw_inputs(5000, 8, "gaussian", seeded(1), dtype=F64)
+    judge = Judge.of(problem, X)
+    parts = problem.unit_parts(X)
+    got = judge.errors(0.3 * parts[1] + parts[2])
+    assert got["missed_dense"] == pytest.approx(0.49) and got["missed_sparse"] < 1e-20
+    assert got["test"] == pytest.approx(float((0.7 * parts[1]).square().mean()))
+    assert judge.loss_without_dense() == pytest.approx(float(parts[1].square().mean()))
+    assert Judge.of(Problem(problem.beta, "constant"), X).loss_without_dense() == 0
+
+
+def test_a_climb_stops_at_its_first_success_or_is_censored():
+    loose = Climb(1, 6, "published", level=1e3, **SMALL).compute()
+    assert loose[0]["first_below"] == 36 and loose[0]["n_run"] == 1
+    tight = Climb(1, 6, "published", level=1e-9, **SMALL).compute()
+    assert tight[0]["first_below"] is None and tight[0]["n_run"] == 3
+    assert tight[1]["curves"].shape == (3, len(tight[1]["times"]))
+    np.testing.assert_array_equal(tight[1]["curves"][:, -1], tight[1]["test"])
+    assert (tight[1]["curves"][0] == loose[1]["curves"][0]).all()
+    between = (min(tight[1]["curves"][1]) + min(tight[1]["curves"][1:, -1])) / 2
+    if between < tight[1]["curves"][1, -1]:  # touched on the way, lost at the end
+        point = Climb(1, 6, "published", level=float(between), **SMALL)
+        assert point.compute()[0]["first_touch"] == 72
+
+
+def test_training_sets_are_nested_and_the_start_is_one():
+    alone = Climb(1, 6, "published", level=1e-9, **SMALL | {"multiples": (2.0, 3.0)}).compute()[1]
+    together = Climb(1, 6, "published", level=1e-9, **SMALL).compute()[1]
+    np.testing.assert_array_equal(alone["curves"], together["curves"][1:])
+    assert len(set(together["curves"][:, 0])) == 1 and len(set(together["test"])) == 3
+    other = Climb(2, 6, "published", level=1e-9, **SMALL).compute()[1]
+    assert other["test"][0] != together["test"][0]
+
+
+class Memory:
+    """A checkpoint that kills the run at one of its saves."""
+
+    every = 0.0
+
+    def __init__(self, die_at):
+        self.state, self.saves, self.die_at = None, 0, die_at
+
+    def load(self):
+        return self.state
+
+    def save(self, state):
+        self.state = {k: np.array(v, copy=True) for k, v in state.items()}
+        self.saves += 1
+        if self.saves == self.die_at:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("die_at", [5, 55, 111])
+def test_a_killed_climb_goes_on_where_it_stood(die_at):
+    point = Climb(3, 6, "normalized", level=1e-9, **SMALL)
+    memory = Memory(die_at)
+    with pytest.raises(KeyboardInterrupt):
+        point.compute(memory)
+    done = len(memory.state.get("rung/test", ()))
+    assert done == (die_at - 1) // 40  # 40 saves a rung
+    again, whole = point.compute(memory), point.compute()
+    assert memory.saves == 3 * 40 + 1  # only the save that it died at comes twice
+    assert again[0] == whole[0]
+    for name, values in whole[1].items():
+        np.testing.assert_array_equal(again[1][name], values)
+
+
+def test_divergence_is_an_outcome():
+    summary, arrays = Climb(1, 6, "published", **SMALL | {"step": 1e6}).compute()
+    assert summary["first_below"] is None and np.isnan(arrays["train"]).all()
+    assert np.isnan(arrays["test"]).all() and np.isfinite(arrays["curves"][:, 0]).all()
+
+
+def test_a_recorder_sees_the_declared_steps_only():
+    network, X, y = network_and_data()
+    seen = []
+    recorder = Recorder([0, 3, 7], lambda net: {"loss": seen.append(1) or 0.0})
+    mlp.descend(network, X, y, 0.01, recorder)
+    assert len(seen) == 3 and np.isfinite(recorder.values()["loss"]).all()
+
+
+@pytest.mark.parametrize("multiples", [(), (2.0, 1.0), (1.0, 1.0), (0.0, 1.0)])
+def test_a_grid_that_does_not_climb_is_refused(multiples):
+    with pytest.raises(InputError, match="increasing multiples"):
+        Climb(1, 6, "published", multiples)
+
+
+def test_unknown_dense_part():
+    with pytest.raises(UnknownNameError, match="published"):
+        Climb(1, 6, "normalised", (1.0,))
+
+
+def test_the_erratum_in_closed_form():
+    """Without the dense part the published target's loss is below .1 up to d = 68, not beyond."""
+    small = [d for d in range(4, 200, 2) if mlp.published_moments(d)[1] < 0.1]
+    assert small == list(range(4, 70, 2))
+    assert log_slope([10, 20], [mlp.published_moments(d)[1] for d in (12, 22)]) == pytest.approx(1)
