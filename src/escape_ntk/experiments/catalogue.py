@@ -13,6 +13,7 @@ from escape_ntk.experiments import (
     landscape,
     mlp,
     ntk_limits,
+    own_network,
     quadntk,
     regularizer,
     sample_complexity,
@@ -207,6 +208,13 @@ EXPERIMENTS = (
         cnn.live_points,
         cnn.full_points,
         cnn.DATA,
+    ),
+    Experiment(
+        "own-network",
+        "R_2 on an ordinary network for two digits, beside weight decay and early stopping",
+        own_network.SEEDS,
+        own_network.live_points,
+        own_network.full_points,
     ),
 )
 
