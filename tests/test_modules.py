@@ -1,13 +1,12 @@
 """Taylor terms of any module: the two-layer closed forms, orders of the remainder, refusals."""
 
-import math
-
 import pytest
 import torch
 from torch import nn
 
 from escape_ntk.checks import InputError, NonFiniteError, ShapeError
 from escape_ntk.directions import TrainingProjector
+from escape_ntk.experiments.any_module import TwoLayer
 from escape_ntk.modules import ModuleFeatures, empirical_leak
 from escape_ntk.network import activation, draw_weights, paired_network
 from escape_ntk.pairs import PairFeatures, from_pairs, to_pairs
@@ -16,20 +15,6 @@ from escape_ntk.taylor import linear_term, quadratic_term
 
 F64 = torch.float64
 SIN = activation("sin(z+pi/4)")
-
-
-class TwoLayer(nn.Module):
-    """The paired two-layer network as a module: its weights are parameters."""
-
-    def __init__(self, weights, act):
-        super().__init__()
-        network = paired_network(weights, act)
-        self.first = nn.Parameter(network.weights.clone())
-        self.register_buffer("signs", network.signs)
-        self.act = act
-
-    def forward(self, X):
-        return self.act.value(X @ self.first.T) @ self.signs / math.sqrt(len(self.signs))
 
 
 def two_layer(seed: int, d=4, p=6, n=15):

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from escape_ntk import checks
 from escape_ntk.directions import TrainingProjector
+from escape_ntk.experiments import any_module
+from escape_ntk.experiments.any_module import default_module
 from escape_ntk.experiments.cnn import accuracy, finite
 from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.images import Images, digits
@@ -26,11 +28,10 @@ METHODS = ("plain", "leak", "decay", "random")
 LEAKS = ("leak", "random")
 
 
-def network(width: int, generator: torch.Generator) -> nn.Sequential:
+def network(width: int, generator: torch.Generator) -> nn.Module:
     """8×8 pixels, ``width`` tanh neurons, one output; torch's default initialisation."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
-        return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.Tanh(), nn.Linear(width, 1))
+    layers = nn.Flatten, lambda: nn.Linear(64, width), nn.Tanh, lambda: nn.Linear(width, 1)
+    return default_module(lambda: nn.Sequential(*(make() for make in layers)), generator)
 
 
 class RandomDirections:
@@ -164,8 +165,8 @@ SEEDS = tuple(range(1, 11))
 
 
 def full_points(seeds: Sequence[int]) -> list[Point]:
-    """One point a seed."""
-    return [OwnNetwork(seed) for seed in seeds]
+    """One point a seed, and the checks of the generic Taylor terms."""
+    return [*any_module.points(), *(OwnNetwork(seed) for seed in seeds)]
 
 
 def live_points(seeds: Sequence[int]) -> list[Point]:
