@@ -90,7 +90,7 @@ def test_a_point_records_what_it_declares(tmp_path):
     whats, whens = ("loss", "accuracy", "leak", "strength"), ("end", "stopped")
     names = {f"{a}_{m}_{w}" for a in whats for m in METHODS for w in whens}
     assert set(record.summary) == names and set(record.arrays) == {*METHODS, "times"}
-    assert record.arrays["leak"].shape == (4, 5, 5) and record.arrays["plain"].shape == (1, 5, 5)
+    assert record.arrays["leak"].shape == (7, 5, 5) and record.arrays["plain"].shape == (1, 5, 5)
     start = [record.arrays[m][:, 0, 2] for m in METHODS]
     assert len({float(x) for row in start for x in row}) == 1  # one network, one test set
     other = OwnNetwork(4, **TINY).compute()[0]

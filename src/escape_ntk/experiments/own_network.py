@@ -62,8 +62,8 @@ class OwnNetwork:
     n_test: int = 228
     width: int = 256
     n_k: int = 5
-    leaks: tuple[float, ...] = (0.3, 1.0, 3.0, 10.0)
-    decays: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3)
+    leaks: tuple[float, ...] = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+    decays: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
     step: float = 0.02
     steps: int = 2000
     every: int = 50
