@@ -1,5 +1,7 @@
 """Taylor terms of any module: the two-layer closed forms, orders of the remainder, refusals."""
 
+import math
+
 import pytest
 import torch
 from torch import nn

@@ -1,12 +1,15 @@
 """All claims of the book, in the order of its chapters."""
 
 from escape_ntk.claims import (
+    cnn,
     directions,
     end_to_end,
     exponents,
     joint,
     landscape,
+    mlp,
     ntk_limits,
+    own_network,
     published_figure,
     quadntk,
     regularizer,
@@ -29,6 +32,9 @@ CLAIMS: tuple[Claim, ...] = (
     *end_to_end.CLAIMS,
     *sample_complexity.CLAIMS,
     *exponents.CLAIMS,
+    *mlp.CLAIMS,
+    *cnn.CLAIMS,
+    *own_network.CLAIMS,
     *published_figure.CLAIMS,
 )
 

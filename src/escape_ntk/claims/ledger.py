@@ -202,6 +202,20 @@ def ratio_one(low: float, high: float, *, held: bool = False) -> Callable[..., F
     return judge
 
 
+def ratio_below_one(ratios: Numbers) -> Finding:
+    """Reproduced when the 95 % interval of the mean ratio lies below 1; partly when the mean does.
+
+    ``below`` counts the runs.
+    """
+    got = mean_interval(ratios)
+    verdict = Verdict.PARTLY if got.value < 1 else Verdict.NOT_REPRODUCED
+    if got.high < 1:
+        verdict = Verdict.REPRODUCED
+    below = sum(bool(ratio < 1) for ratio in ratios)
+    measured = {"ratio": got.value, "low": got.low, "high": got.high, "runs": len(ratios)}
+    return Finding(verdict, measured | {"below": below})
+
+
 def inside_intervals(rows: Sequence[tuple[str, float, Interval]]) -> Finding:
     """Reproduced when every published value lies in its interval; partly when most do."""
     hits = [published in interval for _, published, interval in rows]

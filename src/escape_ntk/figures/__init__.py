@@ -9,6 +9,13 @@ from escape_ntk.figures.directions import angles, four_movements, gaps, gram_spe
 from escape_ntk.figures.end_to_end import network_over_width, two_phases
 from escape_ntk.figures.joint import explicit_solution, gap_over_samples
 from escape_ntk.figures.landscape import bound_over_width, descent_over_time, escape_times
+from escape_ntk.figures.networks import (
+    loss_over_samples,
+    methods_on_your_network,
+    network_thresholds,
+    orders_of_remainder,
+    three_models,
+)
 from escape_ntk.figures.ntk_limits import (
     eigenvalues_by_degree,
     live_staircase,
@@ -65,8 +72,12 @@ __all__ = [
     "leaks",
     "live_overlay",
     "live_staircase",
+    "loss_over_samples",
     "methods_by_dimension",
+    "methods_on_your_network",
     "network_over_width",
+    "network_thresholds",
+    "orders_of_remainder",
     "own_values",
     "penalty_ablation",
     "price",
@@ -76,6 +87,7 @@ __all__ = [
     "shares_over_time",
     "sixteen_settings",
     "staircase",
+    "three_models",
     "thresholds_by_dimension",
     "two_phases",
     "what_each_penalty_does",
