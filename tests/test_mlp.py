@@ -1,16 +1,19 @@
 """The ReLU network on a dense quadratic plus a sparse cubic: gradient, moments, climbs."""
 
 import math
-from itertools import islice
+from itertools import combinations_with_replacement, islice
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from escape_ntk.checks import InputError, UnknownNameError
+from escape_ntk.claims import mlp as ledger
 from escape_ntk.data import draw_inputs, random_direction
 from escape_ntk.experiments import mlp
 from escape_ntk.experiments.mlp import Climb, Judge, Problem, ReluNetwork
+from escape_ntk.records import Record
 from escape_ntk.stats import log_slope
 from escape_ntk.trajectory import Recorder
 
@@ -187,3 +190,41 @@ def test_the_erratum_in_closed_form():
     small = [d for d in range(4, 200, 2) if mlp.published_moments(d)[1] < 0.1]
     assert small == list(range(4, 70, 2))
     assert log_slope([10, 20], [mlp.published_moments(d)[1] for d in (12, 22)]) == pytest.approx(1)
+
+
+# ---------------------------------------------------------------- what the chapter reads
+
+
+def made(d: int, seed: int, n, test, dense="published"):
+    """A record as the chapter sees it."""
+    below = next((int(a) for a, v in zip(n, test, strict=True) if v < 0.1), None)
+    config = {"d": d, "seed": seed, "dense": dense, "level": 0.1}
+    arrays = {"n": np.array(n), "test": np.array(test)}
+    return Record("mlp", config, "key", {"first_below": below}, arrays, {}, Path())
+
+
+def test_thresholds_are_read_between_grid_points_and_censored_ones_are_left_out():
+    assert ledger.crossing(made(10, 1, [100, 400], [0.4, 0.025])) == pytest.approx(200)
+    rows = [made(10, s, [100, 400], [0.4, 0.2 if s == 2 else 0.05]) for s in (1, 2, 3)]
+    rows += [made(d, s, [d**2, 4 * d**2], [0.4, 0.025]) for d in (20, 40) for s in (1, 2, 3)]
+    found = ledger.by_dimension(rows)
+    assert math.isnan(found[10][2]) and ledger.whole_dimensions(found) == [20, 40]
+    assert ledger.last_of_censored(rows) == {10: 400.0}
+    assert ledger.slopes(rows) == pytest.approx([2.0, 2.0, 2.0])
+    assert ledger._cell(found[10], 10) == "2.5 (2.5–2.5), 1 censored"
+    assert ledger._cell(None, 10) == "not run"
+
+
+def test_cubics_are_counted():
+    d = 5
+    count = sum(1 for a in range(4) for _ in combinations_with_replacement(range(d), a))
+    assert ledger.cubics(d) == count
+
+
+def test_the_erratum_table_is_what_sampling_gives():
+    (row,) = ledger.moment_rows((50,))
+    X = draw_inputs(100_000, 50, "gaussian", seeded())
+    q = X[:, 26:].square().sum(1) / math.sqrt(675)
+    values = [float(q.mean()), float(q.var()), float(q.square().mean())]
+    assert [float(x) for x in row[2:5]] == pytest.approx(values, abs=0.01)
+    assert row[1] == "24" and row[5] == "yes" and ledger.moment_rows((70,))[0][5] == "no"
