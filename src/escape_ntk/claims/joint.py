@@ -116,9 +116,9 @@ def gap_slopes(records: Sequence[Record], key: str) -> list[float]:
 
 
 def _gather_gap_slope(store: RecordStore, broken: bool) -> Evidence:
-    """Slope of the gap in n, k = 1, and that of the bound; the control exchanges them."""
+    """Slope of the gap in n, k = 1, and that of the bound; control: the training error's."""
     records = gaps(store, 1)
-    keys = ("bound", "gap") if broken else ("gap", "bound")
+    keys = ("train" if broken else "gap", "bound")
     slopes = dict(zip(("gap", "bound"), (gap_slopes(records, key) for key in keys), strict=True))
     return Evidence(slopes, names(records))
 
@@ -255,7 +255,7 @@ CLAIMS: Sequence[Claim] = (
         source="M",
         target="slope below the bound's",
         tolerance="95 % interval over five seeds below the bound's mean slope",
-        broken="gap and bound exchanged",
+        broken="the training error in the place of the gap",
         gather=_gather_gap_slope,
         judge=_judge_gap_slope,
     ),
