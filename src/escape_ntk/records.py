@@ -13,17 +13,13 @@ when a process dies, and readers need no lock.  Nothing is pickled, ever.
 
 import errno
 import fcntl
-import hashlib
-import io
 import itertools
 import json
-import math
 import os
 import re
 import secrets
 import time
 import warnings
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -32,9 +28,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from escape_ntk import encoding
 from escape_ntk.checks import (
     InputError,
-    NonFiniteError,
     RecordError,
     RecordWarning,
     message,
@@ -46,9 +42,7 @@ SCHEMA_VERSION: int = 1
 ROOT_VARIABLE = "ESCAPE_NTK_RECORDS"
 SHORT = 16  # hex digits of a SHA-256 in a file name: 64 bits
 SEAL = 64  # bytes of a SHA-256 in hex, the zip comment of a checkpoint
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip file can hold, given to every member
 TEMPORARY = ".tmp-"
-ARRAY_KINDS = "biufcSU"  # booleans, integers, floats, complex numbers, fixed-width text
 FIELDS = {"arrays", "config", "experiment", "key", "provenance", "schema", "summary"}
 REMEDIES = {
     errno.ENOSPC: f"free some space, or set {ROOT_VARIABLE} to a folder on another disk",
@@ -72,49 +66,6 @@ def default_root() -> Path:
 # ---------------------------------------------------------------- values and keys
 
 
-def _plain(value: object, where: str) -> Any:
-    """A deep copy of the JSON value ``value`` in plain types; ``where`` names it in errors."""
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value):
-        return str.__str__(value)
-    if isinstance(value, int):
-        return int.__int__(value)
-    if isinstance(value, float):
-        if math.isfinite(value):
-            return float.__float__(value)
-        remedy = "keep it in an array, or store None and say why in a field beside it"
-        raise NonFiniteError(message(expected=f"{where} to be finite", got=value, remedy=remedy))
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry, f"{where}[{i}]") for i, entry in enumerate(value)]
-    if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
-        return {
-            _plain(n, f"a name in {where}"): _plain(v, f"{where}.{n}") for n, v in value.items()
-        }
-    expected = f"{where} to be None, bool, int, float, valid text, a list or a dict with text keys"
-    remedy = "convert it: value.item() for a NumPy or torch scalar, .tolist() for a short array"
-    got = f"{value!a:.80} of type {type(value).__name__}"
-    raise InputError(message(expected=expected, got=got, remedy=remedy))
-
-
-def _mapping(value: object, where: str) -> Mapping:
-    """``value`` if it is a mapping; else :class:`InputError`."""
-    if isinstance(value, Mapping):
-        return value
-    remedy = "pass a dict, for example dataclasses.asdict(…)"
-    got = f"a {type(value).__name__}"
-    raise InputError(message(expected=f"{where} to be a mapping", got=got, remedy=remedy))
-
-
-def _canonical(value: object) -> bytes:
-    """JSON with sorted keys and no spaces, in ASCII: equal bytes exactly for equal plain values."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
-
-
-def _sha256(*parts: bytes) -> str:
-    return hashlib.sha256(b"".join(parts)).hexdigest()
-
-
 def _name(experiment: object) -> str:
     """``experiment`` if it can name a folder; else :class:`InputError`."""
     if isinstance(experiment, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", experiment):
@@ -135,70 +86,19 @@ def record_key(experiment: str, config: Mapping[str, Any]) -> str:
     Raises :class:`InputError` for other values and names, :class:`NonFiniteError` for NaN or ±∞.
     """
     address = {
-        "config": _plain(_mapping(config, "config"), "config"),
+        "config": encoding.plain(encoding.mapping(config, "config"), "config"),
         "experiment": _name(experiment),
         "schema": SCHEMA_VERSION,
     }
-    return _sha256(_canonical(address))
-
-
-# ---------------------------------------------------------------- arrays and bytes
-
-
-def _array(name: object, value: object) -> np.ndarray:
-    """``value`` as a little-endian C-ordered array; refuse what npz cannot hold unpickled."""
-    if not (isinstance(name, str) and name.isprintable() and 0 < len(name) <= 200):
-        expected, remedy = "an array name of 1 to 200 printable characters", "rename the array"
-        raise InputError(message(expected=expected, got=ascii(name), remedy=remedy))
-    numeric = isinstance(value, (np.ndarray, np.generic, bool, int, float))
-    array = np.asarray(value) if numeric and not isinstance(value, np.ma.MaskedArray) else None
-    if array is None or array.dtype.kind not in ARRAY_KINDS:
-        got = type(value).__name__ + ("" if array is None else f" of dtype {array.dtype}")
-        remedy = "numpy.asarray(value), or tensor.detach().cpu().numpy(), without None or objects"
-        expected = f"{name!r} to be a NumPy array of numbers, booleans or text"
-        raise InputError(message(expected=expected, got=got, remedy=remedy))
-    return array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
-
-
-def _pack(arrays: Mapping[str, Any], comment: bytes = b"") -> bytes:
-    """Bytes of an uncompressed npz file: equal arrays give equal bytes on every machine and day."""
-    checked = {name: _array(name, value) for name, value in _mapping(arrays, "arrays").items()}
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        archive.comment = comment
-        for name in sorted(checked):
-            member = io.BytesIO()
-            np.lib.format.write_array(member, checked[name], allow_pickle=False)
-            entry = zipfile.ZipInfo(f"{name}.npy", date_time=EPOCH)
-            entry.create_system = 3  # Unix, wherever this runs
-            archive.writestr(entry, member.getbuffer())
-    return stream.getvalue()
-
-
-def _unpack(blob: bytes) -> dict[str, np.ndarray]:
-    """The arrays in the npz file ``blob``, whose checksum the caller has verified."""
-    arrays = {}
-    try:
-        with zipfile.ZipFile(io.BytesIO(blob)) as archive:
-            for entry in archive.infolist():
-                with archive.open(entry) as member:
-                    array = np.lib.format.read_array(member, allow_pickle=False)
-                arrays[entry.filename.removesuffix(".npy")] = array
-    except (ValueError, zipfile.BadZipFile) as error:
-        raise _BadFileError("an npz file without pickles", f"one where {error}") from None
-    return arrays
+    return encoding.sha256(encoding.canonical(address))
 
 
 # ---------------------------------------------------------------- the disk
 
 
-class _BadFileError(Exception):
-    """A stored file failed verification; the arguments are what was expected and what came."""
-
-
 def _check(sound: bool, expected: str, got: object) -> None:
     if not sound:
-        raise _BadFileError(expected, got)
+        raise encoding.BadFileError(expected, got)
 
 
 @contextmanager
@@ -260,7 +160,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _set_aside(path: Path, files: Iterable[Path], reason: _BadFileError) -> None:
+def _set_aside(path: Path, files: Iterable[Path], reason: encoding.BadFileError) -> None:
     """Rename bad ``files`` to ``….corrupt-N``, never delete them, and warn about ``path``."""
     moved = []
     remedy = "none needed for a run, which computes it again; delete the file to be rid of this"
@@ -285,7 +185,7 @@ def _settled(read: Callable[[], T], path: Path, files: Callable[[], list[Path]])
         return read()
     except FileNotFoundError:
         return None
-    except _BadFileError as reason:
+    except encoding.BadFileError as reason:
         _set_aside(path, files(), reason)
         return None
 
@@ -297,7 +197,7 @@ def _verified(read: Callable[[], T], path: Path, files: Callable[[], list[Path]]
             return read()
         except FileNotFoundError:
             return None
-        except _BadFileError:  # or met halfway through an overwrite: look again
+        except encoding.BadFileError:  # or met halfway through an overwrite: look again
             with _locked(path.parent):
                 return _settled(read, path, files)
 
@@ -328,10 +228,10 @@ def _read_document(path: Path, key: str | None) -> dict[str, Any]:
     try:
         document = json.loads(text)
         seal = document.pop("payload_sha256")
-        actual = _sha256(_canonical(document))
+        actual = encoding.sha256(encoding.canonical(document))
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         got = f"{len(text)} bytes ({type(error).__name__}: {error})"
-        raise _BadFileError("a whole JSON record", got) from None
+        raise encoding.BadFileError("a whole JSON record", got) from None
     schema = document.get("schema")
     _check(schema == SCHEMA_VERSION, f"a record of schema {SCHEMA_VERSION}", f"schema {schema!r}")
     _check(seal == actual, f"content of SHA-256 {seal}", actual)
@@ -353,10 +253,12 @@ def _read_arrays(path: Path, digest: str) -> dict[str, np.ndarray]:
     try:
         blob = file.read_bytes()
     except FileNotFoundError:
-        raise _BadFileError(f"a record with its arrays in {file.name}", "no such file") from None
-    actual = _sha256(blob)
+        raise encoding.BadFileError(
+            f"a record with its arrays in {file.name}", "no such file"
+        ) from None
+    actual = encoding.sha256(blob)
     _check(actual == digest, f"arrays of SHA-256 {digest} in {file.name}", actual)
-    arrays = _unpack(blob)
+    arrays = encoding.unpack(blob)
     for array in arrays.values():
         array.flags.writeable = False
     return arrays
@@ -366,7 +268,7 @@ def _read_record(path: Path, key: str | None, wanted: Mapping[str, bytes]) -> Re
     """The verified record at ``path``; None if its config lacks a wanted canonical value."""
     document = _read_document(path, key)
     config = document["config"]
-    if any(n not in config or _canonical(config[n]) != v for n, v in wanted.items()):
+    if any(n not in config or encoding.canonical(config[n]) != v for n, v in wanted.items()):
         return None
     return Record(
         experiment=document["experiment"],
@@ -430,22 +332,22 @@ class RecordStore:
         with _disk("write below", self.root, **carried):
             key = record_key(experiment, config)
             seconds = number("wall_seconds", wall_seconds, least=0.0)
-            blob = _pack(arrays)
+            blob = encoding.pack(arrays)
             document = {
-                "arrays": _listing(arrays, _sha256(blob)),
-                "config": _plain(config, "config"),
+                "arrays": _listing(arrays, encoding.sha256(blob)),
+                "config": encoding.plain(config, "config"),
                 "experiment": experiment,
                 "key": key,
-                "provenance": _plain(provenance(seconds, environment), "environment"),
+                "provenance": encoding.plain(provenance(seconds, environment), "environment"),
                 "schema": SCHEMA_VERSION,
-                "summary": _plain(_mapping(summary, "summary"), "summary"),
+                "summary": encoding.plain(encoding.mapping(summary, "summary"), "summary"),
             }
             return self._commit(document, blob, overwrite)
 
     def _commit(self, document: dict[str, Any], blob: bytes, overwrite: bool) -> Record:
         """Write the arrays, then the JSON, which makes them a record, and read both back."""
         path, key = self._path(document["experiment"], document["key"]), document["key"]
-        sealed = {**document, "payload_sha256": _sha256(_canonical(document))}
+        sealed = {**document, "payload_sha256": encoding.sha256(encoding.canonical(document))}
         text = json.dumps(sealed, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
         def read() -> Record | None:
@@ -492,13 +394,15 @@ class RecordStore:
         Values are compared as keys are (``1`` is not ``1.0``).  The order is that of the canonical
         JSON of the config.  Bad records give a :class:`RecordWarning` and stay where they are.
         """
-        wanted = {name: _canonical(_plain(value, name)) for name, value in filters.items()}
+        wanted = {
+            name: encoding.canonical(encoding.plain(value, name)) for name, value in filters.items()
+        }
         records = []
         for path in (self.root / _name(experiment)).glob("*.json"):
             if re.fullmatch(f"[0-9a-f]{{{SHORT}}}", path.stem):
                 found = _verified(lambda p=path: _read_record(p, None, wanted), path, list)
                 records += [] if found is None else [found]
-        return sorted(records, key=lambda record: _canonical(record.config))
+        return sorted(records, key=lambda record: encoding.canonical(record.config))
 
     def checkpoint(self, experiment: str, config: Mapping[str, Any]) -> "Checkpoint":
         """Where the run of ``config`` may leave its state, and take it up again."""
@@ -529,7 +433,7 @@ def _replace_pair(file: Path, blob: bytes, path: Path, text: str) -> None:
 
 def _listing(arrays: Mapping[str, Any], digest: str) -> dict[str, Any]:
     """What the JSON says of the arrays: digest of the file, dtype and shape of each."""
-    checked = {name: _array(name, value) for name, value in arrays.items()}
+    checked = {name: encoding.array(name, value) for name, value in arrays.items()}
     return {
         "sha256": digest,
         "members": {name: f"{array.dtype} {array.shape}" for name, array in checked.items()},
@@ -547,14 +451,14 @@ class Checkpoint:
     key: str
 
     def _seal(self, body: bytes) -> bytes:
-        return _sha256(self.key.encode(), body).encode()
+        return encoding.sha256(self.key.encode(), body).encode()
 
     def _read(self) -> dict[str, np.ndarray]:
         blob = self.path.read_bytes()
         body, seal = blob[:-SEAL], blob[-SEAL:]
         got = f"{len(blob)} bytes under another seal"
         _check(seal == self._seal(body), "a whole checkpoint of this run", got)
-        return _unpack(blob)
+        return encoding.unpack(blob)
 
     def load(self) -> dict[str, np.ndarray] | None:
         """The last saved state (numbers come back as 0-d arrays); None when there is none.
@@ -571,7 +475,7 @@ class Checkpoint:
         full or cannot be written; ``.arrays`` of either error is ``state``.
         """
         with _disk("write", self.path, arrays=state):
-            blob = _pack(state, comment=b"0" * SEAL)
+            blob = encoding.pack(state, comment=b"0" * SEAL)
             body = blob[:-SEAL]
             with _locked(self.path.parent):
                 _write(self.path, body + self._seal(body))

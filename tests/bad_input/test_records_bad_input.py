@@ -18,7 +18,7 @@ import pytest
 import torch
 from refusals import SENTENCE
 
-from escape_ntk import records
+from escape_ntk import encoding, records
 from escape_ntk.checks import InputError, NonFiniteError, RecordError, RecordWarning
 from escape_ntk.records import RecordStore, record_key
 
@@ -168,7 +168,7 @@ def reseal(path: Path) -> None:
     """Make the checksum of the JSON agree with its content again."""
     edit(path, lambda document: document.pop("payload_sha256"))
     document = json.loads(path.read_text(encoding="utf-8"))
-    seal = records._sha256(records._canonical(document))
+    seal = encoding.sha256(encoding.canonical(document))
     edit(path, lambda document: document.update(payload_sha256=seal))
 
 
@@ -182,7 +182,7 @@ def sealed_pickle(store: RecordStore, record) -> None:
     """A record in which everything agrees, but the array is a pickle."""
     array, file = np.array([{"a": 1}], dtype=object), npz_of(record)
     np.savez(file, x=array, allow_pickle=True)
-    digest = records._sha256(file.read_bytes())
+    digest = encoding.sha256(file.read_bytes())
     file.rename(records._arrays_path(record.path, digest))
     edit(record.path, lambda document: document["arrays"].update(sha256=digest))
     reseal(record.path)
@@ -291,7 +291,7 @@ CHECKPOINT_DAMAGE = {
     "short": lambda path: path.write_bytes(b"x" * 10),
     "truncated": lambda path: os.truncate(path, 500),
     "extended": lambda path: path.write_bytes(path.read_bytes() + b"\0"),
-    "without seal": lambda path: path.write_bytes(records._pack({"x": np.ones(3)})),
+    "without seal": lambda path: path.write_bytes(encoding.pack({"x": np.ones(3)})),
     "pickle": lambda path: path.write_bytes(pickle.dumps({"x": 1})),
 }
 
