@@ -4,7 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from escape_ntk.claims.ledger import Claim, at_least, at_most, over_draws, require
+from escape_ntk.claims.ledger import (
+    Claim,
+    Evidence,
+    at_least,
+    at_most,
+    names,
+    over_draws,
+    ratio_one,
+    require,
+)
 from escape_ntk.experiments import cnn as e
 from escape_ntk.records import Record, RecordStore
 from escape_ntk.stats import mean_interval
@@ -58,6 +67,29 @@ def endless(record: Record, broken: bool) -> float:
     """
     s = record.summary
     return s["test_loss_linear" if broken else "test_loss_limit"] / s["test_loss_quadratic"]
+
+
+def at_training_loss(record: Record, model: str, goal: float) -> float:
+    """Test loss of a model when its training loss, its lowest so far, first falls to ``goal``."""
+    a = record.arrays
+    lowest = np.minimum.accumulate(a[f"train_loss_{model}"])
+    when = np.interp(-goal, -lowest, a["times"])
+    return float(np.interp(when, a["times"], a[f"test_loss_{model}"]))
+
+
+def _gather_equal(store: RecordStore, broken: bool) -> Evidence:
+    """Test loss of the faster model over that of the slower, when the faster was where it ended.
+
+    f against f_L + f_Q and f_L + f_Q against f_L; control: both at the end of the budget.
+    """
+    records = require(POINTS, store, COMMAND)
+    ratios = []
+    for r in records:
+        for fast, slow in (("network", "quadratic"), ("quadratic", "linear")):
+            goal, end = r.summary[f"train_loss_{slow}"], r.summary[f"test_loss_{slow}"]
+            own = r.summary[f"test_loss_{fast}"] if broken else at_training_loss(r, fast, goal)
+            ratios.append(own / end)
+    return Evidence(ratios, names(records))
 
 
 def rows(store: RecordStore) -> list[list[str]]:
@@ -129,5 +161,17 @@ CLAIMS: Sequence[Claim] = (
         broken="f_L trained as long as f_L + f_Q",
         gather=over_draws(POINTS, endless, COMMAND),
         judge=at_most(1.0),
+    ),
+    Claim(
+        id="cnn-equal",
+        chapter=CHAPTER,
+        statement="At equal training loss, f has the test loss of f_L + f_Q, and f_L + f_Q that of "
+        "f_L.",
+        source="M",
+        target="ratio 1",
+        tolerance="95 % interval of the mean over twenty pairs within [0.8, 1.25]",
+        broken="at equal time, the end of the budget",
+        gather=_gather_equal,
+        judge=ratio_one(0.8, 1.25),
     ),
 )
