@@ -342,8 +342,6 @@ FULL_GRID = tuple(float(k) for k in range(1, 21))
 GEOMETRIC_GRID = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
 GRIDS = {10: FULL_GRID, 20: FULL_GRID, 30: FULL_GRID, 40: GEOMETRIC_GRID, 50: GEOMETRIC_GRID}
 """Multiples of d² by d.  The notebook also has d = 100, which was not run."""
-HIGH_GRIDS = {("normalized", 50): GEOMETRIC_GRID[6:]}
-"""A climb that starts at 8d²: at d = 40 no n up to 8d² was below the level."""
 CONSTANT_DIMS = (10, 20, 30)
 """Where f* without its dense part was run as well."""
 
@@ -351,7 +349,7 @@ CONSTANT_DIMS = (10, 20, 30)
 def full_points(seeds: Sequence[int]) -> list[Point]:
     """All climbs, the longest last."""
     return [
-        Climb(seed, d, dense, HIGH_GRIDS.get((dense, d), grid))
+        Climb(seed, d, dense, grid)
         for d, grid in GRIDS.items()
         for dense in DENSE
         if dense != "constant" or d in CONSTANT_DIMS
