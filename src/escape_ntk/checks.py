@@ -75,7 +75,10 @@ def integer(name: str, value: object, *, least: int, remedy: str = "") -> int:
 
 
 def even_width(m: object) -> int:
-    """Return the width ``m`` if it is even and ≥ 2: paired neurons need two of each weight."""
+    """Return the width ``m`` if it is even and ≥ 2: paired neurons need two of each weight.
+
+    Else :class:`InputError`, with the next even width.
+    """
     integer("m", m, least=2)
     if m % 2:
         raise InputError(
@@ -89,7 +92,10 @@ def even_width(m: object) -> int:
 
 
 def number(name: str, value: object, *, least: float = -math.inf, strict: bool = False) -> float:
-    """Return ``value`` as float if finite and ≥ ``least`` (> when ``strict``)."""
+    """Return ``value`` as float if finite and ≥ ``least`` (> when ``strict``).
+
+    Else :class:`NonFiniteError`, or :class:`InputError`: no real number, or too small.
+    """
     try:
         x = float(value)
     except (TypeError, ValueError):
@@ -143,7 +149,10 @@ def array(name: str, value: object, shape: Sequence[int | None], *, like: Tensor
 
 
 def layout(name: str, value: object, shape: Sequence[int | None], *, like: Tensor | None = None):
-    """As :func:`array`, but its numbers may be NaN or infinite; costs nothing in a hot loop."""
+    """As :func:`array`, but its numbers may be NaN or infinite; costs nothing in a hot loop.
+
+    Raises :class:`ShapeError`.
+    """
     if not isinstance(value, Tensor) or not value.is_floating_point():
         kind = f"{type(value).__name__}" + (f" of {value.dtype}" if hasattr(value, "dtype") else "")
         raise ShapeError(

@@ -28,7 +28,7 @@ class RankOneMovement:
     """u_r = S_r g_r β, g_r = 2|h_r|^{1/2} m^{−1/4}, on the neuron of pair r with a = sign h_r.
 
     The pair's other neuron rests.  Then f_Q(x) = (β·x)² · p^{−1} Σ_{r≤p} h_r σ''(w_r·x), p = m/2,
-    whatever the signs S_r.  Shapes: ``weights`` (p, d), ``beta`` (d,), ``h`` (p,).
+    whatever the signs S_r.  Shapes: ``weights`` (p, d), ``beta`` (d,), ``h`` (p,).  [D]
     """
 
     weights: Tensor
@@ -95,7 +95,7 @@ def represent_power(
 
     With (√d τ)^{k−1} = Σ_j e_j P_j(τ), h(w) = Σ_j (e_j/ξ_j(σ'')) P_j(β·w) has
     E_w[h(w)σ''(w·x)] = (β·x)^{k−1} for unit w, by Funk and Hecke.  Only j ≡ k−1 mod 2 occur; each
-    needs ξ_j(σ'') ≠ 0, or :class:`~escape_ntk.checks.InputError`.  ‖W‖_{2,4}^4 ~ d^{k−1}.
+    needs ξ_j(σ'') ≠ 0, or :class:`~escape_ntk.checks.InputError`.  ‖W‖_{2,4}^4 ~ d^{k−1}.  [D]
     """
     checks.array("weights", weights, (None, None))
     checks.array("beta", beta, (weights.shape[1],), like=weights)
@@ -155,7 +155,7 @@ def represent_harmonic(
 
 @dataclass(frozen=True)
 class JointMovement:
-    """W* = W_L + S W_Q: ``t_linear`` (p, d) moves f_L, ``quadratic`` with signs S moves f_Q."""
+    """W* = W_L + S W_Q: ``t_linear`` (p, d) moves f_L, ``quadratic`` with signs S f_Q.  [D]"""
 
     t_linear: Tensor
     quadratic: RankOneMovement
@@ -196,7 +196,9 @@ def represent_target(
 
     ``low``: harmonics of degree ≤ k.  ``sparse`` = a p_{k+1}(β·x): with z^{k+1} = Σ_j e_j p_j(z),
     f_Q makes (a/e_{k+1})(β·x)^{k+1}, and f_L makes ``low`` − Σ_{j≤k} (a e_j/e_{k+1}) p_j(β·x).
-    Then ‖W_L‖_F² → Σ_ℓ ‖h_ℓ‖²/λ_ℓ over what f_L makes, ~ d^{k−1}, and ‖W*‖_{2,4}^4 ~ d^{k−1}.
+    Then ‖W_L‖_F² → Σ_ℓ ‖h_ℓ‖²/λ_ℓ over what f_L makes, ~ d^{k−1}, and ‖W*‖_{2,4}^4 ~ d^{k−1}.  [D]
+    Raises :class:`~escape_ntk.checks.InputError` for a sparse part of several directions, or one
+    that is not of the highest degree.
     """
     top, d = sparse.degree, sparse.directions.shape[1]
     one = len(sparse.directions) == 1

@@ -27,7 +27,7 @@ def draw_inputs(
     """n inputs in R^d: ``"gaussian"`` N(0, I_d), or ``"sphere"`` uniform on S^{d−1}(√d).
 
     Drawn in float64 and then rounded, so that both precisions see the same points; on the device
-    of ``generator``.  E|x|² = d for both laws.
+    of ``generator``.  E|x|² = d for both laws.  [L]
     """
     checks.integer("n", n, least=1)
     checks.integer("d", d, least=1)
@@ -44,6 +44,7 @@ class RidgeSum:
 
     Shapes: ``directions`` (q, d), ``coefficients`` (q,).  Norm² = Σ_{ij} a_i a_j P_ℓ(β_i·β_j)
     (sphere) or Σ a_i a_j (β_i·β_j)^ℓ (Gaussian).  Source: [L], addition theorem.
+    Directions that are not of length 1 raise :class:`~escape_ntk.checks.InputError`.
     """
 
     directions: Tensor
@@ -80,7 +81,10 @@ class RidgeSum:
         return math.sqrt(max(float(a @ overlap @ a), 0.0))
 
     def scaled_to(self, norm: float) -> "RidgeSum":
-        """The same part with population norm ``norm``; a part that is zero is refused."""
+        """The same part with population norm ``norm``.
+
+        A part that is zero raises :class:`~escape_ntk.checks.InputError`.
+        """
         checks.number("norm", norm, least=0)
         own = self.norm
         if own == 0:
@@ -97,7 +101,10 @@ class RidgeSum:
 
 @dataclass(frozen=True)
 class Target:
-    """f* = Σ_parts; parts of different degree are orthogonal in population."""
+    """f* = Σ_parts; parts of different degree are orthogonal in population.  [L]
+
+    Parts of several dimensions or laws raise :class:`~escape_ntk.checks.InputError`.
+    """
 
     parts: tuple[RidgeSum, ...]
 
@@ -180,7 +187,7 @@ def dense_quadratic(A: Float[Tensor, "d d"], law: str) -> RidgeSum:
 
 
 def dense_plus_sparse(dense: RidgeSum, sparse: RidgeSum) -> Target:
-    """f* = (dense + sparse)/√2 with both parts scaled to norm 1, so that E f*² = 1."""
+    """f* = (dense + sparse)/√2 with both parts scaled to norm 1, so that E f*² = 1.  [D]"""
     half = math.sqrt(0.5)
     return Target((dense.scaled_to(half), sparse.scaled_to(half)))
 

@@ -18,7 +18,7 @@ from escape_ntk.trajectory import Observe, Outcome, Recorder, Saves, Trajectory
 def stability_limit(risk: RegularizedRisk, state: Tensor, *, seed: int = 0) -> float:
     """2/ρ: the largest step of gradient descent that is stable at ``state``.
 
-    ρ = largest |eigenvalue| of ∇²L_λ in the coordinates of all weights, by power iteration.
+    ρ = largest |eigenvalue| of ∇²L_λ in the coordinates of all weights, by power iteration.  [L]
     """
     risk.features.check_state(state)
     generator = torch.Generator(device=state.device).manual_seed(seed)
@@ -47,8 +47,9 @@ def gradient_descent(
     """``n_steps`` steps W ← W − step·∇_W L_λ, in pair coordinates (s, t) ← (s, t) − 2·step·∇.
 
     Measurements after the steps named in ``record_at`` (0 is the start).  A step beyond 2/ρ at the
-    start raises :class:`~escape_ntk.checks.StabilityError` unless ``allow_unstable``; a run that
-    leaves the finite numbers ends with Outcome.DIVERGED.
+    start raises :class:`~escape_ntk.checks.StabilityError` unless ``allow_unstable``, a time that
+    is not a whole step :class:`~escape_ntk.checks.InputError`; a run that leaves the finite numbers
+    ends with Outcome.DIVERGED.
     """
     checks.number("step", step, least=0, strict=True)
     checks.integer("n_steps", n_steps, least=1)

@@ -26,7 +26,7 @@ RCOND = 1e-6
 
 @runtime_checkable
 class Projector(Protocol):
-    """P_{≤k} and P_{>k} on movements t."""
+    """P_{≤k} and P_{>k} on movements t.  [C]"""
 
     def low(self, t: Tensor) -> Tensor:
         """P_{≤k} t."""
@@ -40,6 +40,7 @@ class Projector(Protocol):
 class TrainingProjector:
     """P_{≤k} and P_{>k} = I − P_{≤k} for the top ``n_k`` eigenvectors of the training Gram matrix.
 
+    That is, for the top right singular vectors of the training features.  [C][D]
     ``features``: PairFeatures, with movements t (p, d); or ModuleFeatures, with Δ (P,).
     ``eigenvalues`` (n,) are those of the tangent kernel K of all weights (twice those of A Aᵀ in
     pair coordinates).
@@ -123,7 +124,9 @@ class PopulationProjector:
     ``leak`` gives Σ through its gradient 2Σt: in closed form for both input laws.
     ``eigenvalues`` (n_k + 1,) are those of E φφᵀ over all weights (twice those of Σ in t), with the
     first one outside P_{≤k}: E_x f_L(x; W)² ≤ eigenvalues[n_k]‖W‖² on the range of P_{>k}.
-    Lanczos (ARPACK) in float64 to ``tolerance``; memory (n_k + 1)·p·d.
+    Lanczos (ARPACK) in float64 to ``tolerance``; memory (n_k + 1)·p·d.  [D]
+    Raises :class:`~escape_ntk.checks.RankError` when t has no more than n_k + 1 coordinates; warns
+    with :class:`~escape_ntk.checks.CutoffWarning` when the cut falls between near-equal ones.
     """
 
     def __init__(
@@ -201,6 +204,7 @@ def spectral_steps(eigenvalues: Tensor, ratio: float = 1.5) -> list[int]:
 
     ``eigenvalues`` (n,) in descending order.  The steps that n inputs can see end at
     n_0, n_1, …; the last of them is the n_k to keep when k is unknown.  [D][M]
+    Fewer than two, or another order, raise :class:`~escape_ntk.checks.InputError`.
     """
     checks.number("ratio", ratio, least=1, strict=True)
     values = checks.array("eigenvalues", eigenvalues, (None,))

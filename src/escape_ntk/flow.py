@@ -128,13 +128,14 @@ def gradient_flow(
     checkpoint_seconds: float = 20.0,
     progress: str | None = None,
 ) -> Trajectory:
-    """Integrate the gradient flow of ``risk`` from ``state`` (2, p, d) to ``t_end``.
+    """Integrate the gradient flow of ``risk`` from ``state`` (2, p, d) to ``t_end``.  [D][L]
 
     Local error per step ≤ atol + rtol·rms, in rms over s and over t.  Measurements at the times
     ``record_at`` by cubic Hermite interpolation: declared times cost no gradients.  With a
     ``checkpoint`` a killed run goes on where it was saved and ends with the same numbers.
     Outcomes: REACHED_END, DIVERGED, MAX_GRADIENTS (looked at between steps: the start and a step
-    under way are finished), STEP_UNDERFLOW.
+    under way are finished), STEP_UNDERFLOW.  A time beyond ``t_end`` raises
+    :class:`~escape_ntk.checks.InputError`.
     """
     checks.number("t_end", t_end, least=0, strict=True)
     checks.number("rtol", rtol, least=0, strict=True)

@@ -23,12 +23,16 @@ from escape_ntk.network import Activation
 GRID = 8
 """Radii are the powers of 2^{1/GRID} from 2^{−10} to 2^{10}."""
 OCTAVES = 10
+"""Powers of two that the grid reaches above and below 1."""
 CONFIDENCE = 0.95
 """1 − δ."""
 
 
 def radius(norm: float) -> float:
-    """The least radius of the grid that is ≥ ``norm``."""
+    """The least radius of the grid that is ≥ ``norm``.
+
+    A norm above the largest raises :class:`~escape_ntk.checks.InputError`.
+    """
     checks.number("norm", norm, least=0)
     exponent = -OCTAVES * GRID if norm == 0 else math.ceil(math.log2(norm) * GRID - 1e-9)
     if exponent > OCTAVES * GRID:
@@ -53,7 +57,7 @@ def quadratic_complexity(
     """½ E max_r ‖(1/n) Σ_i ε_i σ''(w_r·x_i) x_ix_iᵀ‖: the Rademacher complexity of f_Q over B².
 
     f_Q ≤ (2√m)^{−1} Σ_r ‖u_r‖² ‖M_r‖ and Σ_r ‖u_r‖² ≤ √m ‖W‖_{2,4}² over all m neurons.  A mean of
-    ``draws`` fresh samples with fresh signs, in float64.  Memory n·d²: :math:`O(√(d/n))` for n ≫ d.
+    ``draws`` fresh samples with fresh signs, in float64.  Memory n·d².  O(√(d/n)) for n ≫ d.  [D]
     """
     checks.array("weights", weights, (None, None))
     checks.integer("n", n, least=1)
@@ -96,7 +100,7 @@ def gap_bound(
 ) -> GapBound:
     """The bound of this module from R_1, R_2, R_3 = ‖P_{≤k}W‖_F² and ‖W‖_{2,4}^4 of a solution.
 
-    ``mean_kernel`` = E K(x, x), ``complexity`` from :func:`quadratic_complexity`, ``cap`` = c.
+    ``mean_kernel`` = E K(x, x), ``complexity`` from :func:`quadratic_complexity`, ``cap`` = c.  [D]
     """
     checks.integer("n", n, least=1)
     sizes = {"population": population, "empirical": empirical, "low_degree": low_degree}

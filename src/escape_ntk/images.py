@@ -25,11 +25,12 @@ from escape_ntk.checks import DataFileError, InputError, message
 DIGIT_LEVELS = 16.0
 """Largest pixel value of scikit-learn's digits.  [their description in load_digits]"""
 BYTE_LEVELS = 255.0
+"""Largest pixel value of an image stored in bytes."""
 
 
 @dataclass(frozen=True)
 class Images:
-    """X (n, C, H, W) float32 and y (n,) ±1."""
+    """X (n, C, H, W) float32 and y (n,) ±1; other labels raise ``InputError``."""
 
     X: Tensor
     y: Tensor
@@ -69,7 +70,10 @@ class Split:
 
 
 def balanced_rows(y: Tensor, sizes: Sequence[int], generator: torch.Generator) -> list[Tensor]:
-    """Disjoint random sets of rows, one of each size, half y = −1 and half y = +1."""
+    """Disjoint random sets of rows, one of each size, half y = −1 and half y = +1.
+
+    An odd size, or more than there are, raises :class:`~escape_ntk.checks.InputError`.
+    """
     for size in sizes:
         checks.integer("number of images", size, least=2)
         if size % 2:
@@ -107,7 +111,9 @@ def digits(
     """Handwritten digits, 8×8, that ship with scikit-learn; which are held out is drawn.
 
     Both sets are half and half.  Source: UCI, Optical Recognition of Handwritten Digits (E.
-    Alpaydin, C. Kaynak); here its 1797 test images.
+    Alpaydin, C. Kaynak); here its 1797 test images.  Raises
+    :class:`~escape_ntk.checks.InputError` for the classes and the numbers, and
+    :class:`~escape_ntk.checks.DataFileError` for images that are all alike.
     """
     from sklearn.datasets import load_digits  # a second to import, and only here
 
@@ -152,6 +158,7 @@ class CifarFormat:
 
 
 CIFAR10 = CifarFormat()
+"""The format of the archive as it is published."""
 
 
 def cifar10(

@@ -24,6 +24,7 @@ from escape_ntk.polynomials import (
 )
 
 ROUTES = ("auto", "closed", "series", "quadrature")
+"""Ways to the infinite kernel, see :func:`infinite_ntk`."""
 SERIES_DEGREE = 80
 """Terms of the series; a σ' whose coefficients have not died out by then is refused."""
 SERIES_TOLERANCE = 1e-8
@@ -106,7 +107,8 @@ def dual_on_sphere(
 
     Routes as in :func:`infinite_ntk`, without ``"quadrature"``.  The series: for unit w
     Σ_j B(d,j) ξ_j(σ')² P_j(τ), by Funk and Hecke; for w ~ N(0, I/d) Σ_j ĉ_j² τ^j with the Hermite
-    coefficients ĉ_j = E σ'(Z)he_j(Z).  Source: [L].
+    coefficients ĉ_j = E σ'(Z)he_j(Z).  A route that does not apply, and a series that has not died
+    out, raise :class:`~escape_ntk.checks.InputError`.  Source: [L].
     """
     checks.one_of("weight_law", weight_law, WEIGHT_LAWS)
     known = (activation.name, weight_law) in CLOSED_FORMS

@@ -32,7 +32,8 @@ def hessian_vector(
 
     With predictions f, residuals r and Jacobian J: (2/n)[Jᵀ(Jv) + Σ_i r_i ∇²f_i v] + penalties.
     f_Q is bilinear, so its part of Jv is f_Q(state + v) − f_Q(state) − f_Q(v), and Σ_i r_i ∇²f_i v
-    is the gradient of Σ_i r_i f_Q(x_i) at v.
+    is the gradient of Σ_i r_i f_Q(x_i) at v.  Features that are not bilinear, those of the network
+    itself, raise :class:`~escape_ntk.checks.InputError`.  [D]
     """
     features, p, n = risk.features, risk.penalties, len(risk.features)
     _check_bilinear(risk)
@@ -90,7 +91,7 @@ def _norm_hessian(state: Tensor, v: Tensor) -> Tensor:
 class Curvature:
     """The lowest eigenvalue of ∇²_W L_λ in the coordinates of all weights, with its direction.
 
-    ``residual`` = ‖∇²L v − λ v‖ for the unit direction v, (2, p, d) in pair coordinates.
+    ``residual`` = ‖∇²L v − λ v‖ for the unit direction v, (2, p, d) in pair coordinates.  [D]
     """
 
     eigenvalue: float
@@ -161,6 +162,7 @@ def curvature_floor(risk: RegularizedRisk, state: Float[Tensor, "2 p d"]) -> flo
     block ±2m^{−1/2}M_r for each neuron, and every R_j is convex: the rest is positive semidefinite,
     whatever the penalties.  Equality for f_Q alone at W = 0 without penalties.  Model "linear" has
     no second term: 0.  Costs p eigenproblems d × d, in blocks of at most FLOOR_BLOCK numbers.  [D]
+    Refuses the network itself, as :func:`hessian_vector` does, with an ``InputError``.
     """
     _check_bilinear(risk)
     features = risk.features
@@ -258,6 +260,7 @@ class RandomSignBalance:
     cross = (1/n) Σ_i E_S (J_i S W_Q)²;  curvature = ½ E_S (S W_Q)ᵀ∇²L_λ(W)(S W_Q);
     distance = Q(t − t_L) + (1/n) Σ_i (f − f*)(x_i)² ≥ 0.
     J_i is the gradient of f_L + f_Q at x_i, r = f − y, Q = λ_2R_2 + λ_3R_3, S one fair sign a pair.
+    Source: [D].
     """
 
     value: float
@@ -290,8 +293,8 @@ def random_sign_balance(
 ) -> RandomSignBalance:
     """Every part of :class:`RandomSignBalance` at ``state``; W_L = (0, ``t_linear``) in (s, t).
 
-    Needs the joint model with λ_1 = λ_4 = 0.  Memory O(n p).  Source: [D], after the landscape
-    argument of Bai and Lee [L].
+    Needs the joint model with λ_1 = λ_4 = 0, else :class:`~escape_ntk.checks.InputError`.  Memory
+    O(n p).  Source: [D], after the landscape argument of Bai and Lee [L].
     """
     features, p, n = risk.features, risk.penalties, len(risk.features)
     _check_bilinear(risk)

@@ -95,7 +95,8 @@ class GaussianLeak(_ClosedFormLeak):
     With ĉ_j = E[σ'(Z) he_j(Z)], entrywise by Stein's lemma used twice: κ00 = Σ ĉ_j² G^j,
     κ11 = Σ (j+1) ĉ_{j+1}² G^j,  κ20 = Σ √((j+1)(j+2)) ĉ_{j+2}ĉ_j G^j;
     on the diagonal (G = 1) they are E σ'², E σ''², E σ'σ'''.
-    Memory: three (p, p) matrices.  Source: [D].
+    Memory: three (p, p) matrices.  Raises :class:`~escape_ntk.checks.InputError` for weights that
+    are not of length 1, and for σ with kinks or rises too steep for the series.  Source: [D].
     """
 
     def __init__(
@@ -129,7 +130,8 @@ class SphereLeak(_ClosedFormLeak):
     κ00 = Σ B η_j² P_j'(G),  κ11 = Σ B η_j² P_j''(G),
     κ20 = Σ B η_jη̇_j P_j'(G) − κ00 − G∘κ11.
     On the diagonal xxᵀ averages to κ00 I + 2(κ20 + κ11) wwᵀ: κ00 = (d E σ'² − E z²σ'²)/(d−1),
-    z = √d τ, the other two from their sum.  Memory: three (p, p) matrices.  Source: [D].
+    z = √d τ, the other two from their sum.  Memory: three (p, p) matrices.  Raises
+    :class:`~escape_ntk.checks.InputError` as :class:`GaussianLeak` does.  Source: [D].
     """
 
     def __init__(

@@ -33,7 +33,8 @@ class ModuleFeatures:
     and its pullback are one matrix–vector product each.  Raises
     :class:`~escape_ntk.checks.InputError` for dropout or batch norm in training mode, inputs that
     are not floating point, several outputs without ``output``, and a module without trainable
-    parameters.
+    parameters; :class:`~escape_ntk.checks.NonFiniteError` for NaN among the inputs, and
+    :class:`~escape_ntk.checks.ShapeError` for parameters of another dtype or device.
     """
 
     kernel_factor = 1.0
@@ -77,7 +78,10 @@ class ModuleFeatures:
     # ------------------------------------------------------------ movements
 
     def split(self, movement: Float[Tensor, " P"]) -> dict[str, Tensor]:
-        """Δ by parameter name, each in its parameter's shape."""
+        """Δ by parameter name, each in its parameter's shape.
+
+        :class:`~escape_ntk.checks.ShapeError` when Δ has another length than P.
+        """
         if movement.shape != (self.size,):
             raise ShapeError(
                 message(
@@ -206,7 +210,8 @@ def empirical_leak(features: ModuleFeatures, projector, movement: Float[Tensor, 
     """R_2 = (1/n) Σ_i f_L(x_i; P_{>k}Δ)²; its gradient (2/n)Φᵀ(I − U_kU_kᵀ)f_L in ``backward``.
 
     ``projector``: a TrainingProjector of the same ``features``.  One Jacobian-vector product and,
-    where the movement needs a gradient, one vector-Jacobian product.  [A][C]
+    where the movement needs a gradient, one vector-Jacobian product.  A projector of other features
+    raises :class:`~escape_ntk.checks.InputError`.  [A][C]
     """
     if projector.features is not features:
         raise InputError(

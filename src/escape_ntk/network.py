@@ -17,6 +17,7 @@ from escape_ntk import checks
 from escape_ntk.polynomials import gauss_hermite
 
 WEIGHT_LAWS = ("sphere", "gaussian")
+"""Laws of a frozen weight w_r: uniform on the unit sphere, and N(0, I/d)."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ def _relu() -> Activation:
 
 
 ACTIVATIONS = {a.name: a for a in (_shifted_sigmoid(), _sine(), _erf(), _relu())}
+"""The activations of the book, by name."""
 
 
 def activation(name: str) -> Activation:
@@ -109,16 +111,17 @@ def activation(name: str) -> Activation:
 
 
 def gaussian_mean_square(function: Callable[[Tensor], Tensor]) -> float:
-    """E[g(Z)²], Z ~ N(0,1), by Gauss–Hermite quadrature."""
+    """E[g(Z)²], Z ~ N(0,1), by Gauss–Hermite quadrature.  [L]"""
     z, w = gauss_hermite()
     return float((torch.from_numpy(w) * function(torch.from_numpy(z)) ** 2).sum())
 
 
 @dataclass(frozen=True)
 class TwoLayerNetwork:
-    """f(x; U) = m^{−1/2} Σ_r a_r σ((w_r + u_r)·x) as a function of the movement U.
+    """f(x; U) = m^{−1/2} Σ_r a_r σ((w_r + u_r)·x) as a function of the movement U.  [C]
 
-    Shapes: ``weights`` (m, d), ``signs`` (m,) with entries ±1.
+    Shapes: ``weights`` (m, d), ``signs`` (m,) with entries ±1; others raise
+    :class:`~escape_ntk.checks.InputError`.
     """
 
     weights: Tensor
@@ -158,7 +161,7 @@ class TwoLayerNetwork:
 
 
 def paired_network(weights: Float[Tensor, "p d"], act: Activation) -> TwoLayerNetwork:
-    """The network of width m = 2p whose neurons r and r + p share w_r, with a = +1 and −1."""
+    """The network of width m = 2p whose neurons r and r + p share w_r, with a = +1 and −1.  [L]"""
     checks.array("weights", weights, (None, None))
     ones = torch.ones_like(weights[:, 0])
     return TwoLayerNetwork(torch.cat([weights, weights]), torch.cat([ones, -ones]), act)

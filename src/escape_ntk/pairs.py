@@ -131,6 +131,7 @@ class PairFeatures:
         """A A'ᵀ: inner products of the t-features, half the tangent kernel K of all weights.
 
         (A Aᵀ)_{ij} = (x_i·x_j) Σ_{r ≤ p} σ'(w_r·x_i)σ'(w_r·x_j)/m = K(x_i, x_j)/2.
+        Features at other weights raise :class:`~escape_ntk.checks.InputError`.
         """
         checks.layout("other.weights", other.weights, self.weights.shape, like=self.weights)
         if other.weights is not self.weights and not torch.equal(other.weights, self.weights):

@@ -21,6 +21,7 @@ from torch import Tensor
 from escape_ntk import checks
 
 LAWS = ("gaussian", "sphere")
+"""Laws of the inputs: N(0, I_d), and uniform on S^{d−1}(√d)."""
 
 
 def multiplicity(d: int, degree: int) -> int:
@@ -119,6 +120,7 @@ def gegenbauer_coefficients(
 
     Parseval: Σ_j (·)² = E g(√d τ)².  Quadrature in float64, for smooth g; √w_i times the
     orthonormal polynomials at the nodes are the eigenvectors themselves, so nothing overflows.
+    A degree ≥ ``n_nodes`` raises :class:`~escape_ntk.checks.InputError`.
     """
     half = (_gegenbauer_dimension(d) - 3) / 2
     if checks.integer("degree", degree, least=0) >= checks.integer("n_nodes", n_nodes, least=1):

@@ -29,7 +29,8 @@ class Penalties:
     """λ_1…λ_4 of the regularised risk, each ≥ 0; each multiplies the R_j of this module.
 
     The coefficient λ plotted in the published figure multiplies a *sum* over the training set:
-    there ``empirical`` = n·λ (see the chapter on that figure).
+    there ``empirical`` = n·λ (see the chapter on that figure).  Source: [A][C] for
+    λ_1 and λ_2, [R] for λ_3 and λ_4, [M] for the sum.
     """
 
     population: float = 0.0
@@ -49,7 +50,7 @@ def low_degree_size(projector: TrainingProjector, t: Float[Tensor, "p d"]):
 
 
 def norm_2_4_to_the_4(state: Float[Tensor, "2 p d"]):
-    """(‖W‖_{2,4}^4, its gradient in (s, t)): Σ_r ‖u_r‖⁴ + ‖v_r‖⁴, u, v = (s ± t)/2."""
+    """(‖W‖_{2,4}^4, its gradient in (s, t)): Σ_r ‖u_r‖⁴ + ‖v_r‖⁴, u, v = (s ± t)/2.  [R][D]"""
     u, v = (state[0] + state[1]) / 2, (state[0] - state[1]) / 2
     nu, nv = u.square().sum(1, keepdim=True), v.square().sum(1, keepdim=True)
     gu, gv = 2 * nu * u, 2 * nv * v  # half of 4‖u‖²u: the chain rule through u = (s+t)/2
@@ -67,7 +68,7 @@ class RiskValue:
     norm: float = 0.0
 
     def total(self, penalties: Penalties) -> float:
-        """L_λ = loss + Σ_j λ_j R_j."""
+        """L_λ = loss + Σ_j λ_j R_j.  [A][C][R]"""
         return self.loss + sum(
             getattr(penalties, f.name) * getattr(self, f.name) for f in fields(penalties)
         )
@@ -76,10 +77,11 @@ class RiskValue:
 class RegularizedRisk:
     """L_λ at fixed training data, with its gradient in (s, t).
 
-    ``model``: ``"joint"`` f_L + f_Q, ``"linear"`` f_L alone, ``"quadratic"`` f_Q alone (the
-    penalties on f_L are then refused).  ``features`` at the n training inputs, ``y`` (n,),
-    ``projector`` for λ_1, λ_2, λ_3 > 0 and ``population`` for λ_1 > 0.  One gradient costs four
-    products (n, d)×(d, p); λ_2 adds O(n n_k).
+    ``model``: ``"joint"`` f_L + f_Q, ``"linear"`` f_L alone, ``"quadratic"`` f_Q alone.
+    ``features`` at the n training inputs, ``y`` (n,), ``projector`` for λ_1, λ_2, λ_3 > 0 and
+    ``population`` for λ_1 > 0.  One gradient costs four products (n, d)×(d, p); λ_2 adds O(n n_k).
+    Raises :class:`~escape_ntk.checks.InputError` when one of these is missing, when the projector
+    is that of other features, and for penalties on f_L where f_Q alone is the model.
     """
 
     def __init__(

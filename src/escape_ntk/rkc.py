@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 DAMPING = 2 / 13
+"""ε of Sommeijer, Shampine & Verwer: how far inside its limits the method is stable.  [L]"""
 Velocity = Callable[[Tensor], Tensor]
+"""F of y' = F(y): a tensor to a tensor of the same shape."""
 
 
 def stages_for(h: float, rho: float) -> int:

@@ -35,7 +35,7 @@ NODES = 400
 class Spectrum:
     """Eigenvalues λ_0…λ_J of a zonal kernel on S^{d−1}(√d), and the trace beyond J.
 
-    ``rest`` = Σ_{j>J} λ_j B(d,j), that is K(x, x) − Σ_{j≤J} λ_j B(d,j).
+    ``rest`` = Σ_{j>J} λ_j B(d,j), that is K(x, x) − Σ_{j≤J} λ_j B(d,j).  [L]
     """
 
     d: int
@@ -65,7 +65,8 @@ class Spectrum:
     def effective_ridge(self, n: int, ridge: float = 0.0) -> float:
         """κ > 0 with Σ_j B(d,j) λ_j/(λ_j + κ) + ridge/κ = n.  [L]
 
-        The degrees beyond J, whose eigenvalues lie far below κ, add rest/κ.
+        The degrees beyond J, whose eigenvalues lie far below κ, add rest/κ.  More samples than the
+        kernel has functions, and no ridge: :class:`~escape_ntk.checks.InputError`.
         """
         checks.integer("n", n, least=1)
         flat = checks.number("ridge", ridge, least=0) + self.rest
@@ -220,7 +221,7 @@ class SphereRidge:
 
     f̂(x) = Σ_i α_i K(x, x_i), α = (K + ridge·I)^{−1}y.  Because ⟨K(·, x_i), h⟩ = λ_ℓ h(x_i) for a
     harmonic h of degree ℓ, population inner products and norms of f̂ are finite sums.  O(n³) once.
-    Source: [D].
+    Inputs off the sphere raise :class:`~escape_ntk.checks.InputError`.  Source: [D].
     """
 
     def __init__(self, X: Float[Tensor, "n d"], activation: Activation, *, ridge: float = 0.0):
@@ -274,7 +275,8 @@ class SphereRidge:
     def error(self, target: Target) -> float:
         """E(f̂ − f*)² over the sphere for y = f*(X): no test set, no noise.
 
-        ‖f*‖² − 2 Σ_parts λ_ℓ α·h(X) + αᵀK²α, K² the zonal kernel of eigenvalues λ_ℓ².
+        ‖f*‖² − 2 Σ_parts λ_ℓ α·h(X) + αᵀK²α, K² the zonal kernel of eigenvalues λ_ℓ².  Parts that
+        are not harmonics on the sphere raise :class:`~escape_ntk.checks.InputError`.
         """
         for part in target.parts:
             self.spectrum.check_degree(part.degree)

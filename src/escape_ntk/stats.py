@@ -11,6 +11,7 @@ from torch import Tensor
 from escape_ntk import checks
 
 Numbers = Sequence[float] | np.ndarray
+"""Values, such as those of several seeds."""
 LEVEL = 0.95
 """Coverage of every interval in the book."""
 
@@ -36,7 +37,10 @@ def rms(f: Tensor) -> float:
 
 
 def log_slope(x: Numbers, y: Numbers) -> float:
-    """Least-squares slope of log y on log x."""
+    """Least-squares slope of log y on log x.
+
+    :class:`~escape_ntk.checks.InputError` for fewer than two pairs, or numbers ≤ 0.
+    """
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if len(x) < 2 or x.shape != y.shape or not ((x > 0).all() and (y > 0).all()):
         raise checks.InputError(
@@ -53,6 +57,7 @@ def first_crossing(x: Numbers, y: Numbers, level: float) -> float:
     """Where y, over increasing x > 0, first falls to ``level``: linear between logarithms.
 
     NaN when it never does on this grid, or lies at or below ``level`` from the start: censored.
+    :class:`~escape_ntk.checks.InputError` for x that do not increase, and numbers ≤ 0.
     """
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if x.shape != y.shape or not ((x > 0).all() and (y > 0).all() and (np.diff(x) > 0).all()):
@@ -73,12 +78,18 @@ def first_crossing(x: Numbers, y: Numbers, level: float) -> float:
 
 
 def mean_interval(values: Numbers, level: float = LEVEL) -> Interval:
-    """Mean of independent values with its t-interval: x̄ ± t s/√N."""
+    """Mean of independent values with its t-interval: x̄ ± t s/√N.
+
+    :class:`~escape_ntk.checks.InputError` for fewer than two values, or NaN among them.
+    """
     return _spread(values, level, lambda n: 1 / n)
 
 
 def prediction_interval(values: Numbers, n_mean: int, level: float = LEVEL) -> Interval:
-    """Where the mean of ``n_mean`` further values falls: x̄ ± t s √(1/n_mean + 1/N)."""
+    """Where the mean of ``n_mean`` further values falls: x̄ ± t s √(1/n_mean + 1/N).
+
+    :class:`~escape_ntk.checks.InputError` for fewer than two values, or NaN among them.
+    """
     checks.integer("n_mean", n_mean, least=1)
     return _spread(values, level, lambda n: 1 / n_mean + 1 / n)
 

@@ -50,7 +50,10 @@ class Trajectory:
 
 
 class Recorder:
-    """Collects measurements at declared times; its contents can be saved and restored."""
+    """Collects measurements at declared times; its contents can be saved and restored.
+
+    Times that are not ≥ 0, finite and increasing raise :class:`~escape_ntk.checks.InputError`.
+    """
 
     def __init__(self, times: Sequence[float] | np.ndarray, observe: Observe):
         self.times = np.asarray(times, dtype=np.float64)

@@ -16,6 +16,7 @@ import numpy as np
 from escape_ntk import checks
 
 PANELS = ("test_loss", "penalty")
+"""The panels that were read off.  The third, of the training loss, was not."""
 N_SEEDS = 3
 """Each published curve is the mean of this many runs.  [C]"""
 DIMENSION = 100

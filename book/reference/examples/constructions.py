@@ -1,0 +1,47 @@
+"""Movements written by hand: f_Q makes a power, f_L a harmonic, W* both."""
+
+import torch
+
+from escape_ntk import constructions as c
+from escape_ntk import data
+from escape_ntk.network import activation, draw_weights
+from escape_ntk.pairs import PairFeatures, to_pairs
+from escape_ntk.stats import rms
+
+exact = {"generator": torch.Generator().manual_seed(0), "dtype": torch.float64}
+d, m, act = 5, 20_000, activation("sin(z+pi/4)")
+w = draw_weights(m, d, **exact)
+X = data.draw_inputs(50, d, "sphere", **exact)
+beta = data.random_direction(d, **exact)
+features = PairFeatures(X, w, act)
+
+# (β·x)² by f_Q alone, whatever the signs.
+power = c.represent_power(w, act, beta, 2)
+assert isinstance(power, c.RankOneMovement)
+f_l, f_q, mean_leak = power.terms(X)
+assert rms(f_q - (X @ beta) ** 2) < 0.1
+signs = data.random_signs(m // 2, exact["generator"])
+same = features.terms(to_pairs(power.movement(signs)))
+assert torch.allclose(same[1], f_q)
+assert rms(same[0]) < rms(f_l) / 5  # with random signs f_L hardly sees it
+assert 0.3 < float(same[0].square().mean() / mean_leak.mean()) < 3
+# Its size does not depend on the width, and f_Q is of degree 2 in the lengths.
+by_hand = float(power.lengths.pow(4).sum())
+assert abs(power.norm_2_4_to_the_4 / by_hand - 1) < 1e-9
+assert torch.allclose(power.scaled(0.5).terms(X)[1], f_q / 2)
+assert c.LEAST_COEFFICIENT < 1e-6
+
+# A harmonic of degree 1 by f_L alone, with the shortest movement.
+dense = data.dense_part(d, 1, "sphere", **exact)
+t_linear = c.represent_harmonic(w, act, dense)
+assert rms(features.linear(t_linear) - dense(X)) < 0.1
+
+# Dense plus sparse: W* = W_L + S W_Q.
+f_star = data.dense_plus_sparse(dense, data.sparse_part(beta, 2, "sphere"))
+best = c.represent_target(w, act, f_star.parts[:1], f_star.parts[1])
+assert isinstance(best, c.JointMovement)
+prediction = sum(features.terms(best.state(signs)))
+assert rms(prediction - f_star(X)) < 0.3
+mean, variance, _ = best.moments(X)  # over all signs
+assert rms(mean - f_star(X)) < 0.1
+assert rms((prediction - mean) / variance.sqrt()) < 2

@@ -1,0 +1,29 @@
+"""A rate with its interval, a threshold, and what the next seeds will do."""
+
+import math
+
+import numpy as np
+import torch
+
+from escape_ntk import stats
+
+assert stats.rms(torch.tensor([1.0, -1.0, 7.0, 7.0])) == 5.0
+
+# An order of convergence: y ~ x^{−1/2}.
+x = np.array([10.0, 100.0, 1000.0])
+assert math.isclose(stats.log_slope(x, 7 / np.sqrt(x)), -0.5)
+# Where it falls to 0.7, on this grid; to 0.001 it never does: censored.
+assert math.isclose(stats.first_crossing(x, 7 / np.sqrt(x), 0.7), 100.0)
+assert math.isnan(stats.first_crossing(x, 7 / np.sqrt(x), 0.001))
+
+seeds: stats.Numbers = [0.51, 0.48, 0.50, 0.52, 0.49]
+mean = stats.mean_interval(seeds)
+assert isinstance(mean, stats.Interval) and stats.LEVEL == 0.95
+assert mean.value in mean and 0.6 not in mean
+# One further seed scatters more than the mean of many.
+one, many = (stats.prediction_interval(seeds, n) for n in (1, 10**6))
+assert one.high - one.low > many.high - many.low >= mean.high - mean.low
+
+# Of one estimated variance Welch's interval is Student's.
+error, interval = stats.welch_interval(0.5, [(np.var(seeds, ddof=1) / 5, 4)])
+assert math.isclose(interval.low + 0.5 - mean.value, mean.low) and error > 0

@@ -1,0 +1,52 @@
+"""What a run hands back, and how a run that was cut short goes on."""
+
+import numpy as np
+import torch
+
+from escape_ntk import trajectory
+
+times = trajectory.log_times(100.0, 5)
+assert times[0] == 0 and np.allclose(times[1:], np.geomspace(1, 100, 4))
+steps = trajectory.integer_times(times)
+assert steps.tolist() == [0, 1, 5, 22, 100]
+
+
+def size(state: torch.Tensor) -> dict[str, float]:
+    return {"size": float(state.norm())}
+
+
+observe: trajectory.Observe = size
+first = trajectory.Recorder(steps, observe)
+first.record(torch.ones(2, 1, 2))
+assert first.next_time == 1
+# Cut short here: what was recorded is carried over, what was not reads NaN.
+second = trajectory.Recorder(steps, observe)
+second.restore(first.dump())
+second.record(torch.zeros(2, 1, 2))
+values = second.values()
+assert values["size"][:2].tolist() == [2.0, 0.0]
+assert np.isnan(values["size"][2:]).all()
+
+end, outcome = torch.zeros(2, 1, 2), trajectory.Outcome.DIVERGED
+run = trajectory.Trajectory(
+    second.times, values, end, outcome, n_gradients=1, n_steps=1
+)
+assert run.outcome == "diverged"
+
+
+class Memory:
+    """A checkpoint that lives as long as the program."""
+
+    state = None
+
+    def load(self):
+        return self.state
+
+    def save(self, state):
+        self.state = dict(state)
+
+
+checkpoint: trajectory.Saves = Memory()
+assert isinstance(checkpoint, trajectory.Saves) and checkpoint.load() is None
+checkpoint.save(second.dump())
+assert len(checkpoint.load()["recorded/size"]) == 2
