@@ -13,7 +13,7 @@ from escape_ntk import page
 from escape_ntk.experiments.catalogue import EXPERIMENTS, SCALES
 from escape_ntk.records import Record, RecordStore
 
-HEADER = ("folder", "made by", "runs", "machine", "wall time", "torch", "written", "commit")
+HEADER = ("folder", "made by", "runs", "machine", "wall time", "written", "commit")
 FACTS = ("commit", "dirty", "cpu", "accelerator", "threads", "torch", "wall_seconds", "written_utc")
 """What a row is made of."""
 
@@ -41,7 +41,6 @@ class Recorded:
             len(runs),
             _each((f"{p['accelerator'] or p['cpu']}, {_threads(p)}" for p in runs), "; "),
             duration(self.seconds),
-            _each(p["torch"] for p in runs),
             days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}",
             _each(f"{str(p['commit'])[:10]}{'+' if p['dirty'] else ''}" for p in runs),
         ]
@@ -87,8 +86,11 @@ def gaps(store: RecordStore) -> list[str]:
 
 def table(rows: Sequence[Recorded]) -> page.Html:
     """The inventory as a table, with a last row for all of it."""
-    runs, seconds = sum(len(row.records) for row in rows), sum(row.seconds for row in rows)
-    total = ["all", "", runs, "", duration(seconds), "", "", ""]
+    facts = [record.provenance for row in rows for record in row.records]
+    seconds = duration(sum(row.seconds for row in rows))
+    torch = f"torch {_each(str(p['torch']) for p in facts)}"
+    commits = f"{len({p['commit'] for p in facts})} commits"
+    total = ["all", "", len(facts), torch, seconds, "", commits]
     return page.table(HEADER, [*(row.cells() for row in rows), total])
 
 
