@@ -24,7 +24,7 @@ FLOORS = (
     {"generalization", "landscape"},
     {"experiments"},
     {"claims", "figures", "page"},
-    {"interactive"},
+    {"interactive", "inventory"},
     {"__main__"},
 )
 """From the ground up; a name stands for a module, or for a package with all its modules."""

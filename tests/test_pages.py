@@ -1,7 +1,6 @@
 """What pages show: badges, strips and tables; the roles that put claims into prose."""
 
-import importlib.util
-import sys
+import importlib
 from pathlib import Path
 
 import matplotlib
@@ -33,13 +32,9 @@ matplotlib.use("Agg")
 
 @pytest.fixture(scope="module")
 def roles():
-    spec = importlib.util.spec_from_file_location(
-        "claims_roles", ROOT / "book/_ext/claims_roles.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["claims_roles"] = module
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "book/_ext")
+        return importlib.import_module("claims_roles")
 
 
 def test_measured_walks_and_formats(roles, monkeypatch):

@@ -1,6 +1,7 @@
 """Sphinx roles that let prose speak of claims without a number typed by hand.
 
-* ``{claim}`figure-test-loss` `` becomes the verdict's badge, linked to its row of the scorecard;
+* ``{claim}`figure-test-loss` `` becomes the verdict's badge, linked to its row of the scorecard,
+  and, the first time on the page of the claim's chapter, the anchor ``#claim-figure-test-loss``;
 * ``{measured}`figure-flow/test_loss:.2%` `` becomes a measured value of the ledger, formatted:
   the path walks through the claim's ``measured`` mapping.
 
@@ -37,6 +38,11 @@ def measured(text: str) -> str:
     return format(value, form)
 
 
+def anchor(claim: str) -> str:
+    """Where a claim stands on the page of its chapter."""
+    return f"claim-{claim}"
+
+
 class ClaimRole(SphinxRole):
     """The badge of a claim."""
 
@@ -50,6 +56,10 @@ class ClaimRole(SphinxRole):
         target = self.env.app.builder.get_relative_uri(self.env.docname, SCORECARD)
         link = nodes.reference("", WORDS[verdict], refuri=f"{target}#{self.text}", internal=True)
         link["classes"] += ["claim-badge", verdict]
+        seen = self.env.temp_data.setdefault("claims", set())
+        if self.env.docname == f"book/{row['chapter']}" and self.text not in seen:
+            link["ids"].append(anchor(self.text))
+        seen.add(self.text)
         return [link], []
 
 

@@ -88,7 +88,11 @@ def folded(title: str, *parts: Html) -> Html:
 
 
 def claim_blocks(ledger: Sequence[Mapping]) -> Html:
-    """The scorecard: for each claim its statement, verdict, measurement, target and control."""
+    """The scorecard: for each claim its statement, verdict, measurement, target and control.
+
+    Verdict, chapter and source tags also stand in ``data-`` attributes, by which the script
+    claims.js in book/_static filters; without it the whole list is there.
+    """
     return Html("".join(_claim_block(row) for row in ledger))
 
 
@@ -103,8 +107,11 @@ def _claim_block(row: Mapping) -> str:
     }
     lines = "".join(f"<div><dt>{k}</dt><dd>{html.escape(v)}</dd></div>" for k, v in facts.items())
     name = row["id"]
+    data = {key: row[key].replace("+", " ") for key in ("verdict", "chapter", "source")}
+    filters = " ".join(f'data-{key}="{value}"' for key, value in data.items())
     return (
-        f'<div class="claim" id="{name}"><p>{badge(row["verdict"])} <code>{name}</code></p>'
+        f'<div class="claim" id="{name}" {filters}>'
+        f"<p>{badge(row['verdict'])} <code>{name}</code></p>"
         f"<p>{html.escape(row['statement'])} [{row['source']}]</p><dl>{lines}</dl></div>"
     )
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import headless
 import pytest
@@ -62,6 +65,67 @@ def test_search_finds_a_page(browser, site):
     page.goto(f"{site}/search.html?q=regime")
     page.wait_for_selector("#search-results li")
     page.close()
+
+
+# --- links --------------------------------------------------------------------------------------
+
+
+class Anchors(HTMLParser):
+    """The ``id`` of every element of a page, and where its links lead."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.ids: set[str] = set()
+        self.links: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note what is named and where it leads."""
+        found = dict(attrs)
+        self.ids |= {value for name in ("id", "name") if (value := found.get(name))}
+        if tag == "a" and found.get("href"):
+            self.links.append(found["href"])
+
+
+@cache
+def anchors(path: Path) -> Anchors:
+    return Anchors(path.read_text("utf-8"))
+
+
+def dangling(page: Path) -> list[str]:
+    """Links of a page to a file of the site that is not there, or to no element of it."""
+    found = []
+    for link in anchors(page).links:
+        parts = urlsplit(link)
+        if parts.scheme or parts.netloc:
+            continue
+        target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+        name = unquote(parts.fragment)
+        sound = target.exists() and (not name or name in anchors(target).ids)
+        found += [] if sound else [link]
+    return found
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if path.startswith("book/")])
+def test_links_lead_somewhere(path):
+    assert dangling(SITE / path) == []
+
+
+def test_the_concordance_leads_to_every_claim():
+    """The rows of the scorecard that it names are those that the chapters have anchors for."""
+    links = map(urlsplit, anchors(SITE / "book/concordance.html").links)
+    rows = {f"claim-{link.fragment}" for link in links if link.path == "scorecard.html"}
+    named = {i for path in PAGES for i in anchors(SITE / path).ids if i.startswith("claim-")}
+    assert len(named) > 100 and rows - {"claim-"} == named
+
+
+def test_a_dangling_link_is_found(tmp_path):
+    (tmp_path / "b.html").write_text("<p id='here'>b</p>", "utf-8")
+    page = tmp_path / "a.html"
+    sound = "<a href='b.html#here'></a><a href='#own' id='own'></a><a href='https://x.y/#z'></a>"
+    broken = ["b.html#gone", "c.html", "#none"]
+    page.write_text(sound + "".join(f"<a href='{link}'></a>" for link in broken), "utf-8")
+    assert dangling(page) == broken
 
 
 # --- negative controls: each check fails on a page with its condition broken -------------------

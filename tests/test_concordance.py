@@ -1,0 +1,299 @@
+"""The concordance: pages and sources are read as they are, and every loose thread is found.
+
+Each check has a twin below it, on a copy with one thread cut.
+"""
+
+import dataclasses
+import importlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from escape_ntk.claims import end_to_end
+from escape_ntk.records import RecordStore, default_root
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def extensions():
+    """The folder of the book's own extensions, as Sphinx sees it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "book/_ext")
+        yield
+
+
+@pytest.fixture(scope="module")
+def concordance():
+    return importlib.import_module("concordance")
+
+
+@pytest.fixture(scope="module")
+def statements():
+    return importlib.import_module("statements")
+
+
+@pytest.fixture(scope="module")
+def code_map():
+    return importlib.import_module("code_map")
+
+
+@pytest.fixture(scope="module")
+def evidence(concordance):
+    return concordance.gather(ROOT, concordance.claims_roles.ledger())
+
+
+# ---------------------------------------------------------------- pages
+
+TEXT = """# A chapter: of two parts
+
+Text with {claim}`early`.
+
+:::{prf:theorem} Small $n$
+:label: thm-small
+It holds.
+
+$$
+x=1
+$$ (eq-x)
+
+**[D]**, after [L] {claim}`in-it` {claim}`too` {measured}`other/slope:.2f`
+:::
+
+*Proof.* See {claim}`beside-it`. ∎
+
+```{code-cell} python
+print("far")
+```
+
+{claim}`after-a-cell`
+
+## A section
+
+````{prf:observation} Numbers only
+:label: obs-numbers
+{measured}`read/slope:.2f` **[M]**
+````
+"""
+
+
+def test_statements_are_read(statements):
+    page = statements.read("book/x", TEXT)
+    theorem, observation = page.statements
+    assert (theorem.kind, theorem.title, theorem.label) == ("theorem", "Small $n$", "thm-small")
+    assert theorem.line == 5 and theorem.formal and not observation.formal
+    assert theorem.tags == ("D", "L") and observation.tags == ("M",)
+    assert theorem.claims == ("in-it", "too") and theorem.beside == ("beside-it",)
+    assert observation.claims == ("read",) and observation.beside == ()
+    assert theorem.reason == "derived on its page [D]" and observation.reason is None
+    assert page.claims["after-a-cell"] == "A chapter: of two parts"
+    assert 'print("far")' in theorem.after and "A section" not in theorem.after
+
+
+def test_no_statement_of_the_book_is_overlooked(evidence):
+    """Counted a second way: the directives in all pages of the table of contents."""
+    texts = [(ROOT / f"{name}.md").read_text("utf-8") for name in evidence.pages]
+    opened = sum(len(re.findall(r"^\W{3,}\{prf:(?!ref)\w+\}", text, re.M)) for text in texts)
+    assert len(evidence.statements) == opened > 40
+    labels = [statement.label for statement in evidence.statements]
+    assert len(set(labels)) == len(labels)
+
+
+def test_every_page_of_the_folder_is_read(evidence):
+    assert set(evidence.pages) == {f"book/{path.stem}" for path in (ROOT / "book").glob("*.md")}
+
+
+def test_hypotheses_are_read_off_the_notebook(statements, tmp_path):
+    text = TEXT.replace('print("far")', "table()")
+    theorem = statements.read("book/x", text).statements[0]
+    rows = "<tr><th>hypothesis</th></tr><tr><td>wide: m</td><td>fails</td></tr>"
+    rows += "<tr><td>flat: δ &lt; 1</td><td>holds</td></tr>"
+    output = {"data": {"text/html": [rows]}}
+
+    def written(source: str, html: list[str]) -> Path:
+        cell = {"cell_type": "code", "source": [source], "outputs": [output | {"data": html}]}
+        path = tmp_path / "x.ipynb"
+        path.write_text(json.dumps({"cells": [cell]}), "utf-8")
+        return path
+
+    shown = {"text/html": [rows]}
+    read = statements.hypotheses(theorem, written("table()", shown))
+    assert read == [("wide: m", False), ("flat: δ < 1", True)]
+    assert statements.hypotheses(theorem, written("elsewhere()", shown)) is None
+    other = {"text/html": [rows.replace("hypothesis", "setting")]}
+    assert statements.hypotheses(theorem, written("table()", other)) is None
+    assert statements.hypotheses(theorem, tmp_path / "none.ipynb") is None
+
+
+def test_the_guarantee_shows_its_hypotheses(evidence, statements, concordance):
+    """The one table of hypotheses in the book agrees with the ledger that made it."""
+    (guarantee,) = [s for s in evidence.statements if s.label == "thm-end"]
+    read = statements.hypotheses(guarantee, ROOT / "book/end-to-end.ipynb")
+    rows = end_to_end.guarantee_rows(RecordStore(default_root()))
+    assert read == [(row[0], row[2] == "holds") for row in rows]
+    assert concordance.conditions(read).startswith(f"{sum(ok for _, ok in read)} of {len(read)} ")
+
+
+# ---------------------------------------------------------------- sources
+
+PACKAGE = {
+    "flow.py": "def gradient_flow(): ...\ndef never(): ...\n",
+    "data.py": "class Target: ...\ndef draw(): ...\n",
+    "checks.py": "def number(): ...\n",
+    "experiments/base.py": (
+        "from escape_ntk.data import draw\n"
+        "class Fit:\n    def start(self): return draw()\n"
+        "def unused(): ...\n"
+    ),
+    "experiments/joint.py": (
+        "from typing import ClassVar\n"
+        "from escape_ntk import checks, flow\n"
+        "from escape_ntk.experiments.base import Fit\n"
+        "def helper(): return flow.gradient_flow()\n"
+        "class Gap(Fit):\n"
+        "    experiment: ClassVar[str] = 'joint-gap'\n"
+        "    def compute(self): checks.number(); return helper()\n"
+        "class Bare:\n"
+        "    experiment: ClassVar[str]\n"
+    ),
+}
+TESTS = {
+    "test_flow.py": "from escape_ntk import flow\nassert flow.gradient_flow\n",
+    "deep/test_joint.py": "from escape_ntk.experiments.joint import Gap as G\nG()\n",
+    "test_loose.py": "import escape_ntk.data\n",
+    "helper.py": "from escape_ntk.data import draw\ndraw()\n",
+}
+
+
+@pytest.fixture
+def made(tmp_path, code_map):
+    """(modules, exercises) of a small package and its tests."""
+    for folder, files in (("package", PACKAGE), ("tests", TESTS)):
+        for name, text in files.items():
+            path = tmp_path / folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+    modules = code_map.modules(tmp_path / "package")
+    return modules, code_map.exercises(tmp_path / "tests", modules)
+
+
+def test_experiments_and_what_they_use(code_map, made):
+    modules, _ = made
+    assert code_map.experiments(modules) == {"joint-gap": [("experiments.joint", "Gap")]}
+    used = code_map.uses(("experiments.joint", "Gap"), modules)
+    assert used == [("data", "draw"), ("flow", "gradient_flow")]  # through base and helper
+
+
+def test_tests_are_found_by_name_or_else_by_module(code_map, made):
+    _, exercises = made
+    found = {
+        ("flow", "gradient_flow"): ["test_flow.py"],  # named
+        ("flow", "never"): ["test_flow.py"],  # with its module
+        ("experiments.joint", "Gap"): ["deep/test_joint.py"],  # under another name
+        ("data", "draw"): ["test_loose.py"],  # helper.py is no test
+        ("experiments.base", "Fit"): [],
+    }
+    assert {name: code_map.tests_of(name, exercises) for name in found} == found
+
+
+def test_a_class_of_the_book_uses_what_it_says(code_map, evidence):
+    """Against a reading by hand of the smallest experiments."""
+    used = code_map.uses(("experiments.directions", "PopulationGap"), evidence.modules)
+    assert used == [("network", "activation"), ("spectrum", "ntk_spectrum")]
+    assert ("taylor", "remainder") in code_map.uses(
+        ("experiments.foundations", "RemainderOrder"), evidence.modules
+    )
+
+
+# ---------------------------------------------------------------- loose threads
+
+
+def test_no_thread_dangles(concordance, evidence):
+    assert concordance.problems(evidence) == []
+
+
+def with_statement(evidence, statements, body: str):
+    """A copy whose first chapter has one more theorem."""
+    name, page = next((n, p) for n, p in evidence.pages.items() if p.statements)
+    (extra,) = statements.read(name, f":::{{prf:theorem}} More\n{body}\n:::\n").statements
+    more = dataclasses.replace(page, statements=(*page.statements, extra))
+    return dataclasses.replace(evidence, pages={**evidence.pages, name: more})
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (":label: thm-more\nIt holds. **[M]**", "neither a claim nor a source tag"),
+        ("It holds. **[D]**", "has no :label:"),
+        (":label: thm-more\n**[D]** {claim}`no-such`", "names the claim 'no-such'"),
+    ],
+)
+def test_control_a_loose_statement_is_found(concordance, statements, evidence, body, said):
+    (problem,) = concordance.problems(with_statement(evidence, statements, body))
+    assert said in problem and "'More'" in problem
+
+
+def test_control_what_is_tied_passes(concordance, statements, evidence):
+    bodies = (":label: thm-more\n**[L]**", f":label: t\n{{claim}}`{next(iter(evidence.ledger))}`")
+    for body in bodies:
+        assert concordance.problems(with_statement(evidence, statements, body)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"id": "new-claim"}, "claim new-claim does not stand on its page"),
+        ({"chapter": "elsewhere"}, "does not stand on its page book/elsewhere.md"),
+        ({"record": []}, "rests on no record"),
+        ({"record": ["nowhere/0123456789abcdef"]}, "no class of the experiments computes"),
+    ],
+)
+def test_control_a_loose_claim_is_found(concordance, evidence, change, said):
+    row = {**next(iter(evidence.ledger.values())), **change}
+    cut = dataclasses.replace(evidence, ledger={**evidence.ledger, row["id"]: row})
+    (problem,) = concordance.problems(cut)
+    assert said in problem
+
+
+def test_control_a_module_without_a_test_is_found(concordance, evidence):
+    without = {
+        file: dataclasses.replace(exercise, modules=exercise.modules - {"spectrum"})
+        for file, exercise in evidence.tests.items()
+    }
+    cut = dataclasses.replace(evidence, tests=without)
+    assert concordance.problems(cut) == ["module spectrum is exercised by no test"]
+
+
+# ---------------------------------------------------------------- what a theorem has to answer
+
+LEDGER = {
+    "a": {"verdict": "reproduced", "negative_control": {"broken": "x", "failed": True}},
+    "b": {"verdict": "partly", "negative_control": {"broken": "x", "failed": True}},
+    "c": {"verdict": "not_reproduced", "negative_control": {"broken": "y", "failed": False}},
+}
+
+
+@pytest.mark.parametrize(
+    ("named", "kept", "twins"),
+    [
+        ("a", "1 of 1 reproduced", "x: fails"),
+        ("ab", "1 of 2 reproduced, 1 partly", "x: fails"),
+        ("bc", "0 of 2 reproduced, 1 partly, 1 not reproduced", "x: fails; y: PASSES"),
+        ("", "no claim: derived on its page [D]", "–"),
+    ],
+)
+def test_conclusions_and_controls(concordance, statements, named, kept, twins):
+    roles = " ".join(f"{{claim}}`{name}`" for name in named)
+    text = f":::{{prf:theorem}} T\n:label: t\n**[D]** {roles}\n:::\n"
+    (statement,) = statements.read("book/x", text).statements
+    assert concordance.conclusion(statement, LEDGER) == kept
+    assert concordance.broken(statement, LEDGER) == twins
+
+
+def test_conditions(concordance):
+    rows = [("flat: δ", True), ("wide: m", False), ("enough samples: n", False)]
+    assert concordance.conditions(rows) == "1 of 3 hold at this size; not: wide, enough samples"
+    assert concordance.conditions(rows[:1]) == "1 of 1 hold at this size"
+    assert concordance.conditions(None) == "–"

@@ -1,0 +1,157 @@
+"""The page *Execution*: pages that ran, packages, and an inventory of records that misses none.
+
+Each check has a twin on made values with something missing, and finds it.
+"""
+
+import importlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from escape_ntk import inventory
+from escape_ntk.experiments.foundations import Initialization
+from escape_ntk.experiments.sweep import configuration
+from escape_ntk.records import RecordStore, RecordWarning, default_root
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def execution():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "book/_ext")
+        return importlib.import_module("execution_table")
+
+
+# ---------------------------------------------------------------- pages
+
+RAN = {"mtime": 1.0, "runtime": 2.5, "succeeded": True}
+
+
+def test_cells_are_counted(execution, tmp_path):
+    cell = "```{code-cell} python\n1\n```\n\n"
+    text = f"# A\n\n{cell}~~~{{code-block}}\n```\n~~~\n\n{cell}"
+    (tmp_path / "a.md").write_text(text, "utf-8")
+    (tmp_path / "b.md").write_text("no cells, only `code-cell`\n", "utf-8")
+    assert execution.cells(tmp_path, ["a", "b"]) == {"a": 2}
+
+
+def test_every_executable_page_of_the_book_has_a_row(execution):
+    counts = execution.cells(ROOT, execution.statements.order(ROOT))
+    notebooks = {path.stem for path in (ROOT / "book").glob("*.ipynb")}
+    assert {name.removeprefix("book/") for name in counts} == notebooks
+    for name, count in counts.items():
+        cells = json.loads((ROOT / f"{name}.ipynb").read_text("utf-8"))["cells"]
+        assert count == sum(cell["cell_type"] == "code" for cell in cells), name
+
+
+def test_pages_that_ran_have_no_problem(execution):
+    (run,) = execution.runs({"a": 3}, {"a": RAN})
+    assert (run.cells, run.seconds, run.status) == (3, 2.5, "ran")
+    assert execution.problems([run]) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        ({}, "did not run"),
+        ({"a": None}, "did not run"),
+        ({"a": RAN | {"succeeded": False}}, "failed"),
+    ],
+)
+def test_control_a_page_that_did_not_run_is_found(execution, data, status):
+    runs = execution.runs({"a": 3, "b": 1}, {"b": RAN, **data})
+    assert execution.problems(runs) == [f"a: 3 cells, {status}"]
+
+
+# ---------------------------------------------------------------- versions
+
+
+def test_versions_are_those_asked_for():
+    rows = {name: (here, pin) for name, here, pin in inventory.versions(ROOT)}
+    assert rows["numpy"][0] == np.__version__
+    assert {"torch", "jupyter-book", "pytest"} <= rows.keys()
+    assert all(pin != "not pinned" for _, pin in rows.values())
+
+
+def test_control_what_is_not_there_is_said(tmp_path):
+    (tmp_path / "requirements.in").write_text("# numpy-like\nno-such-package-x\nnumpy<9\n", "utf-8")
+    (tmp_path / "requirements.txt").write_text("numpy==0.1  # via here\n", "utf-8")
+    assert inventory.versions(tmp_path) == [
+        ["no-such-package-x", "not installed", "not pinned"],
+        ["numpy", np.__version__, "0.1"],
+    ]
+
+
+# ---------------------------------------------------------------- records
+
+
+@pytest.fixture
+def store(tmp_path) -> RecordStore:
+    """Two sound records of one experiment."""
+    made = RecordStore(tmp_path)
+    for seed, seconds in ((1, 30.0), (2, 100.0)):
+        save(made, "setup-initialization", configuration(Initialization(seed)), seconds)
+    return made
+
+
+def save(store: RecordStore, folder: str, config: dict, seconds: float = 1.0, **facts):
+    where = {"accelerator": None, "cpu": "a chip", "commit": f"{config['seed']}" * 40} | facts
+    return store.save(
+        folder, config, summary={}, arrays={}, wall_seconds=seconds, environment=where
+    )
+
+
+def test_an_inventory_adds_up(store):
+    (row,) = inventory.inventory(store)
+    assert row.folder == "setup-initialization" and row.experiments == ("setup",)
+    assert row.seconds == 130 and inventory.gaps(store) == []
+    folder, by, runs, machine, wall, _, commits = row.cells()
+    assert (folder, by, runs, wall) == ("setup-initialization", "setup", 2, "2 min")
+    assert machine.startswith("a chip, ")
+    assert [text.rstrip("+") for text in commits.split(", ")] == ["1" * 10, "2" * 10]
+    text = inventory.table([row]).text
+    assert "<td>all</td>" in text and "<td>2 commits</td>" in text
+    assert text.count("<td>") == 2 * len(inventory.HEADER)
+
+
+def test_the_inventory_of_the_book_is_whole():
+    store = RecordStore(default_root())
+    assert inventory.gaps(store) == []
+    files = [path for path in store.root.glob("*/*.json") if not path.parts[-2].startswith(".")]
+    assert sum(len(row.records) for row in inventory.inventory(store)) == len(files) > 2000
+
+
+def test_control_a_damaged_record_is_a_gap(store):
+    path = next(store.root.glob("*/*.json"))
+    path.write_text(path.read_text("utf-8").replace('"seed": ', '"seed": 1'), "utf-8")
+    with pytest.warns(RecordWarning):
+        assert inventory.gaps(store) == ["setup-initialization: 1 of 2 files are no sound record"]
+
+
+def test_control_a_folder_that_nothing_writes_is_a_gap(store):
+    save(store, "attic", {"seed": 3})
+    assert inventory.gaps(store) == ["attic: no experiment of the catalogue writes it"]
+    assert inventory.inventory(store)[-1].experiments == ()
+
+
+def test_control_a_silent_record_is_a_gap(store, monkeypatch):
+    monkeypatch.setattr(inventory, "FACTS", (*inventory.FACTS, "weather"))
+    assert inventory.gaps(store) == ["setup-initialization: a record does not say its weather"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.2, "below 1 s"),
+        (1, "1 s"),
+        (119, "119 s"),
+        (120, "2 min"),
+        (7199, "120 min"),
+        (9000, "2.5 h"),
+    ],
+)
+def test_durations(seconds, words):
+    assert inventory.duration(seconds) == words
