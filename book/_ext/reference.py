@@ -27,8 +27,10 @@ import escape_ntk
 PACKAGE = Path(escape_ntk.__file__).parent
 PAGES = "book/reference/"
 MACHINERY = (
+    "encoding",
     "records",
     "provenance",
+    "inventory",
     "experiments",
     "claims",
     "figures",
