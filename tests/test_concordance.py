@@ -8,6 +8,7 @@ import importlib
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -264,6 +265,29 @@ def test_control_a_module_without_a_test_is_found(concordance, evidence):
     }
     cut = dataclasses.replace(evidence, tests=without)
     assert concordance.problems(cut) == ["module spectrum is exercised by no test"]
+
+
+@pytest.mark.parametrize("loose", [[], ["a thread", "another"]])
+def test_what_dangles_is_a_warning_of_the_build(concordance, monkeypatch, caplog, loose):
+    """One warning for each problem, at the first table only; `make book` makes them errors."""
+
+    class Quiet(concordance.Concordance):
+        get_location = staticmethod(lambda: "page.md:1")
+        _theorems = _functions = staticmethod(lambda evidence: ["a table"])
+
+        def __init__(self, kind: str):
+            self.arguments = [kind]
+            environment = SimpleNamespace(note_reread=lambda: None, srcdir=ROOT)
+            self.state = SimpleNamespace(
+                document=SimpleNamespace(settings=SimpleNamespace(env=environment))
+            )
+
+    monkeypatch.setattr(concordance, "gather", lambda root, ledger: None)
+    monkeypatch.setattr(concordance, "problems", lambda evidence: loose)
+    assert Quiet("functions").run() == ["a table"] and caplog.messages == []
+    assert Quiet("theorems").run() == ["a table"]
+    assert [record.getMessage() for record in caplog.records] == loose
+    assert all(record.levelname == "WARNING" for record in caplog.records)
 
 
 # ---------------------------------------------------------------- what a theorem has to answer

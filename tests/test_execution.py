@@ -6,9 +6,12 @@ Each check has a twin on made values with something missing, and finds it.
 import importlib
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from docutils import nodes
+from docutils.utils import new_document
 
 from escape_ntk import inventory
 from escape_ntk.experiments.foundations import Initialization
@@ -64,6 +67,35 @@ def test_pages_that_ran_have_no_problem(execution):
 def test_control_a_page_that_did_not_run_is_found(execution, data, status):
     runs = execution.runs({"a": 3, "b": 1}, {"b": RAN, **data})
     assert execution.problems(runs) == [f"a: 3 cells, {status}"]
+
+
+@pytest.mark.parametrize(("succeeded", "said"), [(True, []), (False, ["a: 1 cells, failed"])])
+def test_a_page_that_failed_is_a_warning_of_the_build(
+    execution, tmp_path, monkeypatch, caplog, succeeded, said
+):
+    """The placeholder becomes the table either way; `make book` makes the warning an error."""
+    (tmp_path / "a.md").write_text("```{code-cell} python\n1\n```\n", "utf-8")
+    (tmp_path / "_toc.yml").write_text("root: a.md\nparts: []\n", "utf-8")
+    data = {"a": {"exec_data": RAN | {"succeeded": succeeded}}}
+    monkeypatch.setattr(execution.NbMetadataCollector, "get_doc_data", lambda env: data)
+    document = new_document("page")
+    document += execution.Placeholder()
+    fill = object.__new__(execution.FillTable)
+    fill.document = document
+    builder = SimpleNamespace(get_relative_uri=lambda start, end: f"{end}.html")
+    document.settings.env = SimpleNamespace(
+        app=SimpleNamespace(builder=builder),
+        docname="page",
+        srcdir=tmp_path,
+        titles={"a": nodes.title("", "The page A")},
+    )
+    fill.run()
+    (table,) = document.findall(nodes.table)
+    cells = [entry.astext() for entry in table.findall(nodes.entry)]
+    ran = ["The page A", "1", "1970-01-01 00:00", "2.5", "ran" if succeeded else "failed"]
+    assert cells == [*execution.HEADER, *ran, "1 pages", "1", "", "2.5", ""]
+    assert [link["refuri"] for link in document.findall(nodes.reference)] == ["a.html"]
+    assert [record.getMessage() for record in caplog.records] == said
 
 
 # ---------------------------------------------------------------- versions

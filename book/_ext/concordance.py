@@ -232,7 +232,7 @@ class Concordance(SphinxDirective):
                 for page in evidence.pages.values()
                 if claim in page.claims and page.name != home(evidence.ledger[claim])
             ]
-            words = [f"{{claim}}`{claim}` `{claim}`"]
+            words = [f"{{claim}}`{claim}`", f"`{claim}`"]
             words += ["beside the statement"] if claim in beside else []
             words += [f"also in {', '.join(elsewhere)}"] if elsewhere else []
             computed = [self._record(folder, evidence) for folder in folders]
