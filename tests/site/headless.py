@@ -16,6 +16,12 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, Page, sync_playwright
 
 SITE = Path(__file__).parents[2] / "_build" / "html"
+REDIRECT = "index.html"  # the root of the site only leads to the home page
+PAGES = [
+    path
+    for path in sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html"))
+    if not path.startswith(("_static/", "_downloads/")) and path != REDIRECT
+]
 BROWSERS = (
     "chromium",
     "chromium-browser",

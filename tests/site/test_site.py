@@ -9,29 +9,9 @@ from urllib.parse import unquote, urlsplit
 
 import headless
 import pytest
-from headless import DESKTOP, PHONE, SITE
+from headless import DESKTOP, PAGES, PHONE, SITE
 
-REDIRECT = "index.html"  # the root of the site only leads to the home page
-PAGES = [
-    path
-    for path in sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html"))
-    if not path.startswith(("_static/", "_downloads/")) and path != REDIRECT
-]
 WIDTHS = pytest.mark.parametrize("width", [DESKTOP, PHONE])
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if headless.find_browser() is None:
-        pytest.skip(headless.NO_BROWSER)
-    with headless.chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def site():
-    with headless.served(SITE) as address:
-        yield address
 
 
 def test_site_is_built():
@@ -126,6 +106,28 @@ def test_a_dangling_link_is_found(tmp_path):
     broken = ["b.html#gone", "c.html", "#none"]
     page.write_text(sound + "".join(f"<a href='{link}'></a>" for link in broken), "utf-8")
     assert dangling(page) == broken
+
+
+def test_without_scripts_the_page_can_be_read(browser, site):
+    """Text, figures and links are there, formulas as they were written, and a note says so."""
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(f"{site}/book/joint.html")
+        assert page.get_by_text("Formulas are typeset by JavaScript").is_visible()
+        assert page.locator("figure img.only-light.wide").first.is_visible()
+        assert not page.locator("figure img.only-dark").first.is_visible()
+        assert page.locator(".math").first.inner_text() == r"\(W^*\)"
+
+
+def test_paper_is_white_in_the_dark(browser, site):
+    with browser.new_context(color_scheme="dark") as context:
+        page = context.new_page()
+        page.goto(f"{site}/book/joint.html")
+        page.emulate_media(media="print")
+        assert page.locator("figure img.only-light.wide").first.is_visible()
+        assert not page.locator("figure img.only-dark").first.is_visible()
+        text = page.locator(".bd-article p").first
+        assert text.evaluate("(e) => getComputedStyle(e).color") == "rgb(0, 0, 0)"
 
 
 # --- negative controls: each check fails on a page with its condition broken -------------------

@@ -1,5 +1,6 @@
 """One style for all figures: colours, sizes, and what several of them draw."""
 
+import functools
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
@@ -7,6 +8,8 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from escape_ntk.figures.picture import as_svg
 
 
 @runtime_checkable
@@ -60,11 +63,13 @@ def new_axes(
 
 
 def in_style(draw):
-    """Draw inside the house style, whatever the caller's settings."""
+    """Draw inside the house style, whatever the caller's settings; a page shows it as SVG."""
 
     def styled(*args, **kwargs):
         with plt.rc_context(STYLE):
-            return draw(*args, **kwargs)
+            figure = draw(*args, **kwargs)
+        figure._repr_svg_ = functools.partial(as_svg, figure)  # asked for by the notebook
+        return figure
 
     styled.__doc__, styled.__name__ = draw.__doc__, draw.__name__
     return styled

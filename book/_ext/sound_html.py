@@ -1,0 +1,39 @@
+"""Sphinx extension: mend, in finished pages, what the writers of HTML leave wrong.
+
+* The bibliography is a list of list items; ``doc-biblioentry`` is deprecated (DPUB-ARIA 1.1).
+* A head of a table that says nothing is an empty cell; one that says something heads its column.
+* A page with formulas says, where no script runs, what it is that the reader sees.
+"""
+
+from __future__ import annotations
+
+import re
+
+MENDED = (
+    (re.compile(r' role="doc-biblioentry"'), ' role="listitem"'),
+    (re.compile(r"<th\b[^>]*>\s*(?:<p>\s*</p>)?\s*</th>"), "<td></td>"),
+    (re.compile(r'<th class="head([^"]*)">'), r'<th class="head\1" scope="col">'),
+)
+NOTE = (
+    '<noscript><p class="no-script">Formulas are typeset by JavaScript. Without it they stand here '
+    "as they were written, in LaTeX; text, tables, figures and links are complete.</p></noscript>\n"
+)
+"""For pages with formulas."""
+
+
+def mended(body: str) -> str:
+    """The body of a page, mended."""
+    for wrong, right in MENDED:
+        body = wrong.sub(right, body)
+    return NOTE + body if 'class="math' in body else body
+
+
+def _mend(app, pagename, templatename, context, doctree) -> None:
+    if "body" in context:
+        context["body"] = mended(context["body"])
+
+
+def setup(app) -> dict[str, object]:
+    """Register with Sphinx."""
+    app.connect("html-page-context", _mend)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,37 @@
+"""Shared by the tests of the site: one browser, one server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import headless
+import pytest
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """The installed Chromium, without a window."""
+    if headless.find_browser() is None:
+        pytest.skip(headless.NO_BROWSER)
+    with headless.chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def site():
+    """Address of the built site."""
+    with headless.served(headless.SITE) as address:
+        yield address
+
+
+@pytest.fixture
+def made(tmp_path: Path):
+    """Return a function from the text of a page to its address."""
+    (tmp_path / "favicon.ico").write_bytes(b"")
+    with headless.served(tmp_path) as address:
+
+        def write(html: str) -> str:
+            (tmp_path / "page.html").write_text(html, "utf-8")
+            return f"{address}/page.html"
+
+        yield write
