@@ -74,7 +74,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str 
             r"e-(\d)", "e\N{NON-BREAKING HYPHEN}\\1", html.escape(text)
         )  # 1e-5 in one line
 
-    head = "".join(f"<th>{cell(h)}</th>" for h in header)
+    head = "".join(f'<th scope="col">{cell(h)}</th>' if h else "<td></td>" for h in header)
     body = "".join("<tr>" + "".join(f"<td>{cell(x)}</td>" for x in row) + "</tr>" for row in rows)
     title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     inner = f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
