@@ -103,7 +103,8 @@ def test_no_statement_of_the_book_is_overlooked(evidence):
 
 
 def test_every_page_of_the_folder_is_read(evidence):
-    assert set(evidence.pages) == {f"book/{path.stem}" for path in (ROOT / "book").glob("*.md")}
+    names = {path.relative_to(ROOT).with_suffix("") for path in (ROOT / "book").rglob("*.md")}
+    assert set(evidence.pages) == {name.as_posix() for name in names}
 
 
 def test_hypotheses_are_read_off_the_notebook(statements, tmp_path):

@@ -78,7 +78,8 @@ def order(root: Path) -> list[str]:
     """Pages in the order of ``_toc.yml``: ``"book/setup"``."""
     toc = yaml.safe_load((root / "_toc.yml").read_text("utf-8"))
     chapters = [chapter for part in toc["parts"] for chapter in part["chapters"]]
-    return [name.removesuffix(".md") for name in (toc["root"], *(c["file"] for c in chapters))]
+    files = [entry["file"] for c in chapters for entry in (c, *c.get("sections", ()))]
+    return [name.removesuffix(".md") for name in (toc["root"], *files)]
 
 
 def pages(root: Path) -> dict[str, Page]:
@@ -141,7 +142,7 @@ def hypotheses(statement: Statement, notebook: Path) -> list[tuple[str, bool]] |
         for output in cell["outputs"]:
             text = "".join(output.get("data", {}).get("text/html", ""))
             rows = re.findall("<tr>(.*?)</tr>", text)
-            if "<th>hypothesis</th>" in text:
-                cells = [re.findall("<td>(.*?)</td>", row) for row in rows]
+            if re.search("<th[^>]*>hypothesis</th>", text):
+                cells = [re.findall("<td>(.*?)</td>", row) for row in rows if "<th" not in row]
                 return [(html.unescape(c[0]), "holds" in c) for c in cells if c]
     return None
