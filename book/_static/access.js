@@ -1,6 +1,6 @@
 /* The page by keyboard and by screen reader: what can be scrolled sideways can be reached, and the
-   side bar is a landmark.  Without this script everything is there, but such a box needs a mouse
-   in some browsers. */
+   side bar is a landmark whose folded parts have names.  Without this script everything is there,
+   but such a box needs a mouse in some browsers. */
 (() => {
   "use strict";
 
@@ -30,6 +30,10 @@
       bar.setAttribute("role", "complementary");
       bar.setAttribute("aria-label", "Contents of the book");
     }
+    bar?.querySelectorAll(".has-children > details > summary").forEach((fold) => {
+      const title = fold.closest(".has-children").querySelector("a").textContent.trim();
+      fold.setAttribute("aria-label", `Pages of ${title}`);
+    });
   }
 
   document.addEventListener("DOMContentLoaded", start);
