@@ -10,6 +10,7 @@ from escape_ntk import claims
 from escape_ntk.__main__ import main
 from escape_ntk.checks import InputError
 from escape_ntk.claims import (
+    cnn,
     directions,
     landscape,
     ledger,
@@ -226,6 +227,7 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         (published_figure._judge_flow, {"test_loss": 0.004}, {"test_loss": 0.006}),
         (ledger.at_most(1.0), [0.2, 1.0], [0.2, 1.1]),
         (ledger.ratio_below_one, spread(0.9), spread(1.1)),
+        (cnn._judge_equal, {"relu": spread(0.9), "gelu": spread(1.0)}, {"relu": spread(0.2)}),
         (ntk_limits._judge_slopes, {"a": [0.0, -1.04, -1.96]}, {"a": [0.0, -1.06, -2.0]}),
         (ntk_limits._judge_blind, SAME, SAME | {"sparse": spread(0.4)}),
         (quadntk._judge_sparse, SPARSE, SPARSE | {"ntk": np.full(4, 0.6)}),

@@ -112,10 +112,16 @@ def test_a_climb_stops_at_its_first_success_or_is_censored():
     assert tight[1]["curves"].shape == (3, len(tight[1]["times"]))
     np.testing.assert_array_equal(tight[1]["curves"][:, -1], tight[1]["test"])
     assert (tight[1]["curves"][0] == loose[1]["curves"][0]).all()
-    between = (min(tight[1]["curves"][1]) + min(tight[1]["curves"][1:, -1])) / 2
-    if between < tight[1]["curves"][1, -1]:  # touched on the way, lost at the end
-        point = Climb(1, 6, "published", level=float(between), **SMALL)
-        assert point.compute()[0]["first_touch"] == 72
+
+
+def test_the_end_decides_and_a_touch_on_the_way_is_noted():
+    ends, curves = [0.2, 0.15, 0.05], [[0.9, 0.3, 0.2], [0.9, 0.08, 0.15], [0.9, 0.2, 0.05]]
+    rows = [{"train": 0.0, "test": v, "missed_dense": 0.0, "missed_sparse": 0.0} for v in ends]
+    rungs = mlp.Rungs(rows, [np.array(c) for c in curves], {})
+    problem = Problem(random_direction(6, seeded()), "published")
+    judge = Judge.of(problem, draw_inputs(50, 6, "gaussian", seeded(1)))
+    summary, _ = Climb(1, 6, "published", **SMALL)._result(rungs, judge)
+    assert (summary["first_below"], summary["first_touch"]) == (108, 72)
 
 
 def test_training_sets_are_nested_and_the_start_is_one():

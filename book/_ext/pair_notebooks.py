@@ -36,13 +36,23 @@ def executed(page: Path) -> NotebookNode:
     return notebook
 
 
+def without_copies(notebook: NotebookNode) -> NotebookNode:
+    """The notebook with one form of each figure, the drawing: its picture in pixels goes."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            for kind in [k for k in data if k.endswith("image/svg+xml")]:
+                data.pop(kind.replace("svg+xml", "png"), None)
+    return notebook
+
+
 def main(names: list[str]) -> None:
     """Execute the pages ``names`` one after the other."""
     if not names:
         raise SystemExit("expected at least one page; got none; for example book/setup.md")
     for page in map(Path, names):
         start = time.perf_counter()
-        notebook = executed(page)
+        notebook = without_copies(executed(page))
         jupytext.write(notebook, page.with_suffix(".ipynb"))
         print(f"{page.with_suffix('.ipynb')}: {time.perf_counter() - start:.1f} s")
 

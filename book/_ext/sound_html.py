@@ -14,6 +14,8 @@ MENDED = (
     (re.compile(r"<th\b[^>]*>\s*(?:<p>\s*</p>)?\s*</th>"), "<td></td>"),
     (re.compile(r'<th class="head([^"]*)">'), r'<th class="head\1" scope="col">'),
 )
+SIGNATURE = re.compile(r'(<span class="sig-paren">\(</span>\s*)<dl>(.*?)</dl>', re.DOTALL)
+"""The lines of a long signature: Sphinx writes them as descriptions of terms that are not there."""
 NOTE = (
     '<noscript><p class="no-script">Formulas are typeset by JavaScript. Without it they stand here '
     "as they were written, in LaTeX; text, tables, figures and links are complete.</p></noscript>\n"
@@ -21,10 +23,16 @@ NOTE = (
 """For pages with formulas."""
 
 
+def _lines(signature: re.Match[str]) -> str:
+    lines = signature[2].replace("<dd>", '<span class="sig-line">').replace("</dd>", "</span>")
+    return f"{signature[1]}{lines}"
+
+
 def mended(body: str) -> str:
     """The body of a page, mended."""
     for wrong, right in MENDED:
         body = wrong.sub(right, body)
+    body = SIGNATURE.sub(_lines, body)
     return NOTE + body if 'class="math' in body else body
 
 

@@ -145,6 +145,12 @@ def names(records: Sequence[Record]) -> tuple[str, ...]:
     return tuple(name(record) for record in records)
 
 
+def plus_minus(values: Numbers, form: str = ".3f") -> str:
+    """Mean ± half of its 95 % interval, for a table."""
+    got = mean_interval(values)
+    return f"{got.value:{form}} ± {got.high - got.value:{form}}"
+
+
 # ------------------------------------------------------------------ judges
 
 
