@@ -35,6 +35,10 @@ book: $(STAMP)  ## Build the book: _build/html/index.html
 serve: book  ## Build the book and serve it at http://127.0.0.1:PORT
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
+.PHONY: pdf
+pdf: book  ## Print the whole book, with an installed Chromium: _build/pdf/escape-ntk.pdf
+	@$(BIN)/python book/_ext/whole_book.py
+
 .PHONY: test
 test: $(STAMP)  ## Run all tests: units, bad input, notebooks, the site in a browser
 	@$(MAKE) --no-print-directory --keep-going test-unit test-input test-notebooks test-site

@@ -1,47 +1,27 @@
-"""A real browser without a window, a server for a built site, and what is wrong with a page."""
+"""The built site, and what a real browser finds wrong with a page of it."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
 from dataclasses import dataclass, field
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-SITE = Path(__file__).parents[2] / "_build" / "html"
+ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "book/_ext"))  # the commands of the book and its tests share a browser
+
+from browser import NO_BROWSER, chromium, find_browser, served  # noqa: E402, F401
+
+SITE = ROOT / "_build" / "html"
 REDIRECT = "index.html"  # the root of the site only leads to the home page
 PAGES = [
     path
     for path in sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html"))
     if not path.startswith(("_static/", "_downloads/")) and path != REDIRECT
 ]
-BROWSERS = (
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-)
-NO_BROWSER = f"no browser found: expected one of {', '.join(BROWSERS)}"
 DESKTOP, PHONE = 1280, 390
-# No window, no graphics card, and no conversation of the browser with its maker.
-FLAGS = (
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-ROOT_FLAG = "--no-sandbox"  # Chromium refuses its sandbox to root
-
 # Every element of the page that holds a formula, and whether MathJax has typeset it.
 FORMULAS = """async () => {
     if (window.MathJax?.startup?.promise) await MathJax.startup.promise;
@@ -58,45 +38,6 @@ SEARCH_BOXES = """() => [...document.querySelectorAll(
         'input[type=search], .search-button, .search-button-field, .search-button__button')]
     .filter((e) => e.checkVisibility({visibilityProperty: true})
         && e.getBoundingClientRect().width > 0).map((e) => e.outerHTML)"""
-
-
-def find_browser() -> str | None:
-    """Return the path of an installed Chromium, or None."""
-    return next(filter(None, map(shutil.which, BROWSERS)), None)
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """Start the installed Chromium; close it at the end."""
-    flags = [*FLAGS, ROOT_FLAG] if os.geteuid() == 0 else [*FLAGS]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_browser(), args=flags)
-        try:
-            yield browser
-        finally:
-            browser.close()
-
-
-class _Handler(SimpleHTTPRequestHandler):
-    def log_message(self, *args) -> None:
-        """Say nothing about requests that were answered."""
-
-
-class _Server(ThreadingHTTPServer):
-    def handle_error(self, *args) -> None:
-        """Say nothing about a browser that was closed in the middle of an answer."""
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve ``folder`` on this machine only; yield its address."""
-    server = _Server(("127.0.0.1", 0), partial(_Handler, directory=str(folder)))
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @dataclass

@@ -1,0 +1,124 @@
+"""The whole book as one PDF: what is in it, where its links lead, and what must not be printed."""
+
+from __future__ import annotations
+
+import headless
+import pytest
+import whole_book
+from bs4 import BeautifulSoup
+from headless import ROOT, SITE
+from pypdf import PdfReader
+
+NEEDS_BROWSER = pytest.mark.skipif(headless.find_browser() is None, reason=headless.NO_BROWSER)
+
+
+@pytest.fixture(scope="module")
+def book() -> list[whole_book.Chapter]:
+    return whole_book.chapters(SITE, ROOT)
+
+
+def chapter(inside: str, pages=("book/a", "book/b/c")) -> whole_book.Chapter:
+    page = f'<article class="bd-article"><section id="s"><h1>T</h1>{inside}</section></article>'
+    body = whole_book.moved(whole_book.article(page), "book/a", pages)
+    return whole_book.Chapter("book/a", "Chapters", body)
+
+
+# --- one page from many -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["figure[id]", "div.proof[id]", "div.exercise[id]", "h2"])
+def test_nothing_of_a_page_is_left_out(book, what):
+    for part in book:
+        page = BeautifulSoup((SITE / f"{part.name}.html").read_text("utf-8"), "html.parser")
+        assert len(part.body.select(what)) == len(page.select(f"article.bd-article {what}"))
+    assert sum(len(part.body.select(what)) for part in book) > 20
+
+
+def test_every_page_in_its_order(book):
+    assert [part.name for part in book] == list(whole_book.parts(ROOT))
+    assert [part.part for part in book][:2] == ["", "Chapters"] and book[-1].part == "Reference"
+
+
+def test_links_of_the_book_lead_somewhere(book):
+    assert whole_book.dangling(book) == []
+    assert whole_book.dangling([chapter('<a href="#none">x</a>')]) == ["#book/a--none"]
+
+
+def test_names_and_links_move_with_their_page():
+    body = chapter(
+        '<p id="x">'
+        '<a href="#x">1</a><a href="b/c.html#y">2</a><a href="b/c.html">3</a>'
+        '<a href="https://x.y/#z">4</a><a href="other.html#y">5</a><a href="../_sources/a">6</a>'
+        '<img src="../_images/i.svg" loading="lazy" aria-describedby="x s">'
+        '<svg fill="url(#x)"><use href="#x"></use></svg></p>'
+    ).body
+    links = {a.text: a["href"] for a in body.find_all("a")}
+    own = "#book/a--x"
+    assert links == {"1": own, "2": "#book/b/c--y", "3": "#book/b/c", "4": "https://x.y/#z"}
+    assert "5" in body.text and "6" in body.text  # the words stay
+    assert body.find(id="book/a--x") and body.find("use")["href"] == own
+    image = body.find("img")
+    assert (image["src"], image.get("loading")) == ("_images/i.svg", None)
+    assert image["aria-describedby"] == "book/a--x book/a--s"
+    assert body.find("svg")["fill"] == "url(#book/a--x)"
+
+
+def test_what_only_a_screen_can_use_stays_there():
+    screen = '<a class="headerlink" href="#s">#</a><img class="only-dark"><noscript>n</noscript>'
+    body = chapter(f'{screen}<img class="only-light" src="i.svg"><details>d</details>').body
+    assert not body.select(".headerlink, .only-dark, noscript") and body.select(".only-light")
+    assert body.find("details").has_attr("open")
+
+
+def test_contents_carry_leaf_numbers():
+    one = chapter('<section id="t"><h2>Two</h2></section>')
+    text = whole_book.contents([one], {"book/a": 3, "book/a--t": 5})
+    lines = [p.get_text("|") for p in BeautifulSoup(text, "html.parser").find_all("p")]
+    assert lines == ["Chapters", "T|3", "Two|5"]
+
+
+# --- from the page to paper ---------------------------------------------------------------------
+
+
+@NEEDS_BROWSER
+def test_two_chapters_on_paper(book, tmp_path):
+    some = [part for part in book if part.name in ("book/joint", "book/end-to-end")]
+    target = tmp_path / "some.pdf"
+    count = whole_book.make(some, SITE, target)
+    reader = PdfReader(target)
+    texts = [" ".join(page.extract_text().split()) for page in reader.pages]
+    assert count == len(texts) > 10
+    assert reader.metadata.title == "Escaping the NTK regime" and reader.outline
+    leaves = whole_book.leaf_numbers(reader)
+    for part in some:
+        assert part.title in texts[leaves[part.name] - 1]
+        for name, heading in part.sections:
+            first_word = whole_book.letters(heading).split()[0]
+            assert first_word in texts[leaves[name] - 1]
+        for label in part.body.select("div.proof .caption-number, figcaption .caption-number"):
+            assert any(" ".join(label.text.split()) in text for text in texts), label
+    opening = texts[1]
+    assert all(f"{part.title} {leaves[part.name]}" in opening for part in some)
+
+
+FAULTS = {
+    "picture": '<img src="../_images/none.svg">',
+    "cut": '<div style="width: 900px; max-width: none">a</div>',
+    "formula": r'<span class="math">\(\frac{1\)</span>',
+}
+
+
+@NEEDS_BROWSER
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_faulty_page_is_not_printed(fault, tmp_path):
+    target = tmp_path / "kept.pdf"
+    target.write_bytes(b"from before")
+    with pytest.raises(RuntimeError, match=fault):
+        whole_book.make([chapter(FAULTS[fault])], SITE, target)
+    assert target.read_bytes() == b"from before"
+
+
+def test_without_a_browser_it_says_what_is_missing(monkeypatch):
+    monkeypatch.setattr(whole_book.browser, "find_browser", lambda: None)
+    with pytest.raises(SystemExit, match=r"no browser found.*run `make pdf` again"):
+        whole_book.main()
