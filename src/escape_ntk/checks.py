@@ -116,14 +116,16 @@ def number(name: str, value: object, *, least: float = -math.inf, strict: bool =
     return x
 
 
-def one_of(name: str, value: object, allowed: Sequence[str]) -> str:
+def one_of(
+    name: str, value: object, allowed: Sequence[str], remedy: str = "choose one of these"
+) -> str:
     """Return ``value`` if it is among ``allowed``; else raise :class:`UnknownNameError`."""
     if value not in allowed:
         raise UnknownNameError(
             message(
                 expected=f"{name} to be one of {', '.join(allowed)}",
                 got=repr(value),
-                remedy="choose one of these",
+                remedy=remedy,
             )
         )
     return value

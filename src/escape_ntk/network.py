@@ -106,8 +106,13 @@ ACTIVATIONS = {a.name: a for a in (_shifted_sigmoid(), _sine(), _erf(), _relu())
 
 def activation(name: str) -> Activation:
     """The named activation: ``"sigmoid(z-1)"`` (published figure), ``"sin(z+pi/4)"`` (the book's
-    laboratory: every Hermite coefficient is nonzero), ``"erf"`` or ``"relu"``."""
-    return ACTIVATIONS[checks.one_of("activation", name, tuple(ACTIVATIONS))]
+    laboratory: every Hermite coefficient is nonzero), ``"erf"`` or ``"relu"``.
+
+    Any other is made by :meth:`Activation.from_function`; an unknown name raises
+    :class:`~escape_ntk.checks.UnknownNameError`, which says so.
+    """
+    own = "choose one of these, or make your own: Activation.from_function('tanh', torch.tanh)"
+    return ACTIVATIONS[checks.one_of("activation", name, tuple(ACTIVATIONS), own)]
 
 
 def gaussian_mean_square(function: Callable[[Tensor], Tensor]) -> float:
