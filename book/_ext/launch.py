@@ -131,17 +131,23 @@ def main(root: Path = ROOT) -> None:
 
 def _configure(app, config) -> None:
     """Ask the theme for buttons where there is an address, and only there."""
-    options = config.html_theme_options
-    setting = repository(options.get("repository_url"), options.get("repository_branch"))
-    wrong = unprepared(Path(app.srcdir), setting)
+    # From the file itself: Jupyter Book hands the key to the theme only where sphinx: config: has
+    # no html_theme_options of its own.
+    options, root = config.html_theme_options, Path(app.srcdir)
+    setting = configured(root)
+    wrong = unprepared(root, setting)
     if wrong:
+        where = (
+            f"in Colab from {setting.url}" if setting else "from nowhere, for want of an address"
+        )
         raise RepositoryError(
-            f"expected notebooks that fetch the book in Colab from {setting and setting.url}; "
-            f"got {', '.join(wrong)} without; remedy: run `make launch`"
+            f"expected notebooks that fetch the book {where}; got others: {', '.join(wrong)}; "
+            "remedy: run `make launch`"
         )
     options.pop("launch_buttons", None)
     if setting:
         options["repository_url"] = setting.url
+        options["repository_branch"] = setting.branch
         options["launch_buttons"] = dict(BUTTONS)
 
 

@@ -25,8 +25,7 @@ sys.path.insert(0, {ext!r})
 project = "A small book"
 extensions = ["myst_nb", "launch"]
 html_theme = "sphinx_book_theme"
-html_theme_options = {{"repository_url": {url!r}, "repository_branch": "main",
-                       "search_bar_text": "Search", "navbar_persistent": []}}
+html_theme_options = {{"search_bar_text": "Search", "navbar_persistent": []}}
 html_static_path = [{static!r}]
 html_css_files = ["book.css"]
 html_js_files = ["access.js"]
@@ -53,11 +52,18 @@ PAGES_OF_IT = {
 }
 
 
+def set_address(root: Path, url: str) -> None:
+    """Write the setting as it stands in the book's own file."""
+    text = f'repository:\n  url: "{url}"\n  branch: main\n'
+    (root / "_config.yml").write_text(text, "utf-8")
+
+
 def build(root: Path, url: str) -> subprocess.CompletedProcess:
     """Build the small book."""
     (root / "book").mkdir(parents=True)
-    conf = CONF.format(ext=str(ROOT / "book/_ext"), url=url, static=str(ROOT / "book/_static"))
+    conf = CONF.format(ext=str(ROOT / "book/_ext"), static=str(ROOT / "book/_static"))
     (root / "conf.py").write_text(conf, "utf-8")
+    set_address(root, url)
     for name, text in PAGES_OF_IT.items():
         (root / f"book/{name}.md").write_text(text, "utf-8")
     prepare = (
@@ -153,8 +159,7 @@ def test_a_bad_address_stops_the_build(tmp_path):
 def test_notebooks_that_cannot_fetch_the_book_stop_the_build(tmp_path):
     done = build(tmp_path, "")
     assert done.returncode == 0, done.stderr
-    conf = (tmp_path / "conf.py").read_text("utf-8").replace("''", repr(ADDRESS), 1)
-    (tmp_path / "conf.py").write_text(conf, "utf-8")
+    set_address(tmp_path, ADDRESS)
     command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", ".", "_build/html"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode != 0 and "run `make launch`" in done.stderr
