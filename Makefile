@@ -67,6 +67,14 @@ test-site: book  # the built site in a real browser
 notebooks: $(STAMP)  ## Execute pages into their paired .ipynb (PAGES="book/setup.md" for some)
 	@$(BIN)/python book/_ext/pair_notebooks.py $(PAGES)
 
+.PHONY: links
+links: $(STAMP)  ## Ask every external address whether it is there (needs a network)
+	@$(BIN)/python book/_ext/check_links.py
+
+.PHONY: launch
+launch: $(STAMP)  ## Write the repository's address (_config.yml) into the notebooks, for Colab
+	@$(BIN)/python book/_ext/launch.py
+
 .PHONY: picture
 picture: $(STAMP)  ## Draw the README's picture from the records
 	@$(BIN)/python book/_ext/readme_picture.py

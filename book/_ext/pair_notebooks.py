@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import jupytext
+import launch
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
@@ -50,9 +51,10 @@ def main(names: list[str]) -> None:
     """Execute the pages ``names`` one after the other."""
     if not names:
         raise SystemExit("expected at least one page; got none; for example book/setup.md")
+    setting = launch.configured(launch.ROOT)
     for page in map(Path, names):
         start = time.perf_counter()
-        notebook = without_copies(executed(page))
+        notebook = launch.prepared(without_copies(executed(page)), setting)
         jupytext.write(notebook, page.with_suffix(".ipynb"))
         print(f"{page.with_suffix('.ipynb')}: {time.perf_counter() - start:.1f} s")
 
