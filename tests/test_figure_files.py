@@ -117,6 +117,7 @@ def test_pages_are_mended():
     right = '<td></td><th class="head stub" scope="col"><p>a</p></th><td></td>'
     assert html.mended(body) == right
     assert html.mended('<div role="doc-biblioentry">') == '<div role="listitem">'
+    assert html.mended('<section id="proof-content">') == "<section>"
     assert html.mended(right) == right
     formula = '<span class="math">x</span>'
     assert html.mended(formula) == html.NOTE + formula

@@ -1,5 +1,6 @@
 """Sphinx extension: mend, in finished pages, what the writers of HTML leave wrong.
 
+* Every statement, exercise and solution of a page gets one and the same id; none needs it.
 * The bibliography is a list of list items; ``doc-biblioentry`` is deprecated (DPUB-ARIA 1.1).
 * A head of a table that says nothing is an empty cell; one that says something heads its column.
 * A page with formulas says, where no script runs, what it is that the reader sees.
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 
 MENDED = (
+    (re.compile(r' id="(?:proof|exercise|solution)-content"'), ""),
     (re.compile(r' role="doc-biblioentry"'), ' role="listitem"'),
     (re.compile(r"<th\b[^>]*>\s*(?:<p>\s*</p>)?\s*</th>"), "<td></td>"),
     (re.compile(r'<th class="head([^"]*)">'), r'<th class="head\1" scope="col">'),

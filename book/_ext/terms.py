@@ -1,0 +1,192 @@
+"""Sphinx extension: a ``{term}`` shows its definition where it stands, from the page itself.
+
+A link to the glossary becomes a link with the first paragraph of its entry beside it, formulas and
+all; links in that paragraph become plain text.  ``book.css`` hides and shows it, ``terms.js`` lets
+Escape put it away.  A word of the glossary that no page uses, a ``{term}`` that the glossary does
+not have or that a page uses twice, or one where it cannot stand, is a warning, hence an error.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import fences
+import statements
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util import logging
+
+GLOSSARY = "book/glossary"
+TERM = re.compile(r"\{term\}`(?:[^`<]*<)?([^`>]+)>?`")
+BLOCK = re.compile(r"^```\{glossary\}\n(?::[^\n]*\n)*(?P<body>.*?)^```$", re.M | re.S)
+PROSE = re.compile(r"\{(prf:\w+|exercise|solution|admonition|note|warning)\}")
+"""Directives whose body is prose."""
+PLAIN = (nodes.Text, nodes.math, nodes.literal)
+"""What a definition shows as it is; of everything else it shows the content."""
+KEPT = (nodes.emphasis, nodes.strong)
+
+
+# --- what the pages say -------------------------------------------------------------------------
+
+
+def entries(text: str) -> list[tuple[str, ...]]:
+    """The terms of each entry, in the order of the glossary with this ``text``."""
+    (block,) = BLOCK.finditer(text)
+    groups: list[tuple[str, ...]] = []
+    above = ""
+    for line in block["body"].splitlines():
+        if line and not line.startswith(" "):
+            follows = above and not above.startswith(" ")
+            groups = [*groups[:-1], (*groups[-1], line)] if follows else [*groups, (line,)]
+        above = line
+    return groups
+
+
+def sentences(text: str) -> set[int]:
+    """Numbers, from 1, of the lines of a page that are sentences: no code, heading, caption."""
+    return {
+        number
+        for number, line, around in fences.lines(text)
+        if all(PROSE.match(info) for info in around)
+        and not re.match(r" {0,3}(#{1,6} |:\w+:|\{[\w:-]+\}(?!`))", line)
+    }
+
+
+def problems(pages: Mapping[str, str]) -> list[str]:
+    """What is wrong between the texts of the pages, by name, and the glossary among them."""
+    known = {term.lower(): group for group in entries(pages[GLOSSARY]) for term in group}
+    used: set[tuple[str, ...]] = set()
+    found = []
+    for name, text in pages.items():
+        here: set[tuple[str, ...]] = set()
+        allowed = sentences(text)
+        for match in TERM.finditer(text):
+            number, term = text.count("\n", 0, match.start()) + 1, " ".join(match[1].split())
+            where, group = f"{name}.md:{number}: {term!r}", known.get(term.lower())
+            if group is None:
+                found.append(f"{where} is not in the glossary")
+            elif number not in allowed:
+                found.append(f"{where} does not stand in a sentence")
+            elif group in here:
+                found.append(f"{where} was explained before on this page")
+            else:
+                here.add(group)
+        used |= here if name != GLOSSARY else set()
+    return found + [
+        f"{GLOSSARY}.md: no page uses {g[0]!r}" for g in known.values() if g not in used
+    ]
+
+
+# --- what the reader sees -----------------------------------------------------------------------
+
+
+class Term(nodes.inline):
+    """A word with its definition."""
+
+
+class Link(nodes.reference):
+    """The word, a link to the glossary; ``definition`` is the id of its definition."""
+
+
+class Definition(nodes.comment):
+    """The definition: to the index of the search a comment, for it has the glossary already."""
+
+
+def unlinked(paragraph: nodes.Element) -> list[nodes.Node]:
+    """The content of a paragraph in phrases, links as plain text."""
+    out: list[nodes.Node] = []
+    for child in paragraph.children:
+        if isinstance(child, PLAIN):
+            out.append(child.deepcopy())
+        elif isinstance(child, KEPT):
+            out.append(type(child)("", "", *unlinked(child)))
+        else:
+            out += unlinked(child)
+    return out
+
+
+def definitions(glossary: nodes.document) -> dict[str, list[nodes.Node]]:
+    """The first paragraph of each entry, by the ids of its terms."""
+    found = {}
+    for item in glossary.findall(nodes.definition_list_item):
+        paragraph = next(item.findall(nodes.paragraph))
+        for term in item.findall(nodes.term):
+            found |= {name: unlinked(paragraph) for name in term["ids"]}
+    return found
+
+
+@functools.cache
+def _definitions(app) -> dict[str, list[nodes.Node]]:
+    return definitions(app.env.get_and_resolve_doctree(GLOSSARY, app.builder))
+
+
+class ShowDefinitions(SphinxPostTransform):
+    """Puts each definition beside its word."""
+
+    default_priority = 20  # after references are resolved
+    formats = ("html",)
+
+    def run(self, **kwargs) -> None:
+        """Replace the links to the glossary on every page but its own."""
+        here = self.env.docname
+        if here == GLOSSARY:
+            return
+        for link in list(self.document.findall(nodes.reference)):
+            if not any("std-term" in inner["classes"] for inner in link.findall(nodes.inline)):
+                continue
+            name = link["refuri"].partition("#")[2]
+            label = f"{here.replace('/', '-')}-{name}"
+            parts = [node.deepcopy() for node in _definitions(self.app)[name]]
+            word = Link("", "", *link.children, refuri=link["refuri"], definition=label)
+            shown = Definition("", "", *parts, ids=[label])
+            link.replace_self(Term("", "", word, shown, classes=["term"]))
+
+
+def _check(app, env) -> None:
+    root = Path(env.srcdir)
+    texts = {name: (root / f"{name}.md").read_text("utf-8") for name in statements.order(root)}
+    for problem in problems(texts):
+        logging.getLogger(__name__).warning(problem)
+
+
+def _depend(app, doctree: nodes.document) -> None:
+    uses = doctree.findall(addnodes.pending_xref)
+    if any(node.get("reftype") == "term" for node in uses):
+        app.env.note_dependency(f"{GLOSSARY}.md")
+
+
+def _open_term(self, node: Term) -> None:
+    self.body.append(self.starttag(node, "span", ""))
+
+
+def _open_link(self, node: Link) -> None:
+    described = {"aria-describedby": node["definition"]}
+    attributes = {"class": "reference internal", "href": node["refuri"]} | described
+    self.body.append(self.starttag(node, "a", "", **attributes))
+
+
+def _open_definition(self, node: Definition) -> None:
+    self.body.append(self.starttag(node, "span", "", role="tooltip"))
+
+
+def _close_span(self, node: nodes.Element) -> None:
+    self.body.append("</span>")
+
+
+def _close_link(self, node: Link) -> None:
+    self.body.append("</a>")
+
+
+def setup(app) -> dict[str, object]:
+    """Register with Sphinx."""
+    app.add_node(Term, html=(_open_term, _close_span))
+    app.add_node(Link, html=(_open_link, _close_link))
+    app.add_node(Definition, html=(_open_definition, _close_span))
+    app.add_post_transform(ShowDefinitions)
+    app.connect("doctree-read", _depend)
+    app.connect("env-check-consistency", _check)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,47 @@
+/* Definitions of terms.  The style sheet shows one while its term, or it itself, is pointed at or
+   has the focus.  This adds: Escape puts it away; it stands above its term where there is no room
+   below; on a touch screen the first tap shows it and the second follows the link. */
+(() => {
+  "use strict";
+
+  const isShown = (term) =>
+    !("dismissed" in term.dataset) && term.matches(":hover, :focus-within");
+
+  function place(term) {
+    const [link, definition] = term.children;
+    definition.style.removeProperty("translate");
+    const box = definition.getBoundingClientRect();
+    const word = link.getBoundingClientRect();
+    const head = document.querySelector(".bd-header-article")?.getBoundingClientRect().bottom ?? 0;
+    if (box.bottom > innerHeight && word.top - box.height > head) {
+      definition.style.translate = `0 ${word.top - box.bottom}px`;
+    }
+  }
+
+  function start() {
+    const terms = [...document.querySelectorAll(".bd-article .term")];
+    terms.forEach((term) => {
+      ["pointerenter", "focusin"].forEach((event) => term.addEventListener(event, () => {
+        if (!isShown(term)) delete term.dataset.dismissed;
+        place(term);
+      }));
+      let first = false;
+      term.addEventListener("pointerdown", (event) => {
+        first = event.pointerType === "touch" && !("tapped" in term.dataset);
+      }, true);
+      term.firstElementChild.addEventListener("click", (event) => {
+        if (!first) return;
+        event.preventDefault();
+        term.dataset.tapped = "";
+        term.firstElementChild.focus();
+      });
+      term.addEventListener("focusout", () => delete term.dataset.tapped);
+    });
+    document.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      terms.filter(isShown).forEach((term) => { term.dataset.dismissed = ""; });
+    });
+  }
+
+  document.addEventListener("DOMContentLoaded", start);
+})();
