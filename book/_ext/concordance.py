@@ -81,7 +81,7 @@ def home(row: Mapping) -> str:
 
 def problems(evidence: Evidence) -> list[str]:
     """What dangles, in words; empty when every thread is tied."""
-    loose = (_loose_statements, _loose_hypotheses, _loose_claims, _loose_modules)
+    loose = (_loose_statements, _loose_hypotheses, _loose_claims, _loose_code)
     return [problem for find in loose for problem in find(evidence)]
 
 
@@ -117,8 +117,11 @@ def _loose_claims(evidence: Evidence) -> Iterator[str]:
                 yield f"claim {name}: no class of the experiments computes the record {folder}"
 
 
-def _loose_modules(evidence: Evidence) -> Iterator[str]:
+def _loose_code(evidence: Evidence) -> Iterator[str]:
     classes = [name for names in evidence.experiments.values() for name in names]
+    for name in classes:
+        if not any(name in exercise.names for exercise in evidence.tests.values()):
+            yield f"experiment {'.'.join(name)} is named by no test"
     for module in sorted({module for module, _ in (*classes, *evidence.functions)}):
         if not any(module in exercise.modules for exercise in evidence.tests.values()):
             yield f"module {module} is exercised by no test"
