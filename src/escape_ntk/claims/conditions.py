@@ -17,6 +17,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
 from escape_ntk import experiments
@@ -93,7 +94,8 @@ def sizes(runs: Sequence[Run], *names: str) -> list[float]:
     return sorted(found)
 
 
-def _answer(met: bool, detail: str) -> Answer:
+def answer(met: bool | np.bool_, detail: str) -> Answer:
+    """Met or not met, with its detail."""
     return Answer(Outcome.MET if met else Outcome.NOT_MET, detail)
 
 
@@ -191,7 +193,7 @@ def inputs_from(law: str, *, beside: Sequence[str] = ()) -> Check:
         X = [_drawn_inputs(run) for run in setting.runs if run["inputs"]]
         off = max((float((x.square().sum(1) / x.shape[1] - 1).abs().max()) for x in X), default=1.0)
         right = off < 1e-9 if law == "sphere" else off > 1e-2
-        return _answer(laws == {law} and right, f"drawn: {', '.join(sorted(laws)) or 'nothing'}")
+        return answer(laws == {law} and right, f"drawn: {', '.join(sorted(laws)) or 'nothing'}")
 
     def _drawn_inputs(run: Run) -> torch.Tensor:
         kept = [name for name in run["inputs"] if name not in beside] or [law]
@@ -210,14 +212,14 @@ def unit_weights(setting: Setting) -> Answer:
             d = int(min(sizes([run], "d", "dims")))
             w = draw_weights(200, d, _generator(), law=law, dtype=torch.float64)
             off = max(off, float((w.norm(dim=1) - 1).abs().max()))
-    return _answer(laws == {"sphere"} and off < 1e-9, f"||w| − 1| at most {off:.0e}")
+    return answer(laws == {"sphere"} and off < 1e-9, f"||w| − 1| at most {off:.0e}")
 
 
 def paired(setting: Setting) -> Answer:
     """Every width is even, and neurons r and r + m/2 share w_r with opposite signs."""
     widths = sizes(setting.runs, "m", "widths")
     ok = all(_pairs(run) for run in setting.runs)
-    return _answer(ok, f"m = {_numbers(widths)}")
+    return answer(ok, f"m = {_numbers(widths)}")
 
 
 def _pairs(run: Run) -> bool:
@@ -280,7 +282,7 @@ def bounded(*orders: int, by: float = math.inf) -> Check:
         top = {name: max(largest(act, j) for j in orders) for name, act in acts.items()}
         detail = ", ".join(f"at most {value:.2g} for {name}" for name, value in top.items())
         ok = all(value < math.inf and value <= by * (1 + 1e-6) for value in top.values())
-        return _answer(ok, detail if ok else "a derivative exceeds the bound")
+        return answer(ok, detail if ok else "a derivative exceeds the bound")
 
     return check
 
@@ -291,7 +293,7 @@ def continuous(order: int) -> Check:
     def check(setting: Setting) -> Answer:
         acts = {str(run["activation"]): act_of(run) for run in setting.runs}
         ratio = max(_steps(act, j) for act in acts.values() for j in range(1, order + 1))
-        return _answer(ratio < 0.2, f"steps shrink to {ratio:.2f} on a grid ten times as fine")
+        return answer(ratio < 0.2, f"steps shrink to {ratio:.2f} on a grid ten times as fine")
 
     return check
 
@@ -319,7 +321,7 @@ def nonzero_mean(*orders: int) -> Check:
             for d in sizes([run], "d", "dims")
             for j in orders
         ]
-        return _answer(min(values) > 1e-3, f"at least {min(values):.2g} of its rms")
+        return answer(min(values) > 1e-3, f"at least {min(values):.2g} of its rms")
 
     return check
 
@@ -333,7 +335,7 @@ def finite_mean(power: int, law: str = "sphere", order: int = 1) -> Check:
             d = int(max(sizes([run], "d", "dims")))
             values = [_moment(act_of(run), order, power, law, d, n) for n in (100, 200, 400)]
             worst = max(worst, *(abs(v / values[0] - 1) for v in values[1:]))
-        return _answer(worst < 1e-6, f"settled to {worst:.0e}")
+        return answer(worst < 1e-6, f"settled to {worst:.0e}")
 
     return check
 
@@ -353,7 +355,8 @@ def least_size(name: str, least: float) -> Check:
 
     def check(setting: Setting) -> Answer:
         values = sizes(setting.runs, *name.split())
-        return _answer(bool(values) and min(values) >= least, f"{_numbers(values)}")
+        symbol = name.split()[0] if len(name.split()[0]) == 1 else "λ"
+        return answer(bool(values) and min(values) >= least, f"{symbol} = {_numbers(values)}")
 
     return check
 
@@ -363,7 +366,7 @@ def zero_size(*names: str) -> Check:
 
     def check(setting: Setting) -> Answer:
         values = [value for value in sizes(setting.runs, *names) if value]
-        return _answer(not values, "0" if not values else f"{_numbers(values)}")
+        return answer(not values, f"λ = {_numbers(values) if values else 0}")
 
     return check
 
@@ -379,7 +382,7 @@ def limit(symbol: str, *names: str) -> Check:
                 ends[folder] = _number(max(values))
         if len(set(ends.values())) == 1:
             return Answer(Outcome.LIMIT, f"{symbol} up to {next(iter(ends.values()))}")
-        parts = (f"{top} ({folder})" for folder, top in ends.items())
+        parts = (f"{top} in {folder}" for folder, top in ends.items())
         return Answer(Outcome.LIMIT, f"{symbol} up to {', '.join(parts)}")
 
     return check

@@ -581,7 +581,7 @@ def summary(found: Sequence[tuple[Hypothesis, Answer]]) -> str:
     words = f"{len(by[Outcome.MET])} of {len(found)} met"
     if limits := by[Outcome.LIMIT]:
         kind = "1 a limit" if len(limits) == 1 else f"{len(limits)} limits"
-        words += f", {kind} ({', '.join(answer.detail for _, answer in limits)})"
+        words += f", {kind} ({'; '.join(answer.detail for _, answer in limits)})"
     if rest := by[Outcome.NOT_CHECKED]:
         words += f", {len(rest)} not checked"
     if failing := by[Outcome.NOT_MET]:

@@ -16,10 +16,10 @@ from escape_ntk.claims.conditions import (
     Answer,
     Change,
     Check,
-    Outcome,
     Run,
     Setting,
     act_of,
+    answer,
     derivative,
     sizes,
 )
@@ -51,10 +51,6 @@ NEURONS = 100
 """m of the fresh networks on which projectors are looked at."""
 Degrees = Callable[[int], Sequence[int]]
 """Degrees that a statement uses, from the k of a run."""
-
-
-def _answer(met: bool, detail: str) -> Answer:
-    return Answer(Outcome.MET if met else Outcome.NOT_MET, detail)
 
 
 def _draw(run: Run, n: int, d: int) -> torch.Tensor:
@@ -95,7 +91,7 @@ def hermite_nonzero(order: int, degrees: Degrees) -> Check:
         for act, k in {(act, k) for act, k, _ in _points(setting)}:
             c = hermite_coefficients(derivative(act, order), KEPT)
             least = min(least, *(abs(c[j]) / (float(np.sqrt(c @ c)) or 1.0) for j in degrees(k)))
-        return _answer(least > RELATIVE, f"at least {least:.2g} of the norm")
+        return answer(least > RELATIVE, f"at least {least:.2g} of the norm")
 
     return check
 
@@ -111,7 +107,7 @@ def gegenbauer_nonzero(order: int, degrees: Degrees) -> Check:
         for act, k, d in _points(setting):
             c = gegenbauer_coefficients(derivative(act, order), KEPT, d)
             least = min(least, *(abs(c[j]) / (float(np.sqrt(c @ c)) or 1.0) for j in degrees(k)))
-        return _answer(least > RELATIVE, f"at least {least:.2g} of the norm")
+        return answer(least > RELATIVE, f"at least {least:.2g} of the norm")
 
     return check
 
@@ -124,7 +120,7 @@ def positive_eigenvalues(degrees: Degrees) -> Check:
         for act, k, d in _points(setting):
             shares = ntk_spectrum(act, d).shares
             least = min(least, *(float(shares[ell]) for ell in degrees(k)))
-        return _answer(least > RELATIVE**2, f"at least {least:.1e} of the trace")
+        return answer(least > RELATIVE**2, f"at least {least:.1e} of the trace")
 
     return check
 
@@ -135,23 +131,23 @@ def tail_share(degree: int) -> Check:
     def check(setting: Setting) -> Answer:
         points = {(act, d) for act, _, d in _points(setting)}
         least = min(ntk_spectrum(act, d).bulk(degree) / d for act, d in points)
-        return _answer(least > 1e-3, f"at least {least:.3g} d")
+        return answer(least > 1e-3, f"at least {least:.3g} d")
 
     return check
 
 
 def kappa_exists(setting: Setting) -> Answer:
     """The equation for κ has a positive solution at every recorded n: above 1e-12 of the trace."""
+    asked: dict[tuple[Activation, int], set[int]] = {}
+    for r in setting.records:
+        asked.setdefault((act_of(r.config), int(r.config["d"])), set()).update(
+            map(int, r.arrays["n"])
+        )
     least = math.inf
-    asked = {
-        (act_of(r.config), int(r.config["d"]), int(n))
-        for r in setting.records
-        for n in r.arrays["n"]
-    }
-    for act, d, n in asked:
+    for (act, d), sizes_seen in asked.items():
         spectrum = ntk_spectrum(act, d)
-        least = min(least, spectrum.effective_ridge(n) / spectrum.trace)
-    return _answer(least > 1e-12, f"κ at least {least:.1e} of the trace, {len(asked)} sizes")
+        least = min(least, *(spectrum.effective_ridge(n) / spectrum.trace for n in sizes_seen))
+    return answer(least > 1e-12, f"κ at least {least:.1e} of the trace")
 
 
 def spectrum_of_unit_weights(setting: Setting) -> Answer:
@@ -169,7 +165,7 @@ def spectrum_of_unit_weights(setting: Setting) -> Answer:
         else:
             kept = record.arrays["eigenvalues"][0]
         gaps.append(float(np.abs(kept / own[: len(kept)] - 1).max()))
-    return _answer(max(gaps) < 1e-6, f"recorded eigenvalues agree to {max(gaps):.0e}")
+    return answer(max(gaps) < 1e-6, f"recorded eigenvalues agree to {max(gaps):.0e}")
 
 
 # ---------------------------------------------------------------- invariance, projectors, signs
@@ -188,7 +184,7 @@ def invariant_kernel(setting: Setting) -> Answer:
         K = kernel(X, X, act)
         gap = (kernel(X @ Q, X @ Q, act) - K).norm() / K.norm()
         worst = max(worst, float(gap))
-    return _answer(worst < 1e-8, f"changed by {worst:.0e} under a rotation")
+    return answer(worst < 1e-8, f"changed by {worst:.0e} under a rotation")
 
 
 def _finite(X: torch.Tensor, Y: torch.Tensor, act: Activation, weights: torch.Tensor):
@@ -202,7 +198,7 @@ def invariant_inputs(setting: Setting) -> Answer:
         squares = _draw(run, 20_000, int(min(sizes([run], "d", "dims")))).square()
         means, deviation = squares.mean(0), squares.std(0) / math.sqrt(len(squares))
         worst = max(worst, float(((means - 1) / deviation).abs().max()))
-    return _answer(worst < 6, f"at most {worst:.1f} deviations")
+    return answer(worst < 6, f"at most {worst:.1f} deviations")
 
 
 def _seeded(seed: int) -> torch.Generator:
@@ -212,14 +208,14 @@ def _seeded(seed: int) -> torch.Generator:
 def fair_signs(setting: Setting) -> Answer:
     """The code's signs are ±1, as often the one as the other, and do not go with each other."""
     if not all("random_signs" in run["tools"] for run in setting.runs):
-        return _answer(False, "no random signs are drawn")
+        return answer(False, "no random signs are drawn")
     draws = torch.stack([random_signs(64, _seeded(seed)) for seed in range(4000)])
     if any(run.get("signs") == "equal" for run in setting.runs):  # a control's
         draws = torch.ones_like(draws)
     signs = bool((draws.abs() == 1).all())
     together = draws.T @ draws / len(draws) - torch.eye(64).to(draws)
     worst = max(float(draws.mean(0).abs().max()), float(together.abs().max()))
-    return _answer(signs and worst < 6 / math.sqrt(len(draws)), f"means within {worst:.2f}")
+    return answer(signs and worst < 6 / math.sqrt(len(draws)), f"means within {worst:.2f}")
 
 
 def population_projector(*, beside: Sequence[str] = ()) -> Check:
@@ -236,7 +232,7 @@ def population_projector(*, beside: Sequence[str] = ()) -> Check:
             if tool.endswith("Projector") and tool not in beside
         }
         worst = max((_mixing(run, tool) for (*_, tool), run in made.items()), default=1.0)
-        return _answer(worst < 1e-5, f"share {worst:.0e} of Σ's image mixed in")
+        return answer(worst < 1e-5, f"share {worst:.0e} of Σ's image mixed in")
 
     return check
 
@@ -267,12 +263,12 @@ def gram_rank(rank: Callable[[Run], int]) -> Check:
         for run in setting.runs:
             n, d, m = (int(min(sizes([run], *names))) for names in ("n", ("d", "dims"), "m"))
             if rank(run) > n:
-                return _answer(False, f"{rank(run)} directions from n = {n}")
+                return answer(False, f"{rank(run)} directions from n = {n}")
             w = draw_weights(m, d, _seeded(5), dtype=F64)
             X = _draw({}, n, d)
             values = torch.linalg.eigvalsh(empirical_ntk(X, X, w, act_of(run))).flip(0)
             least = min(least, float(values[rank(run) - 1] / values[0]))
-        return _answer(least > 1e-10, f"at least {least:.1e} of the largest")
+        return answer(least > 1e-10, f"at least {least:.1e} of the largest")
 
     return check
 
@@ -283,7 +279,7 @@ def infinite_gram_rank(setting: Setting) -> Answer:
         float(r.arrays["eigenvalues"][int(r.summary["n_k"]) - 1] / r.arrays["eigenvalues"][0])
         for r in setting.records
     )
-    return _answer(least > 1e-7, f"at least {least:.1e} of the largest")
+    return answer(least > 1e-7, f"at least {least:.1e} of the largest")
 
 
 def infinite_width(setting: Setting) -> Answer:
@@ -292,14 +288,14 @@ def infinite_width(setting: Setting) -> Answer:
     for r in setting.records:
         own = ntk_spectrum(act_of(r.config), int(r.config["d"])).trace
         worst = max(worst, abs(float(r.arrays["eigenvalues"].mean()) / own - 1))
-    return _answer(worst < 1e-4, f"traces agree to {worst:.0e}")
+    return answer(worst < 1e-4, f"traces agree to {worst:.0e}")
 
 
 def between_powers(setting: Setting) -> Answer:
     """d^k < n < d^{k+1} in every run."""
     above = [math.log(r["n"]) / math.log(r["d"]) - r["k"] for r in setting.runs]
     ends = f"n = d^(k + {min(above):.2f}) to d^(k + {max(above):.2f})"
-    return _answer(0 < min(above) and max(above) < 1, ends)
+    return answer(0 < min(above) and max(above) < 1, ends)
 
 
 def no_parallel_weights(setting: Setting) -> Answer:
@@ -311,7 +307,7 @@ def no_parallel_weights(setting: Setting) -> Answer:
         if run.get("repeated"):  # a control's
             w[1] = w[0]
         worst = max(worst, float((w @ w.T).fill_diagonal_(0).abs().max()))
-    return _answer(worst < 1 - 1e-9, f"|c| at most {worst:.2f}")
+    return answer(worst < 1 - 1e-9, f"|c| at most {worst:.2f}")
 
 
 # ---------------------------------------------------------------- what the records measured
@@ -322,7 +318,7 @@ def at_most(value: Callable[[Record], float], most: float, words: str) -> Check:
 
     def check(setting: Setting) -> Answer:
         worst = max(value(record) for record in setting.records)
-        return _answer(worst <= most, f"{words} at most {worst:.2g}, where {most:g} was allowed")
+        return answer(worst <= most, f"{words} at most {worst:.2g}, where {most:g} was allowed")
 
     return check
 
@@ -336,7 +332,7 @@ def no_growth(folder: str, key: str, most: float = 1.5) -> Check:
             if record.experiment == folder:
                 by.setdefault(record.config["m"], []).append(record.summary[key])
         first, last = (float(np.mean(by[m])) for m in (min(by), max(by)))
-        return _answer(
+        return answer(
             last <= most * first, f"{first:.3g} to {last:.3g}, m = {min(by)} to {max(by)}"
         )
 
@@ -348,7 +344,7 @@ def kept_small(terms: Callable[[Sequence[Record]], Sequence[tuple]], place: int)
 
     def check(setting: Setting) -> Answer:
         _, value, most = terms(setting.records)[place]
-        return _answer(value <= most, f"{value:.2g}, where {most:g} was allowed")
+        return answer(value <= most, f"{value:.2g}, where {most:g} was allowed")
 
     return check
 
@@ -368,7 +364,7 @@ def comparison_norms(setting: Setting) -> Answer:
         power = 2 if plain else 4
         norms.append([float(t_linear.norm()), float((rows**power).sum() ** (1 / power))])
     growth = float((np.array(norms[1]) / norms[0]).max())
-    return _answer(growth <= 1.2, f"largest growth {growth:.2f}")
+    return answer(growth <= 1.2, f"largest growth {growth:.2f}")
 
 
 def of_records(change: Callable[[Record], Record]) -> Change:
@@ -384,7 +380,7 @@ def two_dimensions(setting: Setting) -> Setting:
 def no_first_nor_fourth(setting: Setting) -> Answer:
     """λ_1 and λ_4 are 0 in every run that lists λ_1…λ_4."""
     first = [(run["penalties"][0], run["penalties"][3]) for run in setting.runs]
-    return _answer(all(pair == (0, 0) for pair in first), f"{len(first)} kinds of run")
+    return answer(all(pair == (0, 0) for pair in first), f"{len(first)} kinds of run")
 
 
 def one_value(name: str) -> Check:
@@ -392,7 +388,7 @@ def one_value(name: str) -> Check:
 
     def check(setting: Setting) -> Answer:
         values = sizes(setting.runs, name)
-        return _answer(len(values) == 1, f"{name} = {', '.join(f'{v:g}' for v in values)}")
+        return answer(len(values) == 1, f"{name} = {', '.join(f'{v:g}' for v in values)}")
 
     return check
 
@@ -409,7 +405,7 @@ def movement_scale(setting: Setting) -> Answer:
             w, beta = draw_weights(int(m), d, _seeded(7), dtype=F64), torch.eye(d, dtype=F64)[0]
             made = represent_power(w, act_of(run), beta, 2)
             tops.append(float(made.lengths.max()) * m ** run.get("power", 0.25))
-    return _answer(max(tops) <= 1.1 * min(tops), f"{min(tops):.3g} to {max(tops):.3g}")
+    return answer(max(tops) <= 1.1 * min(tops), f"{min(tops):.3g} to {max(tops):.3g}")
 
 
 def overlapping_start(setting: Setting) -> Answer:
@@ -429,7 +425,7 @@ def overlapping_start(setting: Setting) -> Answer:
             along = float((start * found.direction).sum())
         least = min(least, abs(along) / float(start.norm()))
         curved = max(curved, found.eigenvalue)
-    return _answer(curved < 0 and least > 1e-6, f"cosine {least:.1e}, λ_min = {curved:.2g}")
+    return answer(curved < 0 and least > 1e-6, f"cosine {least:.1e}, λ_min = {curved:.2g}")
 
 
 def dense_plus_sparse(setting: Setting) -> Answer:
@@ -441,7 +437,7 @@ def dense_plus_sparse(setting: Setting) -> Answer:
         top = high.degree + run.get("extra_degree", 0)  # a control's
         ok &= low.degree <= k and top == k + 1 and len(high.directions) == 1
         seen.add(f"{low.degree} and {top}")
-    return _answer(ok, f"degrees {', '.join(sorted(seen))}; one direction")
+    return answer(ok, f"degrees {', '.join(sorted(seen))}; one direction")
 
 
 def radii_in_advance(setting: Setting) -> Answer:
@@ -451,4 +447,4 @@ def radii_in_advance(setting: Setting) -> Answer:
         own = norm if any(run.get("radii") == "fitted" for run in setting.runs) else radius(norm)
         power = math.log2(own) * GRID
         worst, above = max(worst, abs(power - round(power))), above and own >= norm
-    return _answer(above and worst < 1e-9, f"powers of 2^(1/{GRID})")
+    return answer(above and worst < 1e-9, f"powers of 2^(1/{GRID})")
