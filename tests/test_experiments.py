@@ -1,4 +1,4 @@
-"""Experiments at small sizes, each number along a second route, where only pages ran them before."""
+"""Experiments at small sizes, each number along a second route: what only pages ran before."""
 
 import itertools
 import math
