@@ -5,15 +5,14 @@ Each check has a twin below it, on a copy with one thread cut.
 
 import dataclasses
 import importlib
-import json
 import re
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from docutils import nodes
 
-from escape_ntk.claims import end_to_end
-from escape_ntk.records import RecordStore, default_root
+from escape_ntk.claims.conditions import Answer, Hypothesis, Outcome, unchecked
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,6 +33,11 @@ def concordance():
 @pytest.fixture(scope="module")
 def statements():
     return importlib.import_module("statements")
+
+
+@pytest.fixture(scope="module")
+def hypotheses():
+    return importlib.import_module("hypotheses")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +94,6 @@ def test_statements_are_read(statements):
     assert observation.claims == ("read",) and observation.beside == ()
     assert theorem.reason == "derived on its page [D]" and observation.reason is None
     assert page.claims["after-a-cell"] == "A chapter: of two parts"
-    assert 'print("far")' in theorem.after and "A section" not in theorem.after
 
 
 def test_no_statement_of_the_book_is_overlooked(evidence):
@@ -105,37 +108,6 @@ def test_no_statement_of_the_book_is_overlooked(evidence):
 def test_every_page_of_the_folder_is_read(evidence):
     names = {path.relative_to(ROOT).with_suffix("") for path in (ROOT / "book").rglob("*.md")}
     assert set(evidence.pages) == {name.as_posix() for name in names}
-
-
-def test_hypotheses_are_read_off_the_notebook(statements, tmp_path):
-    text = TEXT.replace('print("far")', "table()")
-    theorem = statements.read("book/x", text).statements[0]
-    rows = "<tr><th>hypothesis</th></tr><tr><td>wide: m</td><td>fails</td></tr>"
-    rows += "<tr><td>flat: δ &lt; 1</td><td>holds</td></tr>"
-    output = {"data": {"text/html": [rows]}}
-
-    def written(source: str, html: list[str]) -> Path:
-        cell = {"cell_type": "code", "source": [source], "outputs": [output | {"data": html}]}
-        path = tmp_path / "x.ipynb"
-        path.write_text(json.dumps({"cells": [cell]}), "utf-8")
-        return path
-
-    shown = {"text/html": [rows]}
-    read = statements.hypotheses(theorem, written("table()", shown))
-    assert read == [("wide: m", False), ("flat: δ < 1", True)]
-    assert statements.hypotheses(theorem, written("elsewhere()", shown)) is None
-    other = {"text/html": [rows.replace("hypothesis", "setting")]}
-    assert statements.hypotheses(theorem, written("table()", other)) is None
-    assert statements.hypotheses(theorem, tmp_path / "none.ipynb") is None
-
-
-def test_the_guarantee_shows_its_hypotheses(evidence, statements, concordance):
-    """The one table of hypotheses in the book agrees with the ledger that made it."""
-    (guarantee,) = [s for s in evidence.statements if s.label == "thm-end"]
-    read = statements.hypotheses(guarantee, ROOT / "book/end-to-end.ipynb")
-    rows = end_to_end.guarantee_rows(RecordStore(default_root()))
-    assert read == [(row[0], row[2] == "holds") for row in rows]
-    assert concordance.conditions(read).startswith(f"{sum(ok for _, ok in read)} of {len(read)} ")
 
 
 # ---------------------------------------------------------------- sources
@@ -221,7 +193,8 @@ def with_statement(evidence, statements, body: str):
     name, page = next((n, p) for n, p in evidence.pages.items() if p.statements)
     (extra,) = statements.read(name, f":::{{prf:theorem}} More\n{body}\n:::\n").statements
     more = dataclasses.replace(page, statements=(*page.statements, extra))
-    return dataclasses.replace(evidence, pages={**evidence.pages, name: more})
+    assumed = (*evidence.assumed, *([extra.label] if extra.label else []))
+    return dataclasses.replace(evidence, pages={**evidence.pages, name: more}, assumed=assumed)
 
 
 @pytest.mark.parametrize(
@@ -243,6 +216,19 @@ def test_control_what_is_tied_passes(concordance, statements, evidence):
         assert concordance.problems(with_statement(evidence, statements, body)) == []
 
 
+def test_control_a_theorem_without_hypotheses_is_found(concordance, evidence):
+    less = dataclasses.replace(evidence, assumed=set(evidence.assumed) - {"thm-gap"})
+    (problem,) = concordance.problems(less)
+    assert "the hypotheses of thm-gap are not in" in problem and "directions.md:" in problem
+
+
+@pytest.mark.parametrize("label", ["thm-nowhere", "obs-gap"])  # an observation has none
+def test_control_hypotheses_of_no_theorem_are_found(concordance, evidence, label):
+    more = dataclasses.replace(evidence, assumed={*evidence.assumed, label})
+    (problem,) = concordance.problems(more)
+    assert problem.endswith(f"an entry for {label}, which stands on no page")
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -257,6 +243,16 @@ def test_control_a_loose_claim_is_found(concordance, evidence, change, said):
     cut = dataclasses.replace(evidence, ledger={**evidence.ledger, row["id"]: row})
     (problem,) = concordance.problems(cut)
     assert said in problem
+
+
+def test_control_an_experiment_without_a_test_is_found(concordance, evidence):
+    lost = ("experiments.quadntk", "SignDraws")
+    without = {
+        file: dataclasses.replace(exercise, names=exercise.names - {lost})
+        for file, exercise in evidence.tests.items()
+    }
+    (problem,) = concordance.problems(dataclasses.replace(evidence, tests=without))
+    assert problem == "experiment experiments.quadntk.SignDraws is named by no test"
 
 
 def test_control_a_module_without_a_test_is_found(concordance, evidence):
@@ -309,16 +305,68 @@ LEDGER = {
         ("", "no claim: derived on its page [D]", "–"),
     ],
 )
-def test_conclusions_and_controls(concordance, statements, named, kept, twins):
+def test_conclusions_and_controls(concordance, hypotheses, statements, named, kept, twins):
     roles = " ".join(f"{{claim}}`{name}`" for name in named)
     text = f":::{{prf:theorem}} T\n:label: t\n**[D]** {roles}\n:::\n"
     (statement,) = statements.read("book/x", text).statements
-    assert concordance.conclusion(statement, LEDGER) == kept
+    assert hypotheses.conclusion(statement, LEDGER) == kept
     assert concordance.broken(statement, LEDGER) == twins
 
 
-def test_conditions(concordance):
-    rows = [("flat: δ", True), ("wide: m", False), ("enough samples: n", False)]
-    assert concordance.conditions(rows) == "1 of 3 hold at this size; not: wide, enough samples"
-    assert concordance.conditions(rows[:1]) == "1 of 1 hold at this size"
-    assert concordance.conditions(None) == "–"
+@pytest.mark.parametrize(
+    ("named", "kind"),
+    [("a", "reproduced"), ("ab", "partly"), ("c", "not_reproduced"), ("", "not_testable")],
+)
+def test_a_conclusion_has_the_badge_of_its_claims(hypotheses, statements, named, kind):
+    text = theorem(" ".join(f"{{claim}}`{name}`" for name in named))
+    (statement,) = statements.read("book/x", text).statements
+    assert hypotheses.kind_of_conclusion(statement, LEDGER) == kind
+
+
+def theorem(body: str, label: str = "t") -> str:
+    """The text of a page with one theorem."""
+    return f":::{{prf:theorem}} T\n:label: {label}\n**[D]** {body}\n:::\n"
+
+
+ANY = unchecked("")
+FOUND = (
+    (Hypothesis("$d\\ge3$", ANY), Answer(Outcome.MET, "20")),
+    (Hypothesis("wide: cross", ANY), Answer(Outcome.NOT_MET, "0.12")),
+    (Hypothesis("$m$ large", ANY), Answer(Outcome.LIMIT, "m up to 512")),
+    (Hypothesis("small", ANY), Answer(Outcome.NOT_CHECKED, "a constant")),
+)
+
+
+def test_the_foot_of_a_theorem(hypotheses, statements, monkeypatch):
+    """The summary, one line for each hypothesis, and the link: as HTML nodes, formulas kept."""
+    (statement,) = statements.read("book/x", theorem("{claim}`b`")).statements
+    monkeypatch.setattr(hypotheses, "answers", lambda label, claims: FOUND)
+    block = hypotheses.foot(statement, "concordance.html#concordance-t", LEDGER)
+    head, link = block.next_node(nodes.inline), block.next_node(nodes.reference)
+    text = "Hypotheses: 1 of 4 met, 1 a limit (m up to 512), 1 not checked; not met: wide"
+    assert head.astext() == text and head["classes"] == ["claim-badge", "not_reproduced"]
+    assert link.astext() == "Conclusion: 0 of 1 reproduced, 1 partly"
+    assert link["refuri"].endswith("#concordance-t") and link["classes"][-1] == "partly"
+    lines = [item.astext() for item in block.findall(nodes.list_item)]
+    assert lines[0] == "d\\ge3 met 20" and lines[2] == "m large a limit m up to 512"
+    assert [m.astext() for m in block.findall(nodes.math)] == ["d\\ge3", "m"]
+    raw = "".join(node.astext() for node in block.findall(nodes.raw))
+    assert raw == "<details><summary></summary></details>"
+
+
+def test_the_badge_of_hypotheses(hypotheses):
+    kinds = [hypotheses.kind_of(part) for part in (FOUND[:1], FOUND[2:3], FOUND)]
+    assert kinds == ["reproduced", "partly", "not_reproduced"]
+
+
+def test_without_an_entry_there_is_no_line_of_hypotheses(hypotheses, statements):
+    (statement,) = statements.read("book/x", theorem("")).statements
+    block = hypotheses.foot(statement, "#concordance-t", LEDGER)
+    assert block.astext() == "Conclusion: derived on this page [D]"
+    assert block.next_node(nodes.bullet_list) is None
+
+
+def test_anchors_in_the_concordance_are_unique(concordance, hypotheses, evidence):
+    anchors = [hypotheses.anchor(s.label) for s in evidence.statements if s.formal]
+    pages = [f"concordance-{name.replace('/', '-')}" for name in evidence.pages]
+    assert len({*anchors, *pages}) == len(anchors) + len(pages)

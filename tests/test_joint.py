@@ -288,6 +288,8 @@ def test_exponents_are_read_off_made_thresholds():
 def test_a_half_time_is_where_half_of_the_end_is_reached():
     made = run({}, {}, {"times": np.array([0, 1, 10, 100.0]), "x": np.array([0, 0.1, 0.6, 1.0])})
     assert e2e_claims.half_time(made, "x") == 10
+    never = run({}, {}, {"times": np.array([0, 1, 100.0]), "x": np.array([0, 0.1, -0.01])})
+    assert e2e_claims.half_time(never, "x") == 100
 
 
 spread = np.array([-0.01, 0.0, 0.01, 0.0])

@@ -6,8 +6,7 @@ dangles (see :func:`problems`) is a warning at the first of them, hence an error
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import claims_roles
 import code_map
+import hypotheses
 import statements
 import tables
 from docutils import nodes
@@ -22,7 +22,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from tables import Row
 
-from escape_ntk.page import WORDS
+from escape_ntk.claims.hypotheses import ENTRIES, summary
 
 BOOK = "book"
 KINDS = ("theorems", "statements", "experiments", "functions")
@@ -37,6 +37,8 @@ class Evidence:
     ledger: Mapping[str, Mapping]
     modules: Mapping[str, code_map.Module]
     tests: Mapping[str, code_map.Exercise]
+    assumed: Collection[str]
+    """Labels of the statements whose hypotheses are registered."""
 
     @cached_property
     def experiments(self) -> dict[str, list[code_map.Name]]:
@@ -68,6 +70,7 @@ def gather(root: Path, ledger: Mapping[str, Mapping]) -> Evidence:
         ledger=ledger,
         modules=found,
         tests=code_map.exercises(root / "tests", found),
+        assumed=tuple(ENTRIES),
     )
 
 
@@ -78,7 +81,8 @@ def home(row: Mapping) -> str:
 
 def problems(evidence: Evidence) -> list[str]:
     """What dangles, in words; empty when every thread is tied."""
-    return [*_loose_statements(evidence), *_loose_claims(evidence), *_loose_modules(evidence)]
+    loose = (_loose_statements, _loose_hypotheses, _loose_claims, _loose_code)
+    return [problem for find in loose for problem in find(evidence)]
 
 
 def _loose_statements(evidence: Evidence) -> Iterator[str]:
@@ -90,6 +94,15 @@ def _loose_statements(evidence: Evidence) -> Iterator[str]:
             yield f"{where} has neither a claim nor a source tag [D] or [L] that stands for one"
         for claim in {*statement.claims, *statement.beside} - set(evidence.ledger):
             yield f"{where} names the claim {claim!r}, which the ledger does not have"
+
+
+def _loose_hypotheses(evidence: Evidence) -> Iterator[str]:
+    formal = {s.label: s for s in evidence.statements if s.formal and s.label}
+    for label in formal.keys() - {*evidence.assumed}:
+        where = f"{formal[label].page}.md:{formal[label].line}"
+        yield f"{where}: the hypotheses of {label} are not in escape_ntk.claims.hypotheses"
+    for label in {*evidence.assumed} - formal.keys():
+        yield f"escape_ntk.claims.hypotheses has an entry for {label}, which stands on no page"
 
 
 def _loose_claims(evidence: Evidence) -> Iterator[str]:
@@ -104,33 +117,17 @@ def _loose_claims(evidence: Evidence) -> Iterator[str]:
                 yield f"claim {name}: no class of the experiments computes the record {folder}"
 
 
-def _loose_modules(evidence: Evidence) -> Iterator[str]:
+def _loose_code(evidence: Evidence) -> Iterator[str]:
     classes = [name for names in evidence.experiments.values() for name in names]
+    for name in classes:
+        if not any(name in exercise.names for exercise in evidence.tests.values()):
+            yield f"experiment {'.'.join(name)} is named by no test"
     for module in sorted({module for module, _ in (*classes, *evidence.functions)}):
         if not any(module in exercise.modules for exercise in evidence.tests.values()):
             yield f"module {module} is exercised by no test"
 
 
 # ---------------------------------------------------------------- what a theorem has to answer
-
-
-def conclusion(statement: statements.Statement, ledger: Mapping[str, Mapping]) -> str:
-    """What the claims of a statement came to; without a claim, why it stands."""
-    if not statement.claims:
-        return f"no claim: {statement.reason}"
-    verdicts = Counter(ledger[claim]["verdict"] for claim in statement.claims)
-    total = sum(verdicts.values())
-    kept = f"{verdicts.pop('reproduced', 0)} of {total} reproduced"
-    return ", ".join([kept, *(f"{count} {WORDS[verdict]}" for verdict, count in verdicts.items())])
-
-
-def conditions(rows: Sequence[tuple[str, bool]] | None) -> str:
-    """How many hypotheses of a measured table hold, and which do not; a dash without a table."""
-    if rows is None:
-        return "–"
-    failing = [name.split(":")[0] for name, holds in rows if not holds]
-    words = f"{len(rows) - len(failing)} of {len(rows)} hold at this size"
-    return words + (f"; not: {', '.join(failing)}" if failing else "")
 
 
 def broken(statement: statements.Statement, ledger: Mapping[str, Mapping]) -> str:
@@ -175,10 +172,11 @@ class Concordance(SphinxDirective):
         rows = []
         for s in evidence.statements:
             if s.formal:
-                met = statements.hypotheses(s, evidence.root / f"{s.page}.ipynb")
-                kept = conclusion(s, evidence.ledger)
+                met = summary(hypotheses.answers(s.label, s.claims))
+                kept = hypotheses.conclusion(s, evidence.ledger)
                 twins = broken(s, evidence.ledger)
-                rows.append(self._row(self._place(s), [conditions(met)], [kept], [twins]))
+                cells = (self._place(s), [met], [kept], [twins])
+                rows.append(self._row(*cells, id=hypotheses.anchor(s.label)))
         header = ("statement", "hypotheses met?", "conclusion holds?", "broken on purpose")
         return [tables.table(header, rows, "concordance theorems")]
 

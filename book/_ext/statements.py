@@ -7,8 +7,6 @@ named after it, before the next statement, heading or cell.
 
 from __future__ import annotations
 
-import html
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,7 +27,7 @@ FORMAL = ("axiom", "corollary", "lemma", "proposition", "theorem")
 
 @dataclass(frozen=True)
 class Statement:
-    """A directive of a page; ``line`` counts from 1, ``after`` is the rest of its section."""
+    """A directive of a page; ``line`` counts from 1."""
 
     page: str
     kind: str
@@ -38,7 +36,6 @@ class Statement:
     line: int
     body: str
     beside: tuple[str, ...]
-    after: str
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -118,31 +115,9 @@ def _statements(name: str, lines: list[str]) -> Iterator[Statement]:
             line=start + 1,
             body=body,
             beside=tuple(dict.fromkeys(CLAIM.findall(near))),
-            after="\n".join(_until(rest, lambda x: re.match("##? ", x) or DIRECTIVE.match(x))),
         )
 
 
 def _until(lines: list[str], stop) -> list[str]:
     end = next((i for i, line in enumerate(lines) if stop(line)), len(lines))
     return lines[:end]
-
-
-def hypotheses(statement: Statement, notebook: Path) -> list[tuple[str, bool]] | None:
-    """The rows of a table headed "hypothesis" that a cell shows below the statement.
-
-    Each with whether its hypothesis holds.  Read from the page's executed ``notebook``; None when
-    there is no such table.
-    """
-    if not notebook.is_file():
-        return None
-    for cell in json.loads(notebook.read_text("utf-8"))["cells"]:
-        source = "".join(cell["source"])
-        if cell["cell_type"] != "code" or source not in statement.after:
-            continue
-        for output in cell["outputs"]:
-            text = "".join(output.get("data", {}).get("text/html", ""))
-            rows = re.findall("<tr>(.*?)</tr>", text)
-            if re.search("<th[^>]*>hypothesis</th>", text):
-                cells = [re.findall("<td>(.*?)</td>", row) for row in rows if "<th" not in row]
-                return [(html.unescape(c[0]), "holds" in c) for c in cells if c]
-    return None

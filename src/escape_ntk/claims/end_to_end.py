@@ -45,18 +45,25 @@ def networks(store: RecordStore, norm: float) -> list[Record]:
 
 
 def half_time(record, name: str) -> float:
-    """When a measurement first reaches half of its last value."""
+    """When a measurement first reaches half of its last value.
+
+    One that ends at 0 or below never learns: the end of the run.
+    """
     values, times = record.arrays[name], record.arrays["times"]
+    if values[-1] <= 0:
+        return float(times[-1])
     return float(times[np.flatnonzero(values >= values[-1] / 2)[0]])
 
 
 def _gather_order(store: RecordStore, broken: bool) -> Evidence:
-    """Half time of f_Q's sparse part over that of f_L's dense part; the control inverts it."""
+    """Half time of f_Q's sparse part over that of f_L's dense part; control: f_Q's dense part.
+
+    So what comes first is f_L, and not the dense part whoever learns it.
+    """
     records = runs(store)["flow"]
-    ratios = np.array(
-        [half_time(r, "quadratic_sparse") / half_time(r, "linear_dense") for r in records]
-    )
-    return Evidence(1 / ratios if broken else ratios, names(records))
+    first = "quadratic_dense" if broken else "linear_dense"
+    ratios = [half_time(r, "quadratic_sparse") / half_time(r, first) for r in records]
+    return Evidence(np.array(ratios), names(records))
 
 
 def _gather_methods(store: RecordStore, broken: bool) -> Evidence:
@@ -236,18 +243,17 @@ def end_rows(store: RecordStore) -> list[list[str]]:
     return rows
 
 
-def guarantee_rows(store: RecordStore) -> list[list[str]]:
-    """Each hypothesis of the guarantee, its value at this size, and whether it is small enough.
+def guarantee_terms(records: Sequence[Record]) -> list[tuple[str, float, float]]:
+    """Each hypothesis of the guarantee, its value at this size, and the most that is small enough.
 
-    Flow with R_2 alone, means over five seeds; "holds" means at most the limit in the last column.
+    Flow with R_2 alone, means over five seeds.
     """
-    records = runs(store)["flow"]
 
     def mean(key: str) -> float:
         return float(np.mean([r.summary[key] for r in records]))
 
     start = mean("start_value")
-    rows = [
+    return [
         ("stationary: ‖∇L_λ‖ over its start", mean("gradient"), 0.01),
         ("flat: floor of the curvature over that at W = 0", mean("flatness"), 0.05),
         ("flat enough: δ‖W_Q‖²/2 over L_λ(0)", mean("guarantee_curvature") / start, 0.1),
@@ -260,9 +266,16 @@ def guarantee_rows(store: RecordStore) -> list[list[str]]:
             1,
         ),
     ]
+
+
+def guarantee_rows(store: RecordStore) -> list[list[str]]:
+    """The hypotheses of the guarantee for a page; "holds" is at most the limit in the last cell.
+
+    The badge of the theorem reads the same terms: :mod:`escape_ntk.claims.hypotheses`.
+    """
     return [
         [label, f"{value:.2g}", "holds" if value <= limit else "fails", f"{limit:g}"]
-        for label, value, limit in rows
+        for label, value, limit in guarantee_terms(runs(store)["flow"])
     ]
 
 
@@ -274,7 +287,7 @@ CLAIMS: Sequence[Claim] = (
         source="D+M",
         target="half time of f_Q over that of f_L above 1",
         tolerance="each of five seeds",
-        broken="the ratio inverted",
+        broken="the dense part as f_Q learns it, in the place of f_L's",
         gather=_gather_order,
         judge=at_least(1.0),
     ),

@@ -1,0 +1,128 @@
+"""Two badges at the foot of every theorem: are its hypotheses met, and does its conclusion hold?
+
+Nothing is typed on the pages.  Each formal statement, found by its label, gets the answers of the
+registry ``escape_ntk.claims.hypotheses``, folded under a line that sums them up, and a link to its
+row of the concordance, with what its claims came to.  The list opens without scripts.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import claims_roles
+import statements
+from docutils import nodes
+
+from escape_ntk.claims import hypotheses as registry
+from escape_ntk.claims.conditions import Answer, Hypothesis, Outcome
+from escape_ntk.page import WORDS
+from escape_ntk.records import RecordStore, default_root
+
+CONCORDANCE = "book/concordance"
+OUTCOMES = {
+    Outcome.MET: ("met", "reproduced"),
+    Outcome.LIMIT: ("a limit", "partly"),
+    Outcome.NOT_MET: ("not met", "not_reproduced"),
+    Outcome.NOT_CHECKED: ("not checked", "not_testable"),
+}
+"""Each outcome's word, and the badge whose sign and colour it shares."""
+Found = Sequence[tuple[Hypothesis, Answer]]
+
+
+@functools.cache
+def answers(label: str, claims: tuple[str, ...]) -> Found:
+    """What the registry says of a statement; nothing when it has no entry."""
+    entry = registry.ENTRIES.get(label)
+    return registry.answers(entry, claims, RecordStore(default_root())) if entry else ()
+
+
+def anchor(label: str) -> str:
+    """Where a statement's row stands in the concordance."""
+    return nodes.make_id(f"concordance-{label}")
+
+
+def conclusion(statement: statements.Statement, ledger: Mapping[str, Mapping]) -> str:
+    """What the claims of a statement came to; without a claim, why it stands."""
+    if not statement.claims:
+        return f"no claim: {statement.reason}"
+    verdicts = Counter(ledger[claim]["verdict"] for claim in statement.claims)
+    total = sum(verdicts.values())
+    kept = f"{verdicts.pop('reproduced', 0)} of {total} reproduced"
+    return ", ".join([kept, *(f"{count} {WORDS[verdict]}" for verdict, count in verdicts.items())])
+
+
+def kind_of(found: Found) -> str:
+    """The badge of a list of answers: the worst of them, limits and unchecked ones between."""
+    outcomes = {answer.outcome for _, answer in found}
+    if Outcome.NOT_MET in outcomes:
+        return "not_reproduced"
+    return "reproduced" if outcomes == {Outcome.MET} else "partly"
+
+
+def kind_of_conclusion(statement: statements.Statement, ledger: Mapping[str, Mapping]) -> str:
+    """The badge of a conclusion: the verdict its claims share, else *partly*."""
+    verdicts = {ledger[claim]["verdict"] for claim in statement.claims}
+    if len(verdicts) > 1:
+        return "partly"
+    return verdicts.pop() if verdicts else "not_testable"
+
+
+def words(text: str) -> list[nodes.Node]:
+    """Text with ``$…$`` as formulas."""
+    parts = text.split("$")
+    made = [nodes.math(t, t) if i % 2 else nodes.Text(t) for i, t in enumerate(parts)]
+    return [part for part in made if part.astext()]
+
+
+def foot(statement: statements.Statement, uri: str, ledger: Mapping[str, Mapping]) -> nodes.Node:
+    """The block with both badges, for a statement whose row stands at ``uri``."""
+    found = answers(statement.label, statement.claims)
+    block = nodes.container(classes=["conditions"])
+    if found:
+        line = nodes.inline(classes=["claim-badge", kind_of(found)])
+        line += words(f"Hypotheses: {registry.summary(found)}")
+        block += nodes.raw("", "<details><summary>", format="html")
+        block += line
+        block += nodes.raw("", "</summary>", format="html")
+        block += nodes.bullet_list("", *(_item(*pair) for pair in found))
+        block += nodes.raw("", "</details>", format="html")
+    text = conclusion(statement, ledger).removeprefix("no claim: ").replace("its page", "this page")
+    text = f"Conclusion: {text}"
+    link = nodes.reference("", text, refuri=uri, internal=True)
+    link["classes"] += ["claim-badge", kind_of_conclusion(statement, ledger)]
+    block += nodes.paragraph("", "", link)
+    return block
+
+
+def _item(hypothesis: Hypothesis, answer: Answer) -> nodes.Node:
+    word, kind = OUTCOMES[answer.outcome]
+    mark = nodes.inline("", word, classes=["claim-badge", kind])
+    text = [*words(hypothesis.words), nodes.Text(" "), mark, *words(f" {answer.detail}")]
+    return nodes.list_item("", nodes.paragraph("", "", *text))
+
+
+def _add_badges(app, doctree) -> None:
+    """Every formal statement of a page that was read gets its foot."""
+    name = app.env.docname
+    boxes = [node for node in doctree.findall(nodes.Admonition) if _formal(node)]
+    if not boxes:
+        return
+    text = (Path(app.srcdir) / f"{name}.md").read_text("utf-8")
+    known = {s.label: s for s in statements.read(name, text).statements}
+    target = app.builder.get_relative_uri(name, CONCORDANCE)
+    for box in boxes:
+        statement = known[box["label"]]
+        box[-1] += foot(statement, f"{target}#{anchor(statement.label)}", claims_roles.ledger())
+
+
+def _formal(node: nodes.Node) -> bool:
+    return node.get("realtype") in statements.FORMAL
+
+
+def setup(app) -> dict[str, object]:
+    """Register with Sphinx."""
+    app.connect("doctree-read", _add_badges)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,128 @@
+"""Experiments at small sizes, each number along a second route: what only pages ran before."""
+
+import itertools
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from escape_ntk.constructions import represent_power
+from escape_ntk.data import draw_inputs, random_direction, sparse_part
+from escape_ntk.experiments import curves, landscape
+from escape_ntk.experiments.directions import Memorizing, Scene
+from escape_ntk.experiments.foundations import LeakClosedForm
+from escape_ntk.experiments.ntk_limits import EigenvalueSamples, ExpectedError
+from escape_ntk.experiments.quadntk import SignDraws
+from escape_ntk.experiments.regularizer import ClosedForms
+from escape_ntk.kernel import KernelRidge, infinite_ntk
+from escape_ntk.network import activation, draw_weights
+from escape_ntk.polynomials import cumulative_multiplicity
+from escape_ntk.spectrum import ntk_spectrum
+
+F64 = torch.float64
+
+
+def test_sampled_eigenvalues_are_those_of_the_quadrature():
+    """Fresh triples against Gegenbauer coefficients, in standard errors; and the trace of both."""
+    point = EigenvalueSamples(1, d=6, n_triples=400_000, batch=10_000)
+    _, a = point.compute()
+    assert (np.abs(a["sampled"] - a["exact"]) < 4.5 * a["standard_error"]).all()
+    assert (a["standard_error"] < 0.05 * a["exact"]).all()
+    other = ntk_spectrum(activation(point.activation), 6, weight_law="gaussian").eigenvalues[:3]
+    assert (np.abs(a["sampled"] - other) > 4.5 * a["standard_error"]).any()  # the test can fail
+
+
+def test_the_expected_error_is_that_of_drawn_targets():
+    """The trace formula against ridge regression on 200 drawn targets and fresh inputs."""
+    point = ExpectedError(3, d=6, sizes=(12, 40))
+    _, a = point.compute()
+    generator = torch.Generator().manual_seed(point.seed)
+    act = activation(point.activation)
+    X = draw_inputs(40, 6, "sphere", generator, dtype=F64)  # the experiment's own
+    Z = draw_inputs(4000, 6, "sphere", generator, dtype=F64)
+    for n, own in zip(point.sizes, a["error"], strict=True):
+        fit, cross = KernelRidge(infinite_ntk(X[:n], X[:n], act)), infinite_ntk(Z, X[:n], act)
+        errors = []
+        for _ in range(200):
+            parts = [
+                sparse_part(random_direction(6, generator, dtype=F64), j, "sphere")
+                for j in (1, 2, 3)
+            ]
+            y, goal = (sum(part(x) for part in parts) / math.sqrt(3) for x in (X[:n], Z))
+            errors.append(float((cross @ fit.dual(y, 0.0) - goal).square().mean()))
+        spread = np.std(errors, ddof=1) / math.sqrt(len(errors))
+        assert abs(np.mean(errors) - own) < 4.5 * spread + 0.02 * own
+
+
+def test_drawn_signs_have_the_mean_of_all_signs():
+    """Over all 64 sign patterns of six pairs the mean of f_L² is the formula, exactly."""
+    point = SignDraws(1, d=5, n=8, m=12, n_draws=4000)
+    summary, _ = point.compute()
+    generator = torch.Generator().manual_seed(point.seed)
+    weights = draw_weights(12, 5, generator, dtype=F64)
+    beta = random_direction(5, generator, dtype=F64)
+    made = represent_power(weights, activation(point.activation), beta, 2)
+    X = draw_inputs(8, 5, "sphere", generator, dtype=F64)
+    every = torch.tensor(list(itertools.product((-1.0, 1.0), repeat=6)), dtype=F64)
+    squares = torch.stack([made.terms(X, signs)[0].square() for signs in every])
+    same, _, leak = made.terms(X)
+    assert torch.allclose(squares.mean(0), leak)
+    assert summary["equal"] == pytest.approx(float(same.square().mean() / leak.mean()))
+    spread = float(squares.mean(1).std() / leak.mean()) / math.sqrt(point.n_draws)
+    assert abs(summary["drawn"] - 1) < 4.5 * spread
+
+
+def test_closed_forms_are_seen_by_fresh_inputs():
+    """Both laws within five standard errors; without κ20 they are not."""
+    summary, _ = ClosedForms(2, m=40, d=5, n_fresh=200_000).compute()
+    for law in ("gaussian", "sphere"):
+        assert summary[law] < 5 < summary[f"{law}_without_k20"]
+    summary, _ = LeakClosedForm(2, m=40, d=5, n=30, n_fresh=200_000).compute()
+    off = {name: abs(summary[name] - summary["monte_carlo"]) for name in summary}
+    assert off["closed_form"] < 5 * summary["standard_error"] < off["without_k20"]
+
+
+def test_memorizing_is_the_shortest_way_to_fit_noise():
+    """The residual inside and the movement, against dense least squares on all features."""
+    point = Memorizing(1, d=4, n=30, m=200)
+    summary, _ = point.compute()
+    scene = Scene.draw(point, point.m)
+    y = torch.randn(30, generator=scene.generator, dtype=F64)
+    features = scene.features
+    A = torch.stack([features.linear_pullback(e) for e in torch.eye(30, dtype=F64)]).flatten(1)
+    n_k = cumulative_multiplicity(4, 1)
+    basis = torch.linalg.svd(A, full_matrices=False)[0][:, :n_k]
+    rest = y - basis @ (basis.T @ y)
+    assert summary["left_inside"] == pytest.approx(float(rest.square().mean() / y.square().mean()))
+    shortest = torch.linalg.pinv(A) @ rest
+    farthest = shortest.view(-1, 4).norm(dim=1).max() / 2
+    assert summary["movement"] == pytest.approx(float(farthest), rel=1e-6)
+    assert summary["left"] < 1e-12
+
+
+@pytest.mark.parametrize("kind", [landscape.PublishedLandscape, landscape.CertifiedPublished])
+def test_a_published_landscape_on_a_small_problem(monkeypatch, kind):
+    """λ_min at W = 0 against a dense Hessian; the floor lies below it, the risk falls."""
+    small = partial(curves.Curve, d=4, n=20, m=12, n_k=4, dtype="float64")
+    monkeypatch.setattr(landscape, "Curve", small)
+    point = kind(1, empirical=1.0, times=(0.0, 5.0, 50.0))
+    summary, a = point.compute()
+    risk = curves.Problem.draw(small(1, 1.0, 0.0, n_test=1)).risk
+    start = risk.features.zero_state()
+    flat = torch.eye(start.numel(), dtype=start.dtype)
+    columns = [landscape_product(risk, start, e.view(start.shape)) for e in flat]
+    lowest = 2 * float(torch.linalg.eigvalsh(torch.stack(columns).double()).min())
+    seen = summary["start_lowest"] if kind is landscape.CertifiedPublished else a["lowest"][0]
+    assert seen == pytest.approx(lowest, rel=0.1) and lowest < 0
+    assert a["value"][-1] < a["value"][0] and len(a["value"]) == 3
+    if "floor" in a:
+        assert a["floor"][0] <= lowest * (1 - 1e-6)
+
+
+def landscape_product(risk, state, v):
+    """∇²L_λ(state)v in pair coordinates by central differences of the gradient."""
+    size = 1e-2  # the gradient is cubic in the state
+    ahead, behind = (risk.value_and_gradient(state + s * size * v)[1] for s in (1, -1))
+    return ((ahead - behind) / (2 * size)).flatten()

@@ -1,0 +1,199 @@
+"""The hypotheses of the theorems: every check can fail, and what it says of the records."""
+
+import dataclasses
+import math
+
+import pytest
+
+from escape_ntk.claims import conditions as c
+from escape_ntk.claims import end_to_end, hypotheses
+from escape_ntk.claims import properties as p
+from escape_ntk.network import Activation, activation
+from escape_ntk.records import Record, RecordStore, default_root
+
+STORE = RecordStore(default_root())
+
+
+@pytest.fixture(scope="module")
+def settings():
+    """Each entry's setting, by the claims of the statement on its page."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(default_root().parents[0] / "_ext")
+        import statements
+
+        pages = statements.pages(default_root().parents[1])
+    found = {s.label: s.claims for page in pages.values() for s in page.statements}
+    return {
+        entry.label: hypotheses.setting_of(entry, found[entry.label], STORE)
+        for entry in hypotheses.REGISTRY
+    }
+
+
+def rows() -> list:
+    return [
+        pytest.param(entry.label, h, id=f"{entry.label}-{place}")
+        for entry in hypotheses.REGISTRY
+        for place, h in enumerate(entry.hypotheses)
+    ]
+
+
+@pytest.mark.parametrize(("label", "hypothesis"), rows())
+def test_every_check_can_say_otherwise(settings, label, hypothesis):
+    """What is met has a control that is not; what is not met would be met if mended."""
+    setting = settings[label]
+    answer = hypothesis.check(setting)
+    assert answer.detail
+    if answer.outcome == c.Outcome.MET:
+        assert hypothesis.control is not None and hypothesis.mended is None
+        broken = hypothesis.check(hypothesis.control(setting))
+        assert broken.outcome == c.Outcome.NOT_MET, broken
+    elif answer.outcome == c.Outcome.NOT_MET:
+        assert hypothesis.mended is not None and hypothesis.control is None
+        assert hypothesis.check(hypothesis.mended(setting)).outcome == c.Outcome.MET
+    else:
+        assert hypothesis.control is None and hypothesis.mended is None
+
+
+def test_labels_are_unique():
+    assert len(hypotheses.ENTRIES) == len(hypotheses.REGISTRY)
+
+
+def test_what_is_not_met_is_known(settings):
+    """Three, each said so on its page; a fourth would be news."""
+    failing = [
+        (entry.label, h.words.split(":")[0])
+        for entry in hypotheses.REGISTRY
+        for h in entry.hypotheses
+        if h.check(settings[entry.label]).outcome == c.Outcome.NOT_MET
+    ]
+    assert failing == [
+        ("prop-harmless", r"$P_{>k}$ is the population's projector"),
+        ("thm-end", "wide"),
+        ("thm-end", "enough samples"),
+    ]
+
+
+def test_the_guarantee_has_the_rows_of_its_page(settings):
+    """Badge and table of thm-end say the same: one source."""
+    table = end_to_end.guarantee_rows(STORE)
+    checks = [h for h in hypotheses.ENTRIES["thm-end"].hypotheses if h.words in hypotheses.MEASURED]
+    said = [h.check(settings["thm-end"]).outcome for h in checks]
+    assert [row[2] == "holds" for row in table] == [s == c.Outcome.MET for s in said]
+    names = [h.words.split(":")[0].replace("$", "") for h in checks]
+    assert [row[0].split(":")[0] for row in table] == [n.replace("W^*", "W*") for n in names]
+
+
+# ---------------------------------------------------------------- the checks, on small cases
+
+
+@pytest.mark.parametrize(
+    ("experiment", "inputs", "weights"),
+    [
+        ("setup-initialization", {"gaussian"}, {"sphere"}),
+        ("quadntk-construction", {"gaussian", "sphere"}, {"sphere"}),  # law in a loop
+        ("regularizer-closed-forms", {"gaussian", "sphere"}, {"sphere"}),  # passed to a helper
+        ("joint-gap", {"sphere"}, {"sphere"}),  # drawn by a base class's problem
+        ("directions-gap", set(), set()),  # nothing drawn
+    ],
+)
+def test_laws_are_read_off_the_code(experiment, inputs, weights):
+    got = c.drawn(experiment)
+    assert (set(got["inputs"]), set(got["weights"])) == (inputs, weights)
+
+
+@pytest.mark.parametrize(
+    ("name", "order", "top"),
+    [
+        ("sin(z+pi/4)", 3, 1.0),
+        ("sigmoid(z-1)", 1, 0.25),
+        ("sigmoid(z-1)", 2, math.sqrt(3) / 18),
+        ("erf", 1, 2 / math.sqrt(math.pi)),
+        ("relu", 1, 1.0),
+        ("relu", 2, math.inf),
+        ("relu", 3, math.inf),
+    ],
+)
+def test_bounds_of_derivatives(name, order, top):
+    """Against their closed forms."""
+    assert c.largest(activation(name), order) == pytest.approx(top, rel=1e-3)
+
+
+def test_what_grows_has_no_bound():
+    cube = Activation.from_function("z^3", lambda z: z**3)
+    assert c.largest(cube, 2) == math.inf and c.largest(cube, 3) == pytest.approx(6, rel=1e-3)
+
+
+def test_means_over_the_sphere():
+    """E_w σ(w·x) of two monomials: 1 and 3d/(d + 2)."""
+    square = Activation.from_function("z^2", lambda z: z**2)
+    assert c.mean_over_sphere(square, 0, 12) == pytest.approx(1)
+    assert c.mean_over_sphere(square, 0, 12, power=2) == pytest.approx(36 / 14)
+
+
+def setting(**run) -> c.Setting:
+    return c.Setting(({"experiment": "e", **run},))
+
+
+def test_limits_say_how_far():
+    two = c.Setting(
+        (
+            {"experiment": "a", "widths": [1, 10, 4096]},
+            {"experiment": "b", "m": 7},  # of one width: no limit
+        )
+    )
+    assert c.limit("m", "m", "widths")(two).detail == "m up to 4\N{NARROW NO-BREAK SPACE}096"
+    several = c.Setting((*two.runs, {"experiment": "c", "widths": [1, 2, 3]}))
+    assert c.limit("m", "widths")(several).detail.endswith("096 in a, 3 in c")
+    assert c.limit("m", "widths")(two).outcome == c.Outcome.LIMIT
+
+
+def test_equal_and_stretched_things_are_told_apart():
+    act = {"activation": "sin(z+pi/4)", "d": 8, "k": 1}
+    assert p.invariant_kernel(setting(**act)).outcome == c.Outcome.MET
+    assert p.invariant_inputs(setting(**act, stretched=True)).outcome == c.Outcome.NOT_MET
+    tools = [
+        (("PopulationProjector",), "met"),
+        (("TrainingProjector",), "not_met"),
+        ((), "not_met"),
+    ]
+    for made, said in tools:
+        assert p.population_projector()(setting(**act, tools=made)).outcome == said
+
+
+def test_growth_over_the_width(tmp_path):
+    def record(m: int, value: float) -> Record:
+        return Record("e", {"m": m}, "k", {"x": value}, {}, {}, tmp_path)
+
+    flat = c.Setting((), tuple(record(m, 1.0) for m in (1, 2, 4)))
+    steep = c.Setting((), tuple(record(m, float(m)) for m in (1, 2, 4)))
+    assert p.no_growth("e", "x")(flat).outcome == c.Outcome.MET
+    assert p.no_growth("e", "x")(steep).outcome == c.Outcome.NOT_MET
+    assert p.at_most(lambda r: r.summary["x"], 2.0, "x")(steep).outcome == c.Outcome.NOT_MET
+
+
+def test_signs_and_radii():
+    assert p.fair_signs(setting(tools=())).outcome == c.Outcome.NOT_MET
+    assert p.fair_signs(setting(tools=("random_signs",))).outcome == c.Outcome.MET
+    assert p.radii_in_advance(setting()).outcome == c.Outcome.MET
+
+
+def test_a_summary_counts_every_outcome():
+    kinds = [(c.Outcome.MET, "1"), (c.Outcome.LIMIT, "m up to 2"), (c.Outcome.LIMIT, "d up to 3")]
+    found = [(c.Hypothesis("w: x", c.unchecked("no reason")), c.Answer(*kind)) for kind in kinds]
+    assert hypotheses.summary(found) == "1 of 3 met, 2 limits (m up to 2; d up to 3)"
+    more = [*found, (found[0][0], c.Answer(c.Outcome.NOT_MET, "7"))]
+    assert hypotheses.summary(more).endswith("; not met: w")
+    assert hypotheses.summary(found[:1]) == "1 of 1 met"
+
+
+def test_a_rank_above_the_samples_is_refused():
+    run = {"activation": "erf", "n": 5, "d": 4, "m": 40}
+    assert p.gram_rank(lambda run: 5)(setting(**run)).outcome == c.Outcome.MET
+    assert p.gram_rank(lambda run: 6)(setting(**run)).outcome == c.Outcome.NOT_MET
+
+
+def test_controls_change_only_what_they_say():
+    before = c.Setting(({"experiment": "e", "m": 4, "inputs": ("sphere",)},))
+    after = hypotheses.GAUSSIAN(before)
+    assert after.runs[0] == {**before.runs[0], "inputs": ("gaussian",)}
+    assert before.runs[0]["inputs"] == ("sphere",) and dataclasses.is_dataclass(after)
