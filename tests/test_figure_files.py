@@ -102,6 +102,17 @@ def test_dark_colors_are_seen_and_keep_their_hue():
     assert files.contrast("#471365", files.GROUND) < files.LEAST_CONTRAST
 
 
+def test_words_in_the_dark_have_the_contrast_of_text():
+    color = "#0072b2"  # enough for a line, too little for a word
+    line, word = (
+        f'<g id="{name}_1"><path style="fill: {color}"/></g>' for name in ("line2d", files.TEXT)
+    )
+    seen = files.in_the_dark(f'<svg xmlns="{files.SPACE}">{line}{word}</svg>')
+    line, word = files.COLOR.findall(seen.partition(">")[2])
+    assert line == color and files.contrast(line, files.GROUND) < files.LEAST_CONTRAST_OF_TEXT
+    assert files.contrast(word, files.GROUND) >= files.LEAST_CONTRAST_OF_TEXT
+
+
 def test_dark_drawing_keeps_its_cells(figure):
     drawing, *_ = files.split(as_svg(figure))
     dark = files.in_the_dark(drawing)

@@ -23,6 +23,10 @@ GROUND, INK = "#121212", "#e4e8ed"
 """The theme's page in the dark, and what is drawn on it in place of black."""
 LEAST_CONTRAST = 3.0
 """Of a line or mark with its ground: WCAG 2.1, 1.4.11."""
+LEAST_CONTRAST_OF_TEXT = 4.5
+"""WCAG 2.1, 1.4.3."""
+TEXT = "text"
+"""How the names that matplotlib gives to groups of letters begin."""
 WHOLE = "figure_1"
 """Name that matplotlib gives to the group of everything."""
 MOST_ACROSS = 0.75
@@ -125,13 +129,13 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def dark(color: str) -> str:
+def dark(color: str, least: float = LEAST_CONTRAST) -> str:
     """A colour on the dark page: greys change places, others stay, lightened if they must be."""
     channels = _channels(color)
     if max(channels) - min(channels) < NEUTRAL:
         return _mixed(INK, GROUND, sum(channels) / (3 * 255))
     steps = (_mixed(color, "#ffffff", i / 40) for i in range(41))
-    return next(c for c in steps if contrast(c, GROUND) >= LEAST_CONTRAST)
+    return next(c for c in steps if contrast(c, GROUND) >= least)
 
 
 def in_the_dark(drawing: str) -> str:
@@ -142,16 +146,17 @@ def in_the_dark(drawing: str) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _recolor(element: ElementTree.Element) -> None:
+def _recolor(element: ElementTree.Element, least: float = LEAST_CONTRAST) -> None:
     name = element.get("id", "")
+    least = LEAST_CONTRAST_OF_TEXT if name.startswith(TEXT) else least
     if name.startswith((KEEP, "QuadMesh")):
         element.set("fill", "#000000")
         return
     for key in ("style", "fill", "stroke"):
         if key in element.attrib:
-            element.set(key, COLOR.sub(lambda m: dark(m[0]), element.get(key)))
+            element.set(key, COLOR.sub(lambda m: dark(m[0], least), element.get(key)))
     for child in element:
-        _recolor(child)
+        _recolor(child, least)
 
 
 # --- pages --------------------------------------------------------------------------------------

@@ -141,7 +141,7 @@ SETUP = (
         "prop-projector",
         (
             H(
-                r"$\Lambda_k$ invertible: $n_k\le n$, $\hat\lambda_{n_k}>0$ ($n_k=d$ here)",
+                r"$\Lambda_k$ invertible: $n_k\le n$, $\Lambda_{n_k}>0$ ($n_k=d$ here)",
                 p.gram_rank(lambda run: int(run["d"])),
                 changed(n=10),
             ),
