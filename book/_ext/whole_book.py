@@ -25,7 +25,7 @@ from urllib.parse import unquote, urlsplit
 import browser
 import statements
 import yaml
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup, NavigableString, Tag
 from matplotlib import get_data_path
 from pypdf import PdfReader, PdfWriter
 
@@ -144,10 +144,23 @@ def moved(body: Tag, page: str, pages: Sequence[str]) -> Tag:
             element["src"] = _from_root(page, element["src"])
         if element.name == "details":
             element["open"] = ""
+        if element.name == "td":
+            _let_names_break(element)
         for key in ("href", "xlink:href"):
             if element.get(key):
                 _lead(element, key, page, pages)
     return body
+
+
+def _let_names_break(cell: Tag) -> None:
+    """Let names of code in a narrow column end a line after a dot, a stroke or an underscore."""
+    for code in cell.find_all("code"):
+        for text in code.find_all(string=True):
+            first, *rest = re.split(r"(?<=[._/])(?=\w)", text)
+            parts = [NavigableString(first)]
+            for part in rest:
+                parts += [Tag(name="wbr", can_be_empty_element=True), NavigableString(part)]
+            text.replace_with(*parts)
 
 
 def _from_root(page: str, path: str) -> str:
@@ -202,8 +215,8 @@ def whole(book: Sequence[Chapter], head: str, about: Mapping[str, str], leaves=N
 <header class="cover"><p class="cover-title" id="cover">{about["title"]}</p>
 <p>{about["subtitle"]}</p><p>{about["author"]}</p>
 <p class="cover-state">{about["state"]}</p></header>
-<nav class="contents"><h1>Contents</h1>{contents(book, leaves or {})}</nav>
-<main class="bd-main">{"".join(body)}</main></body></html>"""
+<nav class="leaves"><h1>Contents</h1>{contents(book, leaves or {})}</nav>
+<main class="bd-main bd-content">{"".join(body)}</main></body></html>"""
 
 
 def contents(book: Sequence[Chapter], leaves: Mapping[str, int]) -> str:
@@ -212,11 +225,11 @@ def contents(book: Sequence[Chapter], leaves: Mapping[str, int]) -> str:
     for chapter in book:
         if chapter.part != part:
             part = chapter.part
-            lines.append(f'<p class="contents-part">{part}</p>')
-        lines.append(_line("contents-chapter", chapter.name, html.escape(chapter.title), leaves))
+            lines.append(f'<p class="leaves-part">{part}</p>')
+        lines.append(_line("leaves-chapter", chapter.name, html.escape(chapter.title), leaves))
         for name, heading in chapter.sections:
             inside = heading.decode_contents()
-            lines.append(_line("contents-section", name, inside, leaves))
+            lines.append(_line("leaves-section", name, inside, leaves))
     return "\n".join(lines)
 
 

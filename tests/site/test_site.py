@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import headless
 import pytest
+from bs4 import BeautifulSoup
 from headless import DESKTOP, PAGES, PHONE, SITE
 
 WIDTHS = pytest.mark.parametrize("width", [DESKTOP, PHONE])
@@ -45,6 +47,30 @@ def test_search_finds_a_page(browser, site):
     page.goto(f"{site}/search.html?q=regime")
     page.wait_for_selector("#search-results li")
     page.close()
+
+
+# --- formulas -----------------------------------------------------------------------------------
+
+
+def raw_formulas(text: str) -> list[str]:
+    """Text of a page, outside formulas and code, that looks like LaTeX."""
+    page = BeautifulSoup(text, "html.parser").select_one("article")
+    for element in page.select(".math, code, pre, script, style, noscript, .sig, [role=tooltip]"):
+        element.decompose()
+    return [s.strip() for s in page.find_all(string=re.compile(r"\$|\\[a-zA-Z]+|\^\{"))]
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if path.startswith("book/")])
+def test_no_formula_is_left_as_it_was_written(path):
+    assert raw_formulas((SITE / path).read_text("utf-8")) == []
+
+
+def test_a_formula_cut_by_a_table_is_found():
+    sound = r"<p>a <span class='math'>\(x\)</span> <code>$PATH</code></p>"
+    broken = r"<td>moves by $2</td><td>h(w)</td><td>^{1/2}$</td>"
+    assert raw_formulas(f"<article>{sound}</article>") == []
+    found = raw_formulas(f"<article>{sound}{broken}</article>")
+    assert found == ["moves by $2", "^{1/2}$"]
 
 
 # --- links --------------------------------------------------------------------------------------

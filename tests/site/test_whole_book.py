@@ -70,6 +70,12 @@ def test_what_only_a_screen_can_use_stays_there():
     assert body.find("details").has_attr("open")
 
 
+def test_names_in_tables_may_end_a_line():
+    body = chapter("<table><tr><td><code>a.b_c</code></td></tr></table><code>a.b</code>").body
+    inside = [code.decode_contents() for code in body.find_all("code")]
+    assert inside == ["a.<wbr/>b_<wbr/>c", "a.b"]
+
+
 def test_contents_carry_leaf_numbers():
     one = chapter('<section id="t"><h2>Two</h2></section>')
     text = whole_book.contents([one], {"book/a": 3, "book/a--t": 5})
