@@ -61,7 +61,7 @@ test-notebooks: $(STAMP)  # executed again, outputs compared with the stored one
 
 test-site: book  # the built site in a real browser
 	@echo "== the site in a browser"
-	@$(BIN)/python -m pytest tests/site
+	@$(BIN)/python -m pytest tests/site --numprocesses 2 --dist worksteal
 
 .PHONY: notebooks
 notebooks: $(STAMP)  ## Execute pages into their paired .ipynb (PAGES="book/setup.md" for some)

@@ -27,6 +27,7 @@ import statements
 import yaml
 from bs4 import BeautifulSoup, NavigableString, Tag
 from matplotlib import get_data_path
+from playwright.sync_api import Browser
 from pypdf import PdfReader, PdfWriter
 
 ROOT = Path(__file__).parents[2]
@@ -254,7 +255,7 @@ def styles(site: Path) -> str:
     return "\n".join(map(str, found))
 
 
-def print_page(opened, address: str) -> bytes:
+def print_page(opened: Browser, address: str) -> bytes:
     """The page at ``address`` as a PDF; raises RuntimeError if there are :data:`FAULTS`."""
     page = opened.new_page(viewport={"width": TEXT_WIDTH, "height": 900})
     page.set_default_timeout(MOST_MINUTES * 60_000)
@@ -299,8 +300,10 @@ def staged(site: Path, folder: Path) -> Path:
     return folder
 
 
-def make(book: Sequence[Chapter], site: Path, target: Path) -> int:
+def make(book: Sequence[Chapter], site: Path, target: Path, opened: Browser) -> int:
     """Print ``book``, read from the built ``site``, to ``target``; return its number of leaves.
+
+    ``opened`` is the browser that prints.
 
     Raises RuntimeError, and leaves ``target`` as it was, when a formula is not typeset, a picture
     is missing, or something is cut at the edge of a leaf.
@@ -308,7 +311,7 @@ def make(book: Sequence[Chapter], site: Path, target: Path) -> int:
     head, words = styles(site), about(ROOT)
     folder = staged(site, target.parent / "stage")
     leaves: dict[str, int] = {}
-    with browser.served(folder) as address, browser.chromium() as opened:
+    with browser.served(folder) as address:
         for _ in range(2):
             (folder / PAGE).write_text(whole(book, head, words, leaves), "utf-8")
             reader = PdfReader(BytesIO(print_page(opened, f"{address}/{PAGE}")))
@@ -332,7 +335,8 @@ def main() -> None:
     book = chapters(SITE, ROOT)
     if loose := dangling(book):
         raise SystemExit(f"expected links that lead somewhere; got {loose}; run `make book` again")
-    count = make(book, SITE, TARGET)
+    with browser.chromium() as opened:
+        count = make(book, SITE, TARGET, opened)
     size = TARGET.stat().st_size / 2**20
     where = TARGET.relative_to(ROOT)
     print(f"{where}: {count} leaves, {size:.1f} MiB, {time.perf_counter() - start:.0f} s")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import headless
 import pytest
 import whole_book
 from bs4 import BeautifulSoup
 from headless import ROOT, SITE
 from pypdf import PdfReader
-
-NEEDS_BROWSER = pytest.mark.skipif(headless.find_browser() is None, reason=headless.NO_BROWSER)
 
 
 @pytest.fixture(scope="module")
@@ -86,11 +83,10 @@ def test_contents_carry_leaf_numbers():
 # --- from the page to paper ---------------------------------------------------------------------
 
 
-@NEEDS_BROWSER
-def test_two_chapters_on_paper(book, tmp_path):
+def test_two_chapters_on_paper(book, browser, tmp_path):
     some = [part for part in book if part.name in ("book/joint", "book/end-to-end")]
     target = tmp_path / "some.pdf"
-    count = whole_book.make(some, SITE, target)
+    count = whole_book.make(some, SITE, target, browser)
     reader = PdfReader(target)
     texts = [" ".join(page.extract_text().split()) for page in reader.pages]
     assert count == len(texts) > 10
@@ -114,13 +110,12 @@ FAULTS = {
 }
 
 
-@NEEDS_BROWSER
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_faulty_page_is_not_printed(fault, tmp_path):
+def test_a_faulty_page_is_not_printed(fault, browser, tmp_path):
     target = tmp_path / "kept.pdf"
     target.write_bytes(b"from before")
     with pytest.raises(RuntimeError, match=fault):
-        whole_book.make([chapter(FAULTS[fault])], SITE, target)
+        whole_book.make([chapter(FAULTS[fault])], SITE, target, browser)
     assert target.read_bytes() == b"from before"
 
 
