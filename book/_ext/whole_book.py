@@ -1,9 +1,10 @@
 """The whole book as one PDF: ``_build/pdf/escape-ntk.pdf``, from the pages that `make book` built.
 
 Called by ``make pdf``.  The articles of all pages, in the order of ``_toc.yml``, become one page
-(:func:`whole`), which an installed Chromium prints twice: first to learn on which leaf each
-section begins, then with these numbers in the table of contents.  So what is printed is what the
-site shows: its numbers of theorems, equations and figures, its verdicts, its pictures.
+(:func:`whole`), which an installed Chromium prints twice or more: to learn on which leaf each
+section begins, then with these numbers in the table of contents, until they are right.  So what
+is printed is what the site shows: its numbers of theorems, equations and figures, its verdicts,
+its pictures.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ SITE = ROOT / "_build/html"
 TARGET = ROOT / "_build/pdf/escape-ntk.pdf"
 STYLE = Path(__file__).with_suffix(".css")
 PAGE = "whole-book.html"
+MOST_PRINTINGS = 4
+"""Two, if the numbers in the table of contents move nothing."""
 MOST_MINUTES = 10
 """That the browser may take for one printing."""
 
@@ -49,7 +52,7 @@ NAMES = ("aria-describedby", "aria-labelledby", "aria-controls", "for", "headers
 INSIDE = re.compile(r"url\(#([^)]+)\)")
 FAULTS = """async () => {
     await MathJax.startup.promise;
-    await document.fonts.ready;
+    await Promise.allSettled([...document.fonts].map((face) => face.load()));
     const typeset = (e) => e.closest('mjx-container, svg');
     const edge = document.documentElement.clientWidth + 1;
     const cut = [...document.querySelectorAll('main *')].filter((e) => !typeset(e)
@@ -312,12 +315,14 @@ def make(book: Sequence[Chapter], site: Path, target: Path, opened: Browser) -> 
     folder = staged(site, target.parent / "stage")
     leaves: dict[str, int] = {}
     with browser.served(folder) as address:
-        for _ in range(2):
+        for _ in range(MOST_PRINTINGS):
             (folder / PAGE).write_text(whole(book, head, words, leaves), "utf-8")
             reader = PdfReader(BytesIO(print_page(opened, f"{address}/{PAGE}")))
             before, leaves = leaves, leaf_numbers(reader)
-    if before != leaves:
-        raise RuntimeError(f"expected every section on the same leaf twice; got {before}, {leaves}")
+            if before == leaves:
+                break
+        else:
+            raise RuntimeError(f"expected sections to keep their leaves; got {before}, {leaves}")
     writer = PdfWriter(clone_from=reader)
     writer.add_metadata({"/Title": words["title"], "/Author": words["author"]})
     writer.write(target)
