@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
+import pytest
 import torch
 from hypothesis import settings
 
@@ -28,3 +30,11 @@ torch.set_num_threads(1)
 # A deadline per example would measure how busy the machine is.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+
+@pytest.fixture(scope="module")
+def extensions():
+    """The folder of the book's own extensions, as Sphinx sees it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[1] / "book/_ext")
+        yield

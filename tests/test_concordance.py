@@ -17,31 +17,26 @@ from escape_ntk.claims.conditions import Answer, Hypothesis, Outcome, unchecked
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def extensions():
-    """The folder of the book's own extensions, as Sphinx sees it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "book/_ext")
-        yield
+pytestmark = pytest.mark.usefixtures("extensions")
 
 
 @pytest.fixture(scope="module")
-def concordance():
+def concordance(extensions):
     return importlib.import_module("concordance")
 
 
 @pytest.fixture(scope="module")
-def statements():
+def statements(extensions):
     return importlib.import_module("statements")
 
 
 @pytest.fixture(scope="module")
-def hypotheses():
+def hypotheses(extensions):
     return importlib.import_module("hypotheses")
 
 
 @pytest.fixture(scope="module")
-def code_map():
+def code_map(extensions):
     return importlib.import_module("code_map")
 
 

@@ -8,21 +8,16 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def extensions():
-    """The folder of the book's own extensions, as Sphinx sees it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "book/_ext")
-        yield
+pytestmark = pytest.mark.usefixtures("extensions")
 
 
 @pytest.fixture(scope="module")
-def symbols():
+def symbols(extensions):
     return importlib.import_module("symbols")
 
 
 @pytest.fixture(scope="module")
-def pages():
+def pages(extensions):
     order = importlib.import_module("statements").order(ROOT)
     return {name: (ROOT / f"{name}.md").read_text("utf-8") for name in order}
 

@@ -275,7 +275,7 @@ DIRECTIONS = (
                 p.of_records(lambda r: _with_array(r, "eigenvalues", lambda v: 1.01 * v)),
             ),
             H(
-                r"$\hat\lambda_j>0$ for $j\le n_k$",
+                r"$\Lambda_j>0$ for $j\le n_k$",
                 p.infinite_gram_rank,
                 p.of_records(lambda r: _with_array(r, "eigenvalues", lambda v: v * (v >= v[0]))),
             ),
