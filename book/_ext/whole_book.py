@@ -260,15 +260,13 @@ def styles(site: Path) -> str:
 
 def print_page(opened: Browser, address: str) -> bytes:
     """The page at ``address`` as a PDF; raises RuntimeError if there are :data:`FAULTS`."""
-    page = opened.new_page(viewport={"width": TEXT_WIDTH, "height": 900})
-    page.set_default_timeout(MOST_MINUTES * 60_000)
-    page.emulate_media(media="print")
-    page.goto(address, wait_until="load")
-    if faults := {kind: found for kind, found in page.evaluate(FAULTS).items() if found}:
-        raise RuntimeError(f"expected a page that can be printed whole; got {faults}")
-    printed = page.pdf(prefer_css_page_size=True, print_background=True, tagged=True, outline=True)
-    page.close()
-    return printed
+    with opened.new_page(viewport={"width": TEXT_WIDTH, "height": 900}) as page:
+        page.set_default_timeout(MOST_MINUTES * 60_000)
+        page.emulate_media(media="print")
+        page.goto(address, wait_until="load")
+        if faults := {kind: found for kind, found in page.evaluate(FAULTS).items() if found}:
+            raise RuntimeError(f"expected a page that can be printed whole; got {faults}")
+        return page.pdf(prefer_css_page_size=True, print_background=True, tagged=True, outline=True)
 
 
 def leaf_numbers(reader: PdfReader) -> dict[str, int]:
