@@ -120,7 +120,7 @@ def test_the_end_decides_and_a_touch_on_the_way_is_noted():
     rungs = mlp.Rungs(rows, [np.array(c) for c in curves], {})
     problem = Problem(random_direction(6, seeded()), "published")
     judge = Judge.of(problem, draw_inputs(50, 6, "gaussian", seeded(1)))
-    summary, _ = Climb(1, 6, "published", **SMALL)._result(rungs, judge)
+    summary, _ = Climb(1, 6, "published", **SMALL).result(rungs, judge)
     assert (summary["first_below"], summary["first_touch"]) == (108, 72)
 
 

@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--data", help="of cnn: digits (default) or cifar10")
     run.add_argument("--root", type=Path, help="folder of the packed archive, for --data cifar10")
     run.add_argument("--workers", type=int, default=1, help="processes that share the cores")
+    run.add_argument("--device", help="of mlp: runs side by side on this device, cuda or cpu")
     run.add_argument("--scheduler", help="tcp://…: on a Dask cluster that sees the records' folder")
     run.add_argument(
         "--checkpoint-seconds",
@@ -69,12 +70,24 @@ def list_experiments(store: RecordStore) -> None:
 def run(store: RecordStore, args: argparse.Namespace) -> None:
     """Compute the missing points of one experiment and say what each run gave."""
     seeds = parse_seeds(args.seeds) if args.seeds else None
-    points = experiment(args.name).points(args.scale, seeds, data=args.data, root=args.root)
+    chosen = experiment(args.name)
+    points = chosen.points(args.scale, seeds, data=args.data, root=args.root)
     every = checks.number("--checkpoint-seconds", args.checkpoint_seconds, least=0)
-    with cluster(args.scheduler) if args.scheduler else nullcontext() as executor:
-        records = sweep.run_points(
-            points, store, workers=args.workers, executor=executor, checkpoint_seconds=every
-        )
+    if args.device:
+        if args.workers != 1 or args.scheduler:
+            raise checks.InputError(
+                checks.message(
+                    expected="--device, or else --workers or --scheduler",
+                    got="both",
+                    remedy="leave one out: on a device the runs go side by side in one process",
+                )
+            )
+        records = chosen.run_side_by_side(points, store, args.device)
+    else:
+        with cluster(args.scheduler) if args.scheduler else nullcontext() as executor:
+            records = sweep.run_points(
+                points, store, workers=args.workers, executor=executor, checkpoint_seconds=every
+            )
     print(f"{len(records)} runs of {args.name} ({args.scale}) recorded below {store.root}")
 
 

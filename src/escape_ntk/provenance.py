@@ -84,19 +84,14 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-@cache
-def _accelerator() -> str | None:
-    """Name of the first CUDA device, if there is one."""
-    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
-
-
-def environment() -> dict[str, Any]:
-    """What the numbers may depend on beside the configuration: code, versions, hardware.
+def environment(device: torch.device | str = "cpu") -> dict[str, Any]:
+    """What numbers computed on ``device`` may depend on beside their configuration.
 
     Keys: ``commit``, ``dirty``, ``source_sha256``, ``python``, ``numpy``, ``torch``,
-    ``platform``, ``cpu``, ``cores``, ``threads`` (of torch), ``accelerator``.  Facts that cannot
-    be had are None.
+    ``platform``, ``cpu``, ``cores``, ``threads`` (of torch), and ``accelerator``, the name of a
+    CUDA ``device``.  Facts that cannot be had are None.
     """
+    cuda = torch.device(device).type == "cuda"
     commit, dirty = revision()
     system = (platform.system(), platform.machine(), *platform.libc_ver())
     return {
@@ -110,7 +105,7 @@ def environment() -> dict[str, Any]:
         "cpu": _cpu_model(),
         "cores": _cores(),
         "threads": torch.get_num_threads(),
-        "accelerator": _accelerator(),
+        "accelerator": torch.cuda.get_device_name(device) if cuda else None,
     }
 
 

@@ -12,15 +12,18 @@ from escape_ntk.experiments import (
     joint,
     landscape,
     mlp,
+    mlp_batch,
     ntk_limits,
     own_network,
     quadntk,
     regularizer,
     sample_complexity,
+    sweep,
 )
 from escape_ntk.experiments import foundations as setup
 from escape_ntk.experiments import published_figure as figure
 from escape_ntk.experiments.sweep import Point
+from escape_ntk.records import Record, RecordStore
 
 SCALES = ("live", "full")
 
@@ -30,6 +33,7 @@ class Experiment:
     """A named list of points for each scale; ``seeds`` are those the claims rest on.
 
     Where there is a choice of ``data``, ``live`` and ``full`` also take ``data`` and ``root``.
+    ``together`` computes points side by side on one device.
     """
 
     name: str
@@ -38,6 +42,7 @@ class Experiment:
     live: Callable[..., list[Point]]
     full: Callable[..., list[Point]]
     data: tuple[str, ...] = ()
+    together: sweep.Together | None = None
 
     def points(
         self,
@@ -54,6 +59,21 @@ class Experiment:
             checks.integer("seed", seed, least=0)
         build = self.live if scale == "live" else self.full
         return build(chosen, **self._choice(data, root))
+
+    def run_side_by_side(
+        self, points: Sequence[Point], store: RecordStore, device: str
+    ) -> list[Record]:
+        """Records of the points, computed ``together``; refused where the experiment cannot."""
+        if self.together is None:
+            able = ", ".join(e.name for e in EXPERIMENTS if e.together)
+            raise checks.InputError(
+                checks.message(
+                    expected=f"an experiment whose runs go side by side on one device: {able}",
+                    got=self.name,
+                    remedy="leave --device out; --workers shares the cores",
+                )
+            )
+        return sweep.run_side_by_side(points, store, self.together, device)
 
     def _choice(self, data: str | None, root: Path | None) -> dict:
         """The arguments beside the seeds; refused where there is no choice of data."""
@@ -200,6 +220,7 @@ EXPERIMENTS = (
         mlp.SEEDS,
         mlp.live_points,
         mlp.full_points,
+        together=mlp_batch.climb,
     ),
     Experiment(
         "cnn",

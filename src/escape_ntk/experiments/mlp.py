@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -203,18 +203,21 @@ class Climb:
         """multiple·d², rounded."""
         return round(multiple * self.d**2)
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
-        """(the first n below the level, or None when the grid ends before; all n that were run).
-
-        Drawn from the seed, in this order: β, the test inputs, the weights, the training inputs.
-        ``first_below`` counts the ends; ``first_touch`` any recorded moment of training.
-        """
+    def draw(self) -> "Drawn":
+        """From the seed, in this order: β, the test inputs, the weights, the training inputs."""
         generator = torch.Generator().manual_seed(self.seed)
         problem = Problem(random_direction(self.d, generator), self.dense)
         judge = Judge.of(problem, draw_inputs(self.n_test, self.d, "gaussian", generator))
         start = ReluNetwork.draw(self.width, self.d, generator)
         X = draw_inputs(self.n(self.multiples[-1]), self.d, "gaussian", generator)
-        y = problem(X)
+        return Drawn(judge, start, X, problem(X))
+
+    def compute(self, checkpoint=None, progress=None) -> Result:
+        """(the first n below the level, or None when the grid ends before; all n that were run).
+
+        ``first_below`` counts the ends; ``first_touch`` any recorded moment of training.
+        """
+        judge, start, X, y = self.draw()
         rungs = Rungs.load(checkpoint)
         for multiple in self.multiples[len(rungs.rows) :]:
             n = self.n(multiple)
@@ -233,13 +236,14 @@ class Climb:
             rungs.add(recorder, train)
             if rungs.rows[-1]["test"] < self.level:
                 break
-        return self._result(rungs, judge)
+        return self.result(rungs, judge)
 
     def times(self) -> np.ndarray:
         """The steps after which the test loss is taken: 0, then even in their logarithm."""
         return integer_times(log_times(float(self.steps), self.n_times, start=10.0))
 
-    def _result(self, rungs: "Rungs", judge: Judge) -> Result:
+    def result(self, rungs: "Rungs", judge: Judge) -> Result:
+        """Summary and arrays of a climb that is done."""
         n = [self.n(multiple) for multiple in self.multiples[: len(rungs.rows)]]
         arrays = rungs.arrays()
 
@@ -252,6 +256,15 @@ class Climb:
             "n_run": len(n),
             "without_dense": judge.loss_without_dense(),
         }, {"n": np.array(n), "times": self.times(), **arrays}
+
+
+class Drawn(NamedTuple):
+    """What a climb draws: the judge, the network at its start, the largest training set."""
+
+    judge: Judge
+    start: ReluNetwork
+    X: Tensor
+    y: Tensor
 
 
 @dataclass
@@ -336,12 +349,12 @@ def descend(
     raise AssertionError("descend() never ends by itself")
 
 
-SEEDS = (1, 2, 3)
+SEEDS = tuple(range(1, 11))
 FULL_GRID = tuple(float(k) for k in range(1, 21))
 """n = d², …, 20d²: the notebook's.  [C]"""
 GEOMETRIC_GRID = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
-GRIDS = {10: FULL_GRID, 20: FULL_GRID, 30: FULL_GRID, 40: GEOMETRIC_GRID, 50: GEOMETRIC_GRID}
-"""Multiples of d² by d.  The notebook also has d = 100, which was not run."""
+GRIDS = {10: FULL_GRID, 20: FULL_GRID, 30: FULL_GRID} | dict.fromkeys((40, 50, 100), GEOMETRIC_GRID)
+"""Multiples of d² by d, the notebook's dimensions."""
 CONSTANT_DIMS = (10, 20, 30)
 """Where f* without its dense part was run as well."""
 

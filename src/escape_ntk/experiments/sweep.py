@@ -7,7 +7,7 @@ not depend on the executor or on the order; a killed sweep goes on where it stoo
 import dataclasses
 import multiprocessing
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
 from contextlib import nullcontext
 from functools import partial
@@ -110,6 +110,54 @@ def run_point(
 def _worker(point: Point, root: Path, threads: int, checkpoint_seconds: float) -> None:
     torch.set_num_threads(threads)
     run_point(point, RecordStore(root), checkpoint_seconds=checkpoint_seconds)
+
+
+Together = Callable[[Sequence[Point], torch.device], Iterator[tuple[Point, Result, float]]]
+"""(points, device) ↦ each point with its result and its share of the seconds, as it ends."""
+
+
+def run_side_by_side(
+    points: Sequence[Point],
+    store: RecordStore,
+    together: Together,
+    device: str,
+    *,
+    progress: bool = True,
+) -> list[Record]:
+    """Records of all points, in their order; missing ones are computed ``together`` on one device.
+
+    The numbers agree with those of :func:`run_points` up to rounding.  A kill costs the points
+    that are under way.  :class:`~escape_ntk.checks.InputError` where there is no such device.
+    """
+    place = _device(device)
+    missing = [point for point in dict.fromkeys(points) if lookup(point, store) is None]
+    code = environment(place)
+    with tqdm(total=len(missing), desc="runs", disable=not (progress and missing)) as bar:
+        for point, (summary, arrays), seconds in together(missing, place):
+            store.save(
+                point.experiment,
+                configuration(point),
+                summary=summary,
+                arrays=arrays,
+                wall_seconds=seconds,
+                environment=code,
+            )
+            bar.update()
+    return [run_point(point, store) for point in points]
+
+
+def _device(name: str) -> torch.device:
+    """The device of this name, once it has held a number."""
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise checks.InputError(
+            checks.message(
+                expected="a device that PyTorch can use here",
+                got=f"{name!r}: {str(error).splitlines()[0]}",
+                remedy="--device cuda where there is a CUDA device; --device cpu anywhere",
+            )
+        ) from error
 
 
 ROUNDS = 3
