@@ -206,6 +206,9 @@ ENDS = {"depth": [0.01, 0.02], "risk": [1e-5], "reached": [True], "perturbations
 STUCK = {"curvature": [-0.5, -0.4], "gradient": [0.01], "risk": [0.4, 0.5]}
 ORDERS = {"slopes": spread(-0.5), "floored": spread(-0.4), "bound_widest": 0.02}
 SPARSE = {"ntk": spread(0.8), "quadntk": spread(0.2)}
+DRAWN = np.stack([spread(1.0), np.ones(4), np.full(4, 0.95)], axis=1)
+SIGNS = {"slopes": spread(-0.25), "equal": spread(0.25), "inside": [0.7, 0.6]}
+FROZEN = {"largest": {8: spread(1.0)}, "smaller": {8: spread(0.9)}}
 LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
 
 
@@ -236,7 +239,10 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         (directions._judge_gap, {"a": 0.95, "b": 1.02}, {"a": 0.95, "b": 1.2}),
         (directions._judge_bulk, BULK, BULK | {"ratios": {(1, 8): [1.1], (1, 16): [1.0]}}),
         (directions._judge_bulk, BULK, BULK | {"spreads": {(1, 8): [0.2], (1, 16): [0.3]}}),
-        (directions._judge_angles, {8: spread(1.0)}, {8: spread(1.0), 16: spread(1.2)}),
+        (directions._judge_angles, {8: DRAWN}, {8: DRAWN, 16: DRAWN * [1.2, 1, 1]}),
+        (directions._judge_angles, {8: DRAWN}, {8: DRAWN[:, [0, 2, 1]]}),  # the rival is nearer
+        (directions._judge_signs, SIGNS, SIGNS | {"slopes": spread(0.25)}),
+        (quadntk._judge_frozen, FROZEN, FROZEN | {"largest": {8: spread(0.85)}}),
         (directions._judge_memorizing, NOISE, NOISE | {"left": [1e-9, 0.02]}),
         (directions._judge_excess, EXCESS, EXCESS | {"rows": np.array([[2.0, 1.0], [2.0, 1.0]])}),
         (directions._judge_excess, EXCESS, EXCESS | {"rows": np.array([[2.0, 3.0], [2.0, 3.0]])}),

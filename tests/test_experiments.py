@@ -11,7 +11,7 @@ import torch
 from escape_ntk.constructions import represent_power
 from escape_ntk.data import draw_inputs, random_direction, sparse_part
 from escape_ntk.experiments import curves, landscape
-from escape_ntk.experiments.directions import Memorizing, Scene
+from escape_ntk.experiments.directions import EqualSigns, Memorizing, Scene
 from escape_ntk.experiments.foundations import LeakClosedForm
 from escape_ntk.experiments.ntk_limits import EigenvalueSamples, ExpectedError
 from escape_ntk.experiments.quadntk import SignDraws
@@ -126,3 +126,17 @@ def landscape_product(risk, state, v):
     size = 1e-2  # the gradient is cubic in the state
     ahead, behind = (risk.value_and_gradient(state + s * size * v)[1] for s in (1, -1))
     return ((ahead - behind) / (2 * size)).flatten()
+
+
+def test_equal_signs_keep_what_the_projector_keeps():
+    """One width against the projector of its scene; without it f_L is that of all of t."""
+    point = EqualSigns(1, d=4, n=30, widths=(200,))
+    _, arrays = point.compute()
+    scene = Scene.draw(point, 200)
+    s, t = scene.movement("same_sign")
+    assert torch.equal(s.abs(), t.abs())
+    high = t - scene.projector.low(t)
+    assert arrays["kept"][0] == pytest.approx(float(high.square().sum() / t.square().sum()))
+    assert arrays["train"][0] == pytest.approx(float(scene.features.linear(high).square().mean()))
+    assert 0 < arrays["kept"][0] < 0.9
+    assert arrays["train"][0] < scene.mean_squares(t)[0]

@@ -291,6 +291,7 @@ DIRECTIONS = (
                 control=None,
                 mended=changed(tools=("PopulationProjector",)),
             ),
+            H(r"$\sigma'$ bounded", bounded(1), QUARTIC),
             FAIR,
             H("$|u_r|=O(m^{-1/4})$", p.movement_scale, changed(power=0.0)),
             WIDE,

@@ -114,15 +114,21 @@ def _gather_blind(degree: int, n: int, finite: bool):
     """Errors on the sparse and on the dense harmonic; the control's weights lean.
 
     ``finite``: the kernel of a finite network with upright weights, instead of the infinite one.
+    Beside them, ``leaning_``: the control's two errors.
     """
 
     def gather(store: RecordStore, broken: bool) -> Evidence:
-        lean = 0.0 if finite and not broken else e.LEANS[0]
-        points = [e.Blindness(seed, degree, n, lean=lean) for seed in e.BLIND_SEEDS]
-        records, tail = require(points, store, COMMAND), "_leaning" if finite or broken else ""
-        values = {
-            key: np.array([r.summary[key + tail] for r in records]) for key in ("sparse", "dense")
-        }
+        leaning, upright = (
+            require(
+                [e.Blindness(seed, degree, n, lean=lean) for seed in e.BLIND_SEEDS], store, COMMAND
+            )
+            for lean in e.LEANS
+        )
+        records = upright if finite and not broken else leaning
+        tail, values = "_leaning" if finite or broken else "", {}
+        for key in ("sparse", "dense"):
+            values[key] = np.array([r.summary[key + tail] for r in records])
+            values[f"leaning_{key}"] = np.array([r.summary[f"{key}_leaning"] for r in leaning])
         return Evidence(values, names(records))
 
     return gather

@@ -183,6 +183,33 @@ class Movements:
 
 
 @dataclass(frozen=True)
+class EqualSigns:
+    """P_{>k}W of the explicit movement with equal signs, in the scenes of :class:`Movements`."""
+
+    experiment: ClassVar[str] = "directions-equal-signs"
+
+    seed: int
+    d: int = 20
+    n: int = 200
+    k: int = 1
+    widths: tuple[int, ...] = (512, 1024, 2048, 4096, 8192)
+    activation: str = SINE
+
+    def compute(self, checkpoint=None, progress=None) -> Result:
+        """Over the width: mean squares of f_L, and the share of ‖t‖² that P_{>k} keeps."""
+        rows: dict[str, list[float]] = {"train": [], "population": [], "kept": []}
+        for m in self.widths:
+            scene = Scene.draw(self, m)
+            t = scene.movement("same_sign")[1]
+            high = scene.projector.high(t)
+            kept = float(high.square().sum() / t.square().sum())
+            for name, value in zip(rows, (*scene.mean_squares(high), kept), strict=True):
+                rows[name].append(value)
+        widths = np.array(self.widths, dtype=float)
+        return {}, {"width": widths, **{name: np.array(v) for name, v in rows.items()}}
+
+
+@dataclass(frozen=True)
 class Scene:
     """A network, its training set and projector, and the explicit movement for (β·x)²."""
 
@@ -320,6 +347,6 @@ def full_points(seeds: Sequence[int]) -> list[Point]:
     points: list[Point] = [PopulationGap(name) for name in (SINE, SIGMOID)]
     for k in (1, 2):
         points += [*gram_points(seeds, k), *angle_points(seeds, k)]
-    for kind in (Movements, Memorizing, Leaks):
+    for kind in (Movements, EqualSigns, Memorizing, Leaks):
         points += [kind(seed) for seed in seeds]
     return [*points, Views(seeds[0])]
