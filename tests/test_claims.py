@@ -233,6 +233,11 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         (cnn._judge_equal, {"relu": spread(0.9), "gelu": spread(1.0)}, {"relu": spread(0.2)}),
         (ntk_limits._judge_slopes, {"a": [0.0, -1.04, -1.96]}, {"a": [0.0, -1.06, -2.0]}),
         (ntk_limits._judge_blind, SAME, SAME | {"sparse": spread(0.4)}),
+        (
+            ntk_limits._judge_stretched,
+            {"sparse": spread(0.1), "dense": spread(0.3)},
+            {"sparse": spread(0.4), "dense": spread(0.3)},
+        ),
         (quadntk._judge_sparse, SPARSE, SPARSE | {"ntk": np.full(4, 0.6)}),
         (quadntk._judge_starts, [[1.0, 1.0], [0.01, 0.1]], [[1.0, 0.1], [0.01, 0.1]]),
         (quadntk._judge_mean_near_one, {8: spread(1.0)}, {8: spread(1.0), 16: spread(0.9)}),

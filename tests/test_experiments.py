@@ -13,7 +13,12 @@ from escape_ntk.data import draw_inputs, random_direction, sparse_part
 from escape_ntk.experiments import curves, landscape
 from escape_ntk.experiments.directions import EqualSigns, Memorizing, Scene
 from escape_ntk.experiments.foundations import LeakClosedForm
-from escape_ntk.experiments.ntk_limits import EigenvalueSamples, ExpectedError
+from escape_ntk.experiments.ntk_limits import (
+    Blindness,
+    EigenvalueSamples,
+    ExpectedError,
+    Stretched,
+)
 from escape_ntk.experiments.quadntk import SignDraws
 from escape_ntk.experiments.regularizer import ClosedForms
 from escape_ntk.kernel import KernelRidge, infinite_ntk
@@ -140,3 +145,12 @@ def test_equal_signs_keep_what_the_projector_keeps():
     assert arrays["train"][0] == pytest.approx(float(scene.features.linear(high).square().mean()))
     assert 0 < arrays["kept"][0] < 0.9
     assert arrays["train"][0] < scene.mean_squares(t)[0]
+
+
+def test_weights_that_are_not_stretched_are_upright():
+    sizes = {"d": 4, "n_test": 30, "m": 60}
+    upright, _ = Blindness(1, 2, 12, lean=0.0, **sizes).compute()
+    flat, _ = Stretched(1, 2, 12, spread=0.0, **sizes).compute()
+    assert flat == pytest.approx({name: upright[f"{name}_leaning"] for name in flat})
+    moved, _ = Stretched(1, 2, 12, spread=8.0, **sizes).compute()
+    assert abs(moved["sparse"] / flat["sparse"] - 1) > 1e-3

@@ -314,16 +314,54 @@ class Blindness:
         w = draw_weights(self.m, self.d, **exact) + self.lean * beta
         w = w / w.norm(dim=1, keepdim=True)
         fresh = draw_inputs(self.n_test, self.d, "sphere", **exact)
-        return out | self._leaning(X, w, parts, fresh), {}
+        leaning = finite_errors(X, w, parts, fresh, act)
+        return out | {f"{name}_leaning": error for name, error in leaning.items()}, {}
 
-    def _leaning(self, X, w, parts: dict[str, RidgeSum], Z) -> dict[str, float]:
-        act = activation(self.activation)
-        fit, cross = KernelRidge(empirical_ntk(X, X, w, act)), empirical_ntk(Z, X, w, act)
-        unit = 1e-6 * float(fit.eigenvalues.mean())
-        return {
-            f"{name}_leaning": float((cross @ fit.dual(p(X), unit) - p(Z)).square().mean())
-            for name, p in parts.items()
+
+def finite_errors(X, w, parts: dict[str, RidgeSum], Z, act) -> dict[str, float]:
+    """Error at Z of the kernel of the weights w, fitted at X with a tiny ridge, on each part."""
+    fit, cross = KernelRidge(empirical_ntk(X, X, w, act)), empirical_ntk(Z, X, w, act)
+    unit = 1e-6 * float(fit.eigenvalues.mean())
+    return {
+        name: float((cross @ fit.dual(p(X), unit) - p(Z)).square().mean())
+        for name, p in parts.items()
+    }
+
+
+@dataclass(frozen=True)
+class Stretched:
+    """The draws of :class:`Blindness` with weights spread along β, both ways alike.
+
+    Each weight of the upright network is stretched along β by √(1 + spread), then brought back to
+    length 1.
+    """
+
+    experiment: ClassVar[str] = "ntk-stretched"
+
+    seed: int
+    degree: int = 2
+    n: int = 250
+    d: int = 20
+    n_test: int = 3000
+    m: int = 8000
+    spread: float = 2.0
+    activation: str = SINE
+
+    def compute(self, checkpoint=None, progress=None) -> Result:
+        """Errors on the sparse and on the dense harmonic, each relative to E h² = 1."""
+        generator = torch.Generator().manual_seed(self.seed)
+        exact = {"generator": generator, "dtype": F64}
+        act, beta = activation(self.activation), random_direction(self.d, **exact)
+        parts = {
+            "sparse": sparse_part(beta, self.degree, "sphere"),
+            "dense": dense_part(self.d, self.degree, "sphere", n_directions=20 * self.d, **exact),
         }
+        X = draw_inputs(self.n, self.d, "sphere", **exact)
+        w = draw_weights(self.m, self.d, **exact)
+        w = w + (math.sqrt(1 + self.spread) - 1) * (w @ beta)[:, None] * beta
+        w = w / w.norm(dim=1, keepdim=True)
+        fresh = draw_inputs(self.n_test, self.d, "sphere", **exact)
+        return finite_errors(X, w, parts, fresh, act), {}
 
 
 SEEDS = (1, 2, 3, 4, 5)
@@ -341,6 +379,7 @@ def full_points(seeds: Sequence[int]) -> list[Point]:
     for seed in seeds:
         points += [KernelWidth(seed), Lazy(seed), EigenvalueSamples(seed), ExpectedError(seed)]
         points += [Staircase(seed, d) for d in STAIRCASE_DIMS]
+    points += [Stretched(seed) for seed in BLIND_SEEDS]
     return points + [
         Blindness(seed, *kind, lean=lean)
         for lean in LEANS
