@@ -85,12 +85,6 @@ def first_order(record: Record, gamma: float) -> float:
     return float(np.average(gamma / (n * lam + gamma), weights=counts))
 
 
-def drawn_denominator(record: Record) -> float:
-    """Mean over j ≤ n_k of γ/Λ_j: the drawn eigenvalue in the denominator, and nothing else."""
-    drawn = record.arrays["eigenvalues"][: record.summary["n_k"]].astype(float)
-    return float((record.summary["gamma"] / drawn).mean())
-
-
 def _gather_angles(k: int, order: str) -> Callable[[RecordStore, bool], Evidence]:
     """Mean sin²θ, the foreseen one and, for the second order, its rival γ/Λ_j, by n.
 
@@ -100,7 +94,7 @@ def _gather_angles(k: int, order: str) -> Callable[[RecordStore, bool], Evidence
     def pair(r: Record, broken: bool) -> list[float]:
         if order == "first":
             return [first_order(r, r.summary["gamma_next" if broken else "gamma"])]
-        both = [r.summary["sin2_second"], drawn_denominator(r)]
+        both = [r.summary["sin2_second"], e.drawn_denominator(r)]
         return both[::-1] if broken else both
 
     def gather(store: RecordStore, broken: bool) -> Evidence:

@@ -252,7 +252,7 @@ DIRECTIONS = (
             THREE,
             SQUARE_MEAN,
             SMOOTH,
-            hermite(1, lambda k: range(3), r"$\mu_0,\dots,\mu_k\ne0$, $k\le2$"),
+            hermite(1, lambda k: range(3), r"$\mu_0,\dots,\mu_k\ne0$, $1\le k\le2$"),
             HIGH,
         ),
     ),

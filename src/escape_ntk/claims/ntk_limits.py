@@ -244,7 +244,7 @@ CLAIMS: Sequence[Claim] = (
     Claim(
         id="ntk-eigenvalues",
         chapter=CHAPTER,
-        statement="λ_ℓ by quadrature is E[K(x, y) Q_ℓ(x·y)] over fresh inputs and neurons, "
+        statement="λ_ℓ by quadrature is E[K(x, y) P_ℓ(x·y/d)] over fresh inputs and neurons, "
         "ℓ = 0, 1, 2.",
         source="D",
         target="relative difference 0",

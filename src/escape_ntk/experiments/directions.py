@@ -97,6 +97,12 @@ class GramSpectrum:
         }
 
 
+def drawn_denominator(record) -> float:
+    """Mean over j ≤ n_k of γ/Λ_j: the drawn eigenvalue in the denominator, and nothing else."""
+    drawn = record.arrays["eigenvalues"][: record.summary["n_k"]].astype(float)
+    return float((record.summary["gamma"] / drawn).mean())
+
+
 @dataclass(frozen=True)
 class Leaks:
     """max E f_L²/‖W‖² over the range of P_{>k}, in units of λ_{n_k+1}.

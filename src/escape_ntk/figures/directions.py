@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from escape_ntk.experiments.directions import drawn_denominator
 from escape_ntk.figures.style import COLOURS, DEGREE_COLOURS, Run, in_style, new_axes, power_law
 
 KINDS = {
@@ -29,7 +30,7 @@ def four_movements(runs: Sequence[Run]) -> Figure:
     ax.plot(edges, edges, color="#555555", lw=1, ls=":")
     for place, text in (
         ((9e-3, 3.5e-3), "harmless: neither\nset sees it"),
-        ((0.4, 5.5), "moves $f_L$ for\nboth sets alike"),
+        ((0.4, 5.5), "moves $f_L$\nfor both sets"),
         ((12, 0.12), "seen by the training\nset more than by\nthe population"),
     ):
         ax.annotate(text, place, color="#555555", fontsize=9)
@@ -78,25 +79,27 @@ def gaps(population: Sequence[Run], drawn: Mapping[int, Sequence[Run]]) -> Figur
 
 @in_style
 def angles(groups: Mapping[str, Sequence[Run]]) -> Figure:
-    """Mean sin² over n/n_k: drawn, and foreseen to first and second order."""
+    """Mean sin² over n/n_k: drawn; foreseen to first order; γ/Λ_j and second order, Λ_j drawn."""
     figure, axes = new_axes(len(groups), 3.4, sharey=True)
     for ax, (title, records) in zip(axes, groups.items(), strict=True):
         x = sorted({r.config["n"] for r in records})
 
-        def at(n: int, key: str, runs=records) -> list[float]:
-            return [r.summary[key] for r in runs if r.config["n"] == n]
+        def at(n: int, value, runs=records) -> list[float]:
+            return [value(r) for r in runs if r.config["n"] == n]
 
         ratio = [n / records[0].summary["n_k"] for n in x]
-        drawn = np.array([at(n, "sin2") for n in x])
+        drawn = np.array([at(n, lambda r: r.summary["sin2"]) for n in x])
         arms = [drawn.mean(1) - drawn.min(1), drawn.max(1) - drawn.mean(1)]
         ax.errorbar(
             ratio, drawn.mean(1), arms, ls="", marker="o", ms=5, color="#000000", label="drawn"
         )
-        for key, colour, style, label in (
-            ("sin2_first", COLOURS["ntk"], "-", "first order"),
-            ("sin2_second", COLOURS["flow"], "--", "second order"),
+        for value, colour, style, label in (
+            (lambda r: r.summary["sin2_first"], COLOURS["ntk"], "-", "first order"),
+            (drawn_denominator, "#8c8c8c", ":", "$\\gamma_{>k}/\\Lambda_j$"),
+            (lambda r: r.summary["sin2_second"], COLOURS["flow"], "--", "second order"),
         ):
-            ax.plot(ratio, [np.mean(at(n, key)) for n in x], style, color=colour, label=label)
+            means = [np.mean(at(n, value)) for n in x]
+            ax.plot(ratio, means, style, color=colour, label=label)
         ax.set(xscale="log", yscale="log", xlabel="$n/n_k$", title=title)
         ax.set_xticks(ratio, [f"{v:.0f}" for v in ratio])
         ax.minorticks_off()
