@@ -92,6 +92,23 @@ def test_675_is_the_second_moment_of_25_squares_and_the_notebook_has_24():
     assert mean**2 + variance == pytest.approx((24**2 + 48) / 675)
 
 
+@pytest.mark.parametrize("bases", [1, 2, 4])
+def test_what_relus_must_miss_of_the_dense_part_by_drawing_them(bases):
+    """Unit ReLUs along random orthonormal bases, equal weights; linear terms are fitted away."""
+    d = 50
+    s = mlp.dense_entries(d)
+    turns = [torch.linalg.qr(torch.randn(s, s, generator=seeded(k)))[0] for k in range(bases)]
+    X = torch.randn(40_000, s, generator=seeded(9))
+    f = torch.relu(X @ torch.cat(turns, dim=1)).sum(1, keepdim=True)
+    q = (X.square().sum(1, keepdim=True) - s) / math.sqrt(2 * s)
+    columns = torch.cat([f, X, torch.ones(len(X), 1)], dim=1).double()
+    missed = q.double() - columns @ torch.linalg.lstsq(columns, q.double()).solution
+    r = (math.pi - 3) / bases
+    assert mlp.representable(d, bases * s) == pytest.approx(r / (1 + r))
+    r += (bases - 1) / bases / (4 * (s + 2))  # the cross terms of degree 4 that the count leaves out
+    assert float(missed.square().mean()) == pytest.approx(r / (1 + r), rel=0.1)
+
+
 def test_the_judge_reads_what_is_missed():
     problem = Problem(random_direction(8, seeded(), dtype=F64), "normalized")
     X = draw_inputs(5000, 8, "gaussian", seeded(1), dtype=F64)
@@ -209,16 +226,22 @@ def made(d: int, seed: int, n, test, dense="published"):
     return Record("mlp", config, "key", {"first_below": below}, arrays, {}, Path())
 
 
-def test_thresholds_are_read_between_grid_points_and_censored_ones_are_left_out():
+def test_thresholds_are_read_between_grid_points_and_censored_ones_count_as_bounds():
     assert ledger.crossing(made(10, 1, [100, 400], [0.4, 0.025])) == pytest.approx(200)
-    rows = [made(10, s, [100, 400], [0.4, 0.2 if s == 2 else 0.05]) for s in (1, 2, 3)]
+    rows = [made(10, s, [100, 400], [0.4, 0.2 if s == 2 else 0.025]) for s in (1, 2, 3)]
     rows += [made(d, s, [d**2, 4 * d**2], [0.4, 0.025]) for d in (20, 40) for s in (1, 2, 3)]
-    found = ledger.by_dimension(rows)
-    assert math.isnan(found[10][2]) and ledger.whole_dimensions(found) == [20, 40]
-    assert ledger.last_of_censored(rows) == {10: 400.0}
-    assert ledger.slopes(rows) == pytest.approx([2.0, 2.0, 2.0])
-    assert ledger._cell(found[10], 10) == "2.5 (2.5–2.5), 1 censored"
-    assert ledger._cell(None, 10) == "not run"
+    rows += [made(50, s, [2500], [0.4]) for s in (1, 2)]
+    assert math.isnan(ledger.by_dimension(rows)[10][2])
+    assert ledger.last_of_censored(rows) == {10: 400.0, 50: 2500.0}
+    found = ledger.bounds(rows)
+    assert list(found) == [10, 20, 40] and found[10][2] == 400.0
+    assert found[10][1] == pytest.approx(200)
+    got = ledger._judge_exponent({d: list(row.values()) for d, row in found.items()})
+    assert got.measured["slope"] == pytest.approx(2.0)  # one bound of three: not felt
+    assert ledger._cell(rows[:3], 10) == "2.0 (2.0–>4.0), 1 of 3 censored"
+    assert ledger._cell(rows[3:6], 20) == "2.0 (2.0–2.0)"
+    assert ledger._cell(rows[9:], 50) == ">1.0, 2 of 2 censored"
+    assert ledger._cell([], 10) == "not run"
 
 
 def test_cubics_are_counted():

@@ -38,12 +38,14 @@ def size_of(state: torch.Tensor) -> dict[str, float]:
 
 
 def pair_problem(penalties: Penalties | None = None, device: str = "cpu", dtype=F64):
-    """A small regularised risk with a start away from the saddle W = 0."""
-    g = torch.Generator(device=device).manual_seed(0)
+    """A small regularised risk with a start away from the saddle W = 0, the same on any device."""
+    g = torch.Generator().manual_seed(0)
     weights = draw_weights(2 * P, D, g, dtype=dtype)
-    features = PairFeatures(draw_inputs(N, D, "gaussian", g, dtype=dtype), weights, SIGMOID)
-    y = torch.randn(N, generator=g, dtype=dtype, device=device)
-    start = 0.5 * torch.randn(2, P, D, generator=g, dtype=dtype, device=device)
+    X = draw_inputs(N, D, "gaussian", g, dtype=dtype)
+    y = torch.randn(N, generator=g, dtype=dtype)
+    start = 0.5 * torch.randn(2, P, D, generator=g, dtype=dtype)
+    weights, X, y, start = (tensor.to(device) for tensor in (weights, X, y, start))
+    features = PairFeatures(X, weights, SIGMOID)
     projector = TrainingProjector(features, 3)
     penalties = penalties or Penalties(empirical=3.0, norm=0.01)
     return RegularizedRisk(features, y, penalties=penalties, projector=projector), start

@@ -53,6 +53,27 @@ def log_slope(x: Numbers, y: Numbers) -> float:
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])
 
 
+def median_slope(
+    x: Numbers, samples: Sequence[Numbers], resamples: int = 4000, level: float = LEVEL
+) -> Interval:
+    """Least-squares slope of log median(y) on log x, with its bootstrap interval.
+
+    ``samples``: the positive values y of the seeds at each x, as many as there are; those of each x
+    are drawn anew, with replacement, and the interval is that of the percentiles.  [L]  A value of
+    which only a lower bound is known may stand for that bound: while fewer than half are such the
+    median does not feel it.  :class:`~escape_ntk.checks.InputError` as in :func:`log_slope`.
+    """
+    draw = np.random.default_rng(0)
+    columns = []
+    for y in samples:
+        y = np.asarray(y, dtype=float)
+        columns.append(np.median(y[draw.integers(len(y), size=(resamples, len(y)))], axis=1))
+    value = log_slope(x, [float(np.median(y)) for y in samples])
+    slopes = np.polyfit(np.log(np.asarray(x, dtype=float)), np.log(columns), 1)[0]
+    low, high = np.quantile(slopes, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value, float(low), float(high))
+
+
 def first_crossing(x: Numbers, y: Numbers, level: float) -> float:
     """Where y, over increasing x > 0, first falls to ``level``: linear between logarithms.
 

@@ -16,6 +16,11 @@ assert math.isclose(stats.log_slope(x, 7 / np.sqrt(x)), -0.5)
 assert math.isclose(stats.first_crossing(x, 7 / np.sqrt(x), 0.7), 100.0)
 assert math.isnan(stats.first_crossing(x, 7 / np.sqrt(x), 0.001))
 
+# The medians of three seeds at each x; the last seed of the first is known from below only.
+samples = [[1.9, 2.2, 2.2], [0.6, 0.7, 0.8], [0.21, 0.22, 0.24]]
+rate = stats.median_slope(x, samples)
+assert math.isclose(rate.value, -0.5) and rate.low < rate.value < rate.high
+
 seeds: stats.Numbers = [0.51, 0.48, 0.50, 0.52, 0.49]
 mean = stats.mean_interval(seeds)
 assert isinstance(mean, stats.Interval) and stats.LEVEL == 0.95

@@ -96,6 +96,29 @@ def _judge_difference(values: Mapping) -> Finding:
     return Finding(verdict, measured | {"runs": len(values["differences"])})
 
 
+def width_exponents(store: RecordStore) -> dict[int, list[float]]:
+    """Slopes of log n_.25 in log n_1 of QuadNTK at k = 1, by width, one for each seed."""
+    runs = require(e.width_points(SEEDS), store, COMMAND)
+    by_width = {m: [r for r in runs if r.config["m"] == m] for m in e.WIDTHS}
+    by_width[e.Flow.m] = map_runs(store, 1)["quadntk"]
+    return {m: exponents(by_width[m], LEVELS[0], n_1) for m in sorted(by_width)}
+
+
+def n_1(d: int) -> int:
+    """Polynomials of degree ≤ 1 on the sphere: d + 1."""
+    return cumulative_multiplicity(d, 1)
+
+
+def _gather_width(store: RecordStore, broken: bool) -> Evidence:
+    """Exponent with 8000 less that with 1000 neurons, by seed; control: less the NTK's."""
+    found, maps = width_exponents(store), map_runs(store, 1)
+    wide, narrow = found[max(e.WIDTHS)], found[min(e.WIDTHS)]
+    if broken:
+        narrow = exponents(maps["ntk"], LEVELS[0], n_1)
+    used = [*require(e.width_points(SEEDS), store, COMMAND), *maps["quadntk"], *maps["ntk"]]
+    return Evidence(np.subtract(wide, narrow), names(used))
+
+
 def foreseen_threshold(k: int, d: int, level: float, powers: Sequence[float]) -> float:
     """n at which the infinite kernel's predicted error falls to ``level``: no run, no fit."""
     spectrum = ntk_spectrum(activation(e.SINE), d)
@@ -254,4 +277,16 @@ CLAIMS: Sequence[Claim] = (
     _exponent_claim("ntk", 1, "A+L+M"),
     _exponent_claim("joint", 1, "A+M"),
     _exponent_claim("quadntk", 1, "M"),
+    Claim(
+        id="complexity-width",
+        chapter=CHAPTER,
+        statement="k = 1: QuadNTK's exponent does not depend on the width: with 8000 neurons it is "
+        "what it is with 1000.",
+        source="M",
+        target="difference of the slopes: 0",
+        tolerance="95 % interval of the mean difference over the seeds within ±.15",
+        broken="the NTK in the place of 1000 neurons",
+        gather=_gather_width,
+        judge=slope_near(0.0, 0.15),
+    ),
 )

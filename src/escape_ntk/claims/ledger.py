@@ -183,14 +183,18 @@ def slope_near(target: float, tolerance: float) -> Callable[[Sequence[float]], F
     """
 
     def judge(slopes: Sequence[float]) -> Finding:
-        got = mean_interval(slopes)
-        inside = target - tolerance <= got.low and got.high <= target + tolerance
-        meets = got.low <= target + tolerance and target - tolerance <= got.high
-        verdict = Verdict.REPRODUCED if inside else Verdict.PARTLY if meets else None
-        measured = {"slope": got.value, "low": got.low, "high": got.high, "runs": len(slopes)}
-        return Finding(verdict or Verdict.NOT_REPRODUCED, measured)
+        return judge_slope(mean_interval(slopes), target, tolerance, len(slopes))
 
     return judge
+
+
+def judge_slope(got: Interval, target: float, tolerance: float, runs: int) -> Finding:
+    """Reproduced when the interval lies within target ± tolerance, partly when it meets that."""
+    inside = target - tolerance <= got.low and got.high <= target + tolerance
+    meets = got.low <= target + tolerance and target - tolerance <= got.high
+    verdict = Verdict.REPRODUCED if inside else Verdict.PARTLY if meets else None
+    measured = {"slope": got.value, "low": got.low, "high": got.high, "runs": runs}
+    return Finding(verdict or Verdict.NOT_REPRODUCED, measured)
 
 
 def ratio_one(low: float, high: float, *, held: bool = False) -> Callable[..., Finding]:

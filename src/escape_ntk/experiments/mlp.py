@@ -40,6 +40,17 @@ def published_moments(d: int) -> tuple[float, float]:
     return s / math.sqrt(PUBLISHED_SCALE), 2 * s / PUBLISHED_SCALE
 
 
+def representable(d: int, width: int) -> float:
+    """About what ``width`` ReLUs must miss of the normalised dense part: r/(1 + r), r = (π − 3)s/N.
+
+    A ReLU's part of degree 2 has power 1/(4π), its parts of degree ≥ 4 have (π − 3)/(4π) together.
+    N of them, spread evenly over the s directions with equal weights, add the former coherently, to
+    N²/s, the latter like noise, to N; cross terms are left out.  [D]
+    """
+    r = (math.pi - 3) * dense_entries(d) / checks.integer("width", width, least=1)
+    return r / (1 + r)
+
+
 @dataclass(frozen=True)
 class Problem:
     """f*(x) = mean + dense(x) + He_3(β·x)/√6 for x ~ N(0, I_d).
@@ -355,19 +366,38 @@ FULL_GRID = tuple(float(k) for k in range(1, 21))
 GEOMETRIC_GRID = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)
 GRIDS = {10: FULL_GRID, 20: FULL_GRID, 30: FULL_GRID} | dict.fromkeys((40, 50, 100), GEOMETRIC_GRID)
 """Multiples of d² by d, the notebook's dimensions."""
+MOST_SEEDS = {100: 5}
+"""Where fewer seeds were run."""
 CONSTANT_DIMS = (10, 20, 30)
 """Where f* without its dense part was run as well."""
 
 
-def full_points(seeds: Sequence[int]) -> list[Point]:
-    """All climbs, the longest last."""
+def longer_points(seeds: Sequence[int]) -> list[Climb]:
+    """d = 30, the dense part normalised, three times as many steps: three seeds."""
+    multiples = (5.0, 6.0, 7.0, 8.0, 9.0, 10.0)
+    return [Climb(seed, 30, "normalized", multiples, steps=90_000) for seed in seeds[:3]]
+
+
+def wider_points(seeds: Sequence[int]) -> list[Climb]:
+    """d = 30, the dense part normalised, four times as many neurons: three seeds."""
+    multiples = (3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
+    return [Climb(seed, 30, "normalized", multiples, width=400) for seed in seeds[:3]]
+
+
+def climb_points(seeds: Sequence[int]) -> list[Climb]:
+    """The climbs over the dimension, the longest last."""
     return [
         Climb(seed, d, dense, grid)
         for d, grid in GRIDS.items()
         for dense in DENSE
         if dense != "constant" or d in CONSTANT_DIMS
-        for seed in seeds
+        for seed in seeds[: MOST_SEEDS.get(d)]
     ]
+
+
+def full_points(seeds: Sequence[int]) -> list[Point]:
+    """Everything that the chapter rests on."""
+    return [*climb_points(seeds), *longer_points(seeds), *wider_points(seeds)]
 
 
 def live_points(seeds: Sequence[int]) -> list[Point]:

@@ -280,11 +280,11 @@ MORE_SEEDS = (6, 7, 8, 9, 10)
 """Further seeds for the joint model's exponent at k = 2, near n_.25 only."""
 MORE_FACTORS = (1.5, 2.0, 3.0)
 """n/n_2 of these: the neighbours of n_.25 in the map."""
-WIDTHS = {1: (1000, 8000), 2: (8000,)}
-"""Other widths of QuadNTK by k: is the fixed m = 2000 why its exponents exceed 1?"""
-WIDTH_DIMS = {1: (25, 50, 100), 2: (12, 16, 24, 32)}
-WIDTH_FACTORS = {1: (8.0, 12.0, 16.0, 24.0), 2: (3.0, 4.0, 6.0, 8.0)}
-"""n/n_k of these: around n_.25, and for k = 2 n_.1 as well."""
+WIDTHS = (1000, 8000)
+"""Other widths of QuadNTK at k = 1: is the fixed m = 2000 why its exponent exceeds 1?"""
+WIDTH_DIMS = (25, 50, 100)
+WIDTH_FACTORS = (8.0, 12.0, 16.0, 24.0)
+"""n/n_1 of these: around n_.25."""
 
 
 def samples(factor: float, d: int, k: int) -> int:
@@ -343,13 +343,13 @@ def exponent_points() -> list[Joint]:
     ]
 
 
-def width_points(seeds: Sequence[int], k: int) -> list[QuadNTK]:
-    """QuadNTK with fewer and with more neurons than in the map, around its thresholds."""
+def width_points(seeds: Sequence[int]) -> list[QuadNTK]:
+    """k = 1: QuadNTK with fewer and with more neurons than in the map, around its thresholds."""
     return [
-        QuadNTK(seed, k, d, samples(factor, d, k), m=m)
-        for m in WIDTHS[k]
-        for d in WIDTH_DIMS[k]
-        for factor in WIDTH_FACTORS[k]
+        QuadNTK(seed, 1, d, samples(factor, d, 1), m=m)
+        for m in WIDTHS
+        for d in WIDTH_DIMS
+        for factor in WIDTH_FACTORS
         for seed in seeds
     ]
 
@@ -357,7 +357,7 @@ def width_points(seeds: Sequence[int], k: int) -> list[QuadNTK]:
 def full_points(seeds: Sequence[int]) -> list[Point]:
     """Everything that the chapter rests on; the long runs last."""
     points = [*chief_points(seeds), *map_points(seeds, 2), *exponent_points()]
-    points += [*map_points(seeds, 1), *width_points(seeds, 1), *width_points(seeds, 2)]
+    points += [*map_points(seeds, 1), *width_points(seeds)]
     return list(dict.fromkeys(points))
 
 

@@ -35,20 +35,23 @@ def network_thresholds(
     """Left: n_.1 over d, median and range of the seeds, beside 6d² and d³.  Right: the dense part.
 
     ``found``: n_.1 by dense part, d and seed, NaN where censored; ``last``: the largest n run at
-    such a d, drawn as an arrow.  ``variance``: that of the published dense part over d.
+    such a d, which stands for the censored ones, with an arrow.  ``variance``: that of the
+    published dense part over d.
     """
     figure, (left, right) = new_axes(2, 3.9, width_ratios=(3, 2))
     dims = np.array(sorted({d for rows in found.values() for d in rows}), dtype=float)
     for name, (label, colour, marker, line) in DENSE.items():
-        rows = found[name]
-        own = [d for d, row in rows.items() if np.isfinite(list(row.values())).any()]
-        seen = [np.array([n for n in rows[d].values() if np.isfinite(n)]) for d in own]
-        middle = np.array([np.median(n) for n in seen])
-        spread = np.array([[m - n.min(), n.max() - m] for m, n in zip(middle, seen, strict=True)]).T
+        rows, ends = found[name], last[name]
+        values = {
+            d: [n if np.isfinite(n) else ends[d] for n in row.values()] for d, row in rows.items()
+        }
+        own, middle = list(values), np.array([np.median(row) for row in values.values()])
+        reach = zip(middle, values.values(), strict=True)
+        spread = np.array([[m - min(row), max(row) - m] for m, row in reach]).T
         left.errorbar(
             own, middle, spread, color=colour, marker=marker, ms=5, ls=line, capsize=3, label=label
         )
-        for d, n in last[name].items():
+        for d, n in ends.items():
             left.annotate(
                 "", (d, 1.35 * n), (d, n), arrowprops={"arrowstyle": "->", "color": colour}
             )
@@ -79,12 +82,12 @@ def loss_over_samples(runs: Mapping[str, Sequence[Run]], dims: Sequence[int]) ->
             for i, r in enumerate(r for r in runs[name] if r.config["d"] == d):
                 x = r.arrays["n"] / d**2
                 text = label if not i else None
-                ax.plot(x, r.arrays["test"], color=colour, ls=line, lw=1.1, label=text)
-                ax.plot(x[-1], r.arrays["test"][-1], color=colour, marker=marker, ms=4)
+                ax.plot(x, r.arrays["test"], color=colour, ls=line, lw=0.8, label=text)
+                ax.plot(x[-1], r.arrays["test"][-1], color=colour, marker=marker, ms=3)
         ax.axhline(0.1, color="#D55E00", ls="--", lw=1.2)
         ax.set(xlabel="samples $n/d^2$", yscale="log", title=f"$d={d}$")
     axes[0].set_ylabel("test loss after 30 000 steps")
-    axes[-1].legend(fontsize=8)
+    axes[0].legend(fontsize=8)
     return figure
 
 
