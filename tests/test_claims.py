@@ -47,16 +47,40 @@ def test_rows_have_the_public_form(rows):
     json.dumps(rows, allow_nan=False)
 
 
-def test_every_negative_control_fails(rows):
-    assert [row["id"] for row in rows if not row["negative_control"]["failed"]] == []
+def test_negative_controls_do_worse(rows):
+    """Than their claims; undecided are those of claims that are not reproduced, and no others."""
+    fates = {row["id"]: row["negative_control"]["fate"] for row in rows}
+    assert [name for name, fate in fates.items() if fate == "passes"] == []
+    undecided = [row["id"] for row in rows if fates[row["id"]] == "undecided"]
+    assert undecided == [row["id"] for row in rows if row["verdict"] == "not_reproduced"]
+
+
+@pytest.mark.parametrize(
+    ("claim", "control", "fate"),
+    [
+        ("reproduced", "reproduced", "passes"),
+        ("reproduced", "partly", "fails"),
+        ("reproduced", "not_reproduced", "fails"),
+        ("partly", "reproduced", "passes"),
+        ("partly", "partly", "undecided"),
+        ("partly", "not_reproduced", "fails"),
+        ("not_reproduced", "reproduced", "passes"),
+        ("not_reproduced", "partly", "undecided"),
+        ("not_reproduced", "not_reproduced", "undecided"),
+        ("not_testable", "not_reproduced", "undecided"),
+        ("reproduced", "not_testable", "undecided"),
+    ],
+)
+def test_a_control_fails_by_doing_worse_than_its_claim(claim, control, fate):
+    assert ledger.fate(claims.Verdict(claim), claims.Verdict(control)) == fate
 
 
 def test_a_control_that_is_not_broken_is_caught():
     """The control of a claim that measures the same thing twice passes: the ledger says so."""
     claim = claims.CLAIMS[0]
     same = dataclasses.replace(claim, gather=lambda store, broken: claim.gather(store, False))
-    row = same.evaluate(RecordStore(default_root()))
-    assert row["negative_control"]["failed"] is False
+    control = same.evaluate(RecordStore(default_root()))["negative_control"]
+    assert control["fate"] == "passes" and control["failed"] is False
 
 
 def test_command_prints_the_ledger(rows, capsys):

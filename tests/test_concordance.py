@@ -285,9 +285,9 @@ def test_what_dangles_is_a_warning_of_the_build(concordance, monkeypatch, caplog
 # ---------------------------------------------------------------- what a theorem has to answer
 
 LEDGER = {
-    "a": {"verdict": "reproduced", "negative_control": {"broken": "x", "failed": True}},
-    "b": {"verdict": "partly", "negative_control": {"broken": "x", "failed": True}},
-    "c": {"verdict": "not_reproduced", "negative_control": {"broken": "y", "failed": False}},
+    "a": {"verdict": "reproduced", "negative_control": {"broken": "x", "fate": "fails"}},
+    "b": {"verdict": "partly", "negative_control": {"broken": "x", "fate": "undecided"}},
+    "c": {"verdict": "not_reproduced", "negative_control": {"broken": "y", "fate": "passes"}},
 }
 
 
@@ -295,8 +295,8 @@ LEDGER = {
     ("named", "kept", "twins"),
     [
         ("a", "1 of 1 reproduced", "x: fails"),
-        ("ab", "1 of 2 reproduced, 1 partly", "x: fails"),
-        ("bc", "0 of 2 reproduced, 1 partly, 1 not reproduced", "x: fails; y: PASSES"),
+        ("ab", "1 of 2 reproduced, 1 partly", "x: undecided"),
+        ("bc", "0 of 2 reproduced, 1 partly, 1 not reproduced", "x: undecided; y: PASSES"),
         ("", "no claim: derived on its page [D]", "–"),
     ],
 )

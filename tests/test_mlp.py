@@ -105,7 +105,9 @@ def test_what_relus_must_miss_of_the_dense_part_by_drawing_them(bases):
     missed = q.double() - columns @ torch.linalg.lstsq(columns, q.double()).solution
     r = (math.pi - 3) / bases
     assert mlp.representable(d, bases * s) == pytest.approx(r / (1 + r))
-    r += (bases - 1) / bases / (4 * (s + 2))  # the cross terms of degree 4 that the count leaves out
+    r += (
+        (bases - 1) / bases / (4 * (s + 2))
+    )  # the cross terms of degree 4 that the count leaves out
     assert float(missed.square().mean()) == pytest.approx(r / (1 + r), rel=0.1)
 
 

@@ -130,13 +130,18 @@ def _loose_code(evidence: Evidence) -> Iterator[str]:
 # ---------------------------------------------------------------- what a theorem has to answer
 
 
+FATES = {"fails": "fails", "undecided": "undecided", "passes": "PASSES"}
+"""Fates of a negative control, from good to bad, and how the table writes them."""
+
+
 def broken(statement: statements.Statement, ledger: Mapping[str, Mapping]) -> str:
-    """What the negative controls of a statement break, and whether the check then fails."""
+    """What the negative controls of a statement break, and what then becomes of the check."""
     controls = [ledger[claim]["negative_control"] for claim in statement.claims]
-    fate: dict[str, bool] = {}
+    worst: dict[str, str] = {}
     for control in controls:
-        fate[control["broken"]] = fate.get(control["broken"], True) and control["failed"]
-    return "; ".join(f"{what}: {'fails' if ok else 'PASSES'}" for what, ok in fate.items()) or "–"
+        known = worst.get(control["broken"], "fails")
+        worst[control["broken"]] = max(known, control["fate"], key=list(FATES).index)
+    return "; ".join(f"{what}: {FATES[fate]}" for what, fate in worst.items()) or "–"
 
 
 # ---------------------------------------------------------------- tables

@@ -124,9 +124,10 @@ def show_claims(store: RecordStore, as_json: bool) -> None:
     if as_json:
         print(json.dumps(rows, indent=2, ensure_ascii=False))
         return
+    words = {fate: f"control {fate}" for fate in claims.Fate} | {"passes": "CONTROL PASSES"}
     for row in rows:
-        control = "control fails" if row["negative_control"]["failed"] else "CONTROL PASSES"
-        print(f"{row['verdict']:15} {control:14} {row['id']:26} {row['statement']}")
+        control = words[row["negative_control"]["fate"]]
+        print(f"{row['verdict']:15} {control:17} {row['id']:26} {row['statement']}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -17,6 +17,13 @@ WORDS = {
     "not_testable": "not testable here",
 }
 
+FATES = {
+    "fails": "fails, as it should",
+    "undecided": "says nothing: the claim does no better",
+    "passes": "PASSES: the check is worthless",
+}
+"""What became of a negative control."""
+
 
 @dataclass(frozen=True)
 class Html:
@@ -98,11 +105,11 @@ def claim_blocks(ledger: Sequence[Mapping]) -> Html:
 
 def _claim_block(row: Mapping) -> str:
     control = row["negative_control"]
-    fate = "fails, as it should" if control["failed"] else "PASSES: the check is worthless"
+    fate = f"{FATES[control['fate']]} ({describe(control['measured'])})"
     facts = {
         "measured": describe(row["measured"]),
         "target": f"{row['target']}; {row['tolerance']}",
-        "control": f"{control['broken']}: {fate} ({describe(control['measured'])})",
+        "control": f"{control['broken']}: {fate}",
         "records": f"{len(row['record'])} in book/records",
     }
     lines = "".join(f"<div><dt>{k}</dt><dd>{html.escape(v)}</dd></div>" for k, v in facts.items())

@@ -16,10 +16,10 @@ from escape_ntk.claims import (
     sample_complexity,
     setup,
 )
-from escape_ntk.claims.ledger import Claim, MissingRecordError, Verdict
+from escape_ntk.claims.ledger import Claim, Fate, MissingRecordError, Verdict
 from escape_ntk.records import RecordStore
 
-__all__ = ["CLAIMS", "Claim", "MissingRecordError", "Verdict", "evaluate_all"]
+__all__ = ["CLAIMS", "Claim", "Fate", "MissingRecordError", "Verdict", "evaluate_all"]
 
 CLAIMS: tuple[Claim, ...] = (
     *setup.CLAIMS,

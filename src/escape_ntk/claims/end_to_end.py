@@ -170,11 +170,33 @@ def _judge_apart(slopes: Mapping[str, Numbers]) -> Finding:
 
 
 def _gather_remainder(store: RecordStore, broken: bool) -> Evidence:
-    """Remainder of the trained network with R_4 over that without; control: its test error."""
+    """Remainder of the trained network with R_4 over that without; control: its test error.
+
+    Beside it, means over seeds: the longest s_r or t_r, and the test error of the widest.
+    """
     key = "network_error" if broken else "remainder"
     on, off = networks(store, e.NORM), networks(store, 0.0)
-    ratios = [a.summary[key] / b.summary[key] for a, b in zip(on, off, strict=True)]
-    return Evidence(ratios, names([*on, *off]))
+    values: dict[str, object] = {
+        "ratios": [a.summary[key] / b.summary[key] for a, b in zip(on, off, strict=True)]
+    }
+    for name, group in (("without", off), ("with", on)):
+        values[name] = {
+            "longest_narrow": _mean(group, e.WIDTHS[0], "network_farthest"),
+            "longest_wide": _mean(group, e.WIDTHS[-1], "network_farthest"),
+            "error_wide": _mean(group, e.WIDTHS[-1], "network_error"),
+        }
+    return Evidence(values, names([*on, *off]))
+
+
+def _mean(records: Sequence[Record], width: int, key: str) -> float:
+    return float(np.mean([r.summary[key] for r in records if r.config["m"] == width]))
+
+
+def _judge_remainder(values: Mapping) -> Finding:
+    """Reproduced when every ratio is at most 3/4; what stands beside them is told, not judged."""
+    finding = at_most(0.75)(values["ratios"])
+    beside = {name: values[name] for name in ("without", "with")}
+    return Finding(finding.verdict, finding.measured | beside)
 
 
 def _gather_carries(store: RecordStore, broken: bool) -> Evidence:
@@ -193,10 +215,12 @@ def _gather_carries(store: RecordStore, broken: bool) -> Evidence:
 
 
 def _judge_carries(ratios: Mapping[int, Numbers]) -> Finding:
-    """Reproduced when every ratio is below 1; how many are below 3/4, and from 1000 neurons on."""
+    """Reproduced when every ratio is below 1; how many are below 3/4, and where the rest are."""
     every = np.concatenate([np.asarray(v) for v in ratios.values()])
     wide = np.concatenate([np.asarray(v) for m, v in ratios.items() if m >= 1000])
+    narrow = np.asarray(ratios[min(ratios)])
     measured = {"largest": float(every.max()), "wide": float(wide.max())}
+    measured |= {"narrow_least": float(narrow.min()), "narrow_most": float(narrow.max())}
     measured |= {"below": int((every <= 0.75).sum()), "runs": len(every)}
     verdict = Verdict.REPRODUCED if every.max() < 1 else Verdict.NOT_REPRODUCED
     return Finding(verdict, measured)
@@ -381,7 +405,7 @@ CLAIMS: Sequence[Claim] = (
         tolerance="each of 20 pairs (four widths, five seeds)",
         broken="the network's test error",
         gather=_gather_remainder,
-        judge=at_most(0.75),
+        judge=_judge_remainder,
     ),
     Claim(
         id="e2e-carries",

@@ -430,6 +430,7 @@ LANDSCAPE = (
         claims=("landscape-floor",),
     ),
 )
+LABELS = H("$y_i=f^*(x_i)$", unchecked("the code adds no noise; no number can show it"))
 JOINT = (
     Entry(
         "thm-joint",
@@ -463,7 +464,7 @@ JOINT = (
         "thm-bound",
         (
             replace(ON_SPHERE, words=r"$x_i$ independent, uniform on $S^{d-1}(\sqrt d)$"),
-            H("$y_i=f^*(x_i)$", unchecked("the code adds no noise; no number can show it")),
+            LABELS,
             H("radii fixed in advance", p.radii_in_advance, changed(radii="fitted")),
         ),
     ),
@@ -523,6 +524,7 @@ END_TO_END = (
                 changed(penalties=(1.0, 1.0, 0, 0)),
             ),
             ON_SPHERE,
+            LABELS,
             *(_measured(place, words) for place, words in enumerate(MEASURED)),
         ),
     ),

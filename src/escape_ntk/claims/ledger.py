@@ -1,7 +1,7 @@
 """The claims ledger: what is stated, how it is checked, and proof that the check can fail.
 
 A claim gathers values from records, judges them, and judges a *negative control* (the same
-measurement with one hypothesis broken) by the same rule: the control must not pass.
+measurement with one hypothesis broken) by the same rule: the control must do worse.
 """
 
 import enum
@@ -24,6 +24,29 @@ class Verdict(enum.StrEnum):
     PARTLY = "partly"
     NOT_REPRODUCED = "not_reproduced"
     NOT_TESTABLE = "not_testable"
+
+
+class Fate(enum.StrEnum):
+    """What a negative control says of its check."""
+
+    FAILS = "fails"
+    UNDECIDED = "undecided"
+    PASSES = "passes"
+
+
+RISING = (Verdict.NOT_REPRODUCED, Verdict.PARTLY, Verdict.REPRODUCED)
+
+
+def fate(claim: Verdict, control: Verdict) -> Fate:
+    """Fails when the control's verdict is worse than the claim's; passes when it is reproduced.
+
+    Undecided otherwise: broken or not, the check says the same, or the claim does not hold itself.
+    """
+    if control == Verdict.REPRODUCED:
+        return Fate.PASSES
+    if {claim, control} <= {*RISING} and RISING.index(control) < RISING.index(claim):
+        return Fate.FAILS
+    return Fate.UNDECIDED
 
 
 @dataclass(frozen=True)
@@ -67,7 +90,8 @@ class Claim:
     def evaluate(self, store: RecordStore) -> dict:
         """The ledger's row: verdict, measured values, and the fate of the negative control."""
         evidence, control = self.gather(store, False), self.gather(store, True)
-        finding, failing = self.judge(evidence.values), self.judge(control.values)
+        finding, twin = self.judge(evidence.values), self.judge(control.values)
+        end = fate(finding.verdict, twin.verdict)
         return {
             "id": self.id,
             "chapter": self.chapter,
@@ -79,9 +103,10 @@ class Claim:
             "tolerance": self.tolerance,
             "negative_control": {
                 "broken": self.broken,
-                "failed": failing.verdict != Verdict.REPRODUCED,
-                "verdict": str(failing.verdict),
-                "measured": dict(failing.measured),
+                "fate": str(end),
+                "failed": end == Fate.FAILS,
+                "verdict": str(twin.verdict),
+                "measured": dict(twin.measured),
             },
             "record": sorted({*evidence.records, *control.records}),
         }
