@@ -16,7 +16,7 @@ assert math.isclose(stats.log_slope(x, 7 / np.sqrt(x)), -0.5)
 assert math.isclose(stats.first_crossing(x, 7 / np.sqrt(x), 0.7), 100.0)
 assert math.isnan(stats.first_crossing(x, 7 / np.sqrt(x), 0.001))
 
-# The medians of three seeds at each x; the last seed of the first is known from below only.
+# Medians of three seeds at each x; one seed of the first is a lower bound.
 samples = [[1.9, 2.2, 2.2], [0.6, 0.7, 0.8], [0.21, 0.22, 0.24]]
 rate = stats.median_slope(x, samples)
 assert math.isclose(rate.value, -0.5) and rate.low < rate.value < rate.high
