@@ -14,6 +14,7 @@ from escape_ntk.claims import (
     directions,
     landscape,
     ledger,
+    mlp,
     ntk_limits,
     published_figure,
     quadntk,
@@ -296,6 +297,8 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         (sample_complexity._judge_parts, HALVES, HALVES | {"joint_sparse": np.array([0.06])}),
         (sample_complexity._judge_parts, HALVES, HALVES | {"joint_dense": np.array([0.2])}),
         (quadntk._judge_rate, RATE, RATE | {"price": STEEP}),
+        (mlp._judge_exponent, {d: [d**2.0] * 3 for d in (10, 20, 40)}, {10: [1e3], 20: [8e3]}),
+        (mlp._judge_floor, [1.0, 1.4], [1.0, 1.6]),
         (
             quadntk._judge_price,
             {"ratios": {8: ABOVE}, "slope": FLAT, "errors": {8: BELOW}},
