@@ -240,9 +240,9 @@ def test_thresholds_are_read_between_grid_points_and_censored_ones_count_as_boun
     assert found[10][1] == pytest.approx(200)
     got = ledger._judge_exponent({d: list(row.values()) for d, row in found.items()})
     assert got.measured["slope"] == pytest.approx(2.0)  # one bound of three: not felt
-    assert ledger._cell(rows[:3], 10) == "2.0 (2.0–>4.0), 1 of 3 censored"
+    assert ledger._cell(rows[:3], 10) == "2.0 (2.0 to over 4.0), 1 of 3 censored"
     assert ledger._cell(rows[3:6], 20) == "2.0 (2.0–2.0)"
-    assert ledger._cell(rows[9:], 50) == ">1.0, 2 of 2 censored"
+    assert ledger._cell(rows[9:], 50) == "over 1.0, 2 of 2 censored"
     assert ledger._cell([], 10) == "not run"
 
 

@@ -12,6 +12,9 @@ from pathlib import Path
 import headless
 from headless import DESKTOP, PHONE, SITE
 
+PICTURES = "document.querySelectorAll('img[loading=lazy]').forEach((img) => { img.loading = 'eager'; })"
+"""Also those far below, which a browser loads only when they are near."""
+
 
 def shoot(folder: Path, names: list[str]) -> None:
     """Write ``folder``/NAME-THEME-WIDTH.png for every page, theme and width."""
@@ -25,6 +28,8 @@ def shoot(folder: Path, names: list[str]) -> None:
                     for name in names:
                         page.goto(f"{address}/{name}.html", wait_until="networkidle")
                         page.evaluate(headless.FORMULAS)  # waits for the mathematics
+                        page.evaluate(PICTURES)
+                        page.wait_for_load_state("networkidle")
                         path = folder / f"{name.replace('/', '-')}-{theme}-{width}.png"
                         page.screenshot(path=path, full_page=True)
                         print(path)

@@ -231,10 +231,10 @@ def _cell(records: Sequence[Record], d: int) -> str:
     found = np.array([crossing(r) for r in records]) / d**2
     values = np.where(np.isfinite(found), found, [r.arrays["n"][-1] / d**2 for r in records])
     lost = int(np.isnan(found).sum())
-    more = ">" if lost else ""
-    text = f"{np.median(values):.1f} ({values.min():.1f}–{more}{values.max():.1f})"
+    reach = f" to over {values.max():.1f}" if lost else f"–{values.max():.1f}"
+    text = f"{np.median(values):.1f} ({values.min():.1f}{reach})"
     if lost > len(records) / 2:
-        text = f">{values.max():.1f}"
+        text = f"over {values.max():.1f}"
     return f"{text}, {lost} of {len(records)} censored" if lost else text
 
 
