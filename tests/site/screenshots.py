@@ -12,7 +12,7 @@ from pathlib import Path
 import headless
 from headless import DESKTOP, PHONE, SITE
 
-PICTURES = "document.querySelectorAll('img[loading=lazy]').forEach((img) => { img.loading = 'eager'; })"
+PICTURES = "for (const img of document.images) img.loading = 'eager'"
 """Also those far below, which a browser loads only when they are near."""
 
 
