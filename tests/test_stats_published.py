@@ -44,7 +44,7 @@ def test_median_slope_covers(scale, covers):
     inside = 0
     for _ in range(300):
         samples = d[:, None] ** 1.5 * np.exp(0.3 * draw.normal(size=(5, 10)))
-        got = stats.median_slope(d, samples, resamples=400)
+        got = stats.median_slope(d, list(samples), resamples=400)
         low, high = (got.value + scale * (end - got.value) for end in (got.low, got.high))
         inside += low <= 1.5 <= high
     assert (inside >= 0.9 * 300) == covers

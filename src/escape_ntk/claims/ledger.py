@@ -201,13 +201,13 @@ def at_least(limit: float) -> Callable[[Numbers], Finding]:
     return judge
 
 
-def slope_near(target: float, tolerance: float) -> Callable[[Sequence[float]], Finding]:
+def slope_near(target: float, tolerance: float) -> Callable[[Numbers], Finding]:
     """Reproduced when the 95 % interval of the mean slope lies within target ± tolerance.
 
     Partly when it only meets that band.
     """
 
-    def judge(slopes: Sequence[float]) -> Finding:
+    def judge(slopes: Numbers) -> Finding:
         return judge_slope(mean_interval(slopes), target, tolerance, len(slopes))
 
     return judge
