@@ -7,6 +7,8 @@ from typing import ClassVar
 
 import torch
 
+from escape_ntk.run import UNSAVED
+
 
 @dataclass(frozen=True)
 class Quick:
@@ -16,7 +18,7 @@ class Quick:
 
     seed: int
 
-    def compute(self, checkpoint=None, progress=None):
+    def compute(self, run=UNSAVED):
         """(summary, arrays)."""
         draws = torch.randn(100, generator=torch.Generator().manual_seed(self.seed))
         return {"threads": torch.get_num_threads()}, {"draws": draws.numpy()}
@@ -31,7 +33,7 @@ class Fragile(Quick):
     folder: str = ""
     deaths: int = 1
 
-    def compute(self, checkpoint=None, progress=None):
+    def compute(self, run=UNSAVED):
         """Die, or (summary, arrays)."""
         before = len(list(Path(self.folder).glob("death-*")))
         if before < self.deaths:

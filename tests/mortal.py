@@ -1,23 +1,43 @@
-"""A checkpoint that dies: what the tests of resuming share."""
+"""A place to save that dies: what the tests of resuming share."""
 
-import dataclasses
+import numpy as np
 
-from escape_ntk.records import Checkpoint
+from escape_ntk.run import Run
 
 
 class KilledError(Exception):
     """Stands for a kill."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Mortal(Checkpoint):
-    """A checkpoint whose process dies after some saves."""
+class Memory:
+    """Keeps the state of a run in memory, and kills the run at save number ``die_at``."""
 
-    left: list = dataclasses.field(default_factory=list)
+    def __init__(self, die_at: int | None = None):
+        self.state, self.saves, self.die_at = None, 0, die_at
+
+    def load(self):
+        """The last state that was saved, or None."""
+        return self.state
 
     def save(self, state):
         """Save, then perhaps die."""
-        super().save(state)
-        if not self.left:
+        self.state = {name: np.array(value, copy=True) for name, value in state.items()}
+        self.saves += 1
+        if self.saves == self.die_at:
             raise KilledError
-        self.left.pop()
+
+    def run(self) -> Run:
+        """One more attempt, which saves whenever it may."""
+        return Run(self, every=0.0)
+
+
+def killed_again_and_again(attempt, saves: int):
+    """Kill ``attempt(run)`` after each ``saves`` saves until it ends: (result, kills)."""
+    memory = Memory()
+    for kills in range(1000):
+        memory.die_at = memory.saves + saves
+        try:
+            return attempt(memory.run()), kills
+        except KilledError:
+            pass
+    raise AssertionError("no progress")

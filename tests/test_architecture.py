@@ -13,7 +13,7 @@ ROOT = Path(escape_ntk.__file__).parent
 MOST_LINES = 600
 FLOORS = (
     {"checks"},
-    {"encoding", "lanczos", "polynomials", "provenance", "published", "stats"},
+    {"encoding", "lanczos", "polynomials", "provenance", "published", "run", "stats"},
     {"records"},
     {"data", "images", "network"},
     {"kernel", "modules", "pairs", "taylor"},

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from mortal import KilledError, Memory
 from test_images import files, packed
 
 from escape_ntk.checks import DataFileError, InputError, UnknownNameError
@@ -231,38 +232,17 @@ def test_runs_repeat_and_the_seed_matters():
     assert not np.array_equal(first["predictions"], other["predictions"])
 
 
-class Interrupted(Exception):
-    pass
-
-
-class Box:
-    """A checkpoint in memory that stops the run after ``most`` saves."""
-
-    every = 0.0
-
-    def __init__(self, most: int):
-        self.most, self.saves, self.state = most, 0, None
-
-    def load(self):
-        return self.state
-
-    def save(self, state):
-        self.state, self.saves = dict(state), self.saves + 1
-        if self.saves == self.most:
-            raise Interrupted
-
-
 def test_a_killed_run_goes_on_to_the_same_numbers():
     point = Convolutional(1, **(TINY | {"epochs": 6}))
     whole = point.compute()
-    box = Box(3)
-    with pytest.raises(Interrupted):
-        point.compute(box)
-    assert box.state["done"] == 3
-    summary, arrays = point.compute(box)
+    memory = Memory(die_at=3)
+    with pytest.raises(KilledError):
+        point.compute(memory.run())
+    assert memory.state["0/done"] == 3
+    summary, arrays = point.compute(memory.run())
     assert summary == whole[0]
     assert all(np.array_equal(arrays[name], whole[1][name]) for name in arrays)
-    assert box.saves < 3 + 6  # it did not begin again
+    assert memory.saves < 3 + 6  # it did not begin again
 
 
 # ---------------------------------------------------------------- the folder of the archive

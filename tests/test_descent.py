@@ -1,9 +1,11 @@
 """Plain gradient descent: its stability limit, its outcomes, its measurements, its resumption."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
-from mortal import KilledError, Mortal
+from mortal import KilledError, Memory, killed_again_and_again
 
 from escape_ntk.checks import StabilityError
 from escape_ntk.data import draw_inputs
@@ -11,7 +13,6 @@ from escape_ntk.descent import gradient_descent, stability_limit
 from escape_ntk.directions import TrainingProjector
 from escape_ntk.network import activation, draw_weights, paired_network
 from escape_ntk.pairs import STEP_FACTOR, PairFeatures, from_pairs
-from escape_ntk.records import RecordStore
 from escape_ntk.regularizer import Penalties, RegularizedRisk
 from escape_ntk.taylor import linear_term, quadratic_term
 from escape_ntk.trajectory import Outcome
@@ -157,37 +158,30 @@ def test_step_sizes_compose():
 
 @pytest.mark.parametrize("saves", [1, 4])
 @pytest.mark.parametrize("dtype", [torch.float32, F64])
-def test_killed_run_resumes_bit_for_bit(tmp_path, saves, dtype):
+def test_killed_run_resumes_bit_for_bit(saves, dtype):
     features = PairFeatures(X.to(dtype), WEIGHTS.to(dtype), SIGMOID)
     risk, times = RegularizedRisk(features, Y.to(dtype)), [0, 1, 6, 17, 20]
     whole = run(risk, START.to(dtype), record_at=times)
-    checkpoint, kills = RecordStore(tmp_path).checkpoint("e", {}), 0
-    while True:
-        mortal = Mortal(checkpoint.path, checkpoint.key, [None] * (saves - 1))
-        try:
-            end = run(risk, START.to(dtype), record_at=times, checkpoint=mortal,
-                      checkpoint_seconds=0.0)  # fmt: skip
-            break
-        except KilledError:
-            kills += 1
+    attempt = partial(run, risk, START.to(dtype), record_at=times)
+    end, kills = killed_again_and_again(lambda saving: attempt(run=saving), saves)
     assert kills >= 4
     assert torch.equal(end.state, whole.state)
     assert np.array_equal(end.values["size"], whole.values["size"])
     assert end.n_steps == whole.n_steps
 
 
-def test_control_without_its_checkpoint_a_run_starts_again(tmp_path):
+def test_control_without_its_checkpoint_a_run_starts_again():
     """What the resumed run does is less than the whole: it measures only what was missing."""
-    checkpoint, seen = RecordStore(tmp_path).checkpoint("e", {}), []
-    mortal = Mortal(checkpoint.path, checkpoint.key, [None] * 9)
+    memory, seen = Memory(die_at=10), []
 
     def observe(state):
         seen.append(1)
         return size_of(state)
 
     with pytest.raises(KilledError):
-        run(problem(), record_at=range(21), observe=observe, checkpoint=mortal,
-            checkpoint_seconds=0.0)  # fmt: skip
+        run(problem(), record_at=range(21), observe=observe, run=memory.run())
     first = len(seen)
-    run(problem(), record_at=range(21), observe=observe, checkpoint=checkpoint)
+    run(problem(), record_at=range(21), observe=observe, run=memory.run())
     assert first == 10 and len(seen) == 21
+    run(problem(), record_at=range(21), observe=observe)
+    assert len(seen) == 42

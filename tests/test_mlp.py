@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mortal import KilledError, Memory
 
 from escape_ntk.checks import InputError, UnknownNameError
 from escape_ntk.claims import mlp as ledger
@@ -152,33 +153,15 @@ def test_training_sets_are_nested_and_the_start_is_one():
     assert other["test"][0] != together["test"][0]
 
 
-class Memory:
-    """A checkpoint that kills the run at one of its saves."""
-
-    every = 0.0
-
-    def __init__(self, die_at):
-        self.state, self.saves, self.die_at = None, 0, die_at
-
-    def load(self):
-        return self.state
-
-    def save(self, state):
-        self.state = {k: np.array(v, copy=True) for k, v in state.items()}
-        self.saves += 1
-        if self.saves == self.die_at:
-            raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize("die_at", [5, 55, 111])
 def test_a_killed_climb_goes_on_where_it_stood(die_at):
     point = Climb(3, 6, "normalized", level=1e-9, **SMALL)
     memory = Memory(die_at)
-    with pytest.raises(KeyboardInterrupt):
-        point.compute(memory)
+    with pytest.raises(KilledError):
+        point.compute(memory.run())
     done = len(memory.state.get("rung/test", ()))
     assert done == (die_at - 1) // 40  # 40 saves a rung
-    again, whole = point.compute(memory), point.compute()
+    again, whole = point.compute(memory.run()), point.compute()
     assert memory.saves == 3 * 40 + 1  # only the save that it died at comes twice
     assert again[0] == whole[0]
     for name, values in whole[1].items():

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from mortal import KilledError, Mortal
+from mortal import KilledError, Memory, killed_again_and_again
 from scipy.integrate import solve_ivp
 
 from escape_ntk import flow as flow_module
@@ -17,7 +17,6 @@ from escape_ntk.directions import TrainingProjector
 from escape_ntk.flow import gradient_flow
 from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import STEP_FACTOR, PairFeatures
-from escape_ntk.records import RecordStore
 from escape_ntk.regularizer import Penalties, RegularizedRisk, RiskValue
 from escape_ntk.trajectory import Outcome
 
@@ -423,16 +422,9 @@ def same(a, b) -> bool:
     )
 
 
-def interrupted_by_saves(tmp_path, options, saves: int):
+def interrupted_by_saves(options, saves: int):
     """Kill after each ``saves`` saves, start again, until the run ends: (result, kills)."""
-    checkpoint = RecordStore(tmp_path).checkpoint("e", {"saves": saves})
-    for kills in range(1000):
-        mortal = Mortal(checkpoint.path, checkpoint.key, [None] * (saves - 1))
-        try:
-            return run(*options, checkpoint=mortal, checkpoint_seconds=0.0), kills
-        except KilledError:
-            pass
-    raise AssertionError("no progress")
+    return killed_again_and_again(lambda saving: run(*options, run=saving), saves)
 
 
 TIMES = [0.0, 0.5, 3.0, 11.0, 20.0]
@@ -441,18 +433,17 @@ STIFF = Penalties(empirical=300.0, norm=0.01)
 
 
 @pytest.mark.parametrize("saves, dtype", [(1, F64), (7, F64), (12, F64), (3, torch.float32)])
-def test_killed_run_resumes_bit_for_bit(tmp_path, saves, dtype):
+def test_killed_run_resumes_bit_for_bit(saves, dtype):
     options = (*pair_problem(STIFF, dtype=dtype), 20.0, TIMES)
-    end, kills = interrupted_by_saves(tmp_path, options, saves)
+    end, kills = interrupted_by_saves(options, saves)
     assert kills >= 1
     assert same(end, run(*options))
 
 
-def test_run_killed_while_measuring_resumes_bit_for_bit(tmp_path):
+def test_run_killed_while_measuring_resumes_bit_for_bit():
     risk, start = pair_problem(STIFF)
     for deaths in range(1, len(TIMES)):
-        checkpoint = RecordStore(tmp_path).checkpoint("e", {"deaths": deaths})
-        seen = []
+        memory, seen = Memory(), []
 
         def observe(state, seen=seen, deaths=deaths):
             seen.append(1)
@@ -460,19 +451,17 @@ def test_run_killed_while_measuring_resumes_bit_for_bit(tmp_path):
                 raise KilledError
             return size_of(state)
 
-        again = partial(
-            run, risk, start, 20.0, TIMES, checkpoint=checkpoint, checkpoint_seconds=0.0
-        )
+        again = partial(run, risk, start, 20.0, TIMES)
         with pytest.raises(KilledError):
-            again(observe=observe)
-        assert same(again(), run(risk, start, 20.0, TIMES))
+            again(observe=observe, run=memory.run())
+        assert same(again(run=memory.run()), run(risk, start, 20.0, TIMES))
 
 
 @pytest.mark.parametrize("forgotten", ["last_error", "rho", "since_radius"])
-def test_control_a_forgetful_checkpoint_is_caught(tmp_path, monkeypatch, forgotten):
+def test_control_a_forgetful_checkpoint_is_caught(monkeypatch, forgotten):
     names = [name for name in flow_module._Flow.SCALARS if name != forgotten]
     options = (*pair_problem(STIFF), 20.0, TIMES)
     whole = run(*options)
     monkeypatch.setattr(flow_module._Flow, "SCALARS", names)
-    end, kills = interrupted_by_saves(tmp_path, options, 7)
+    end, kills = interrupted_by_saves(options, 7)
     assert kills >= 1 and not same(end, whole)

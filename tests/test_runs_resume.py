@@ -1,12 +1,12 @@
 """Killed at any moment, ``escape-ntk run`` goes on and ends with the same arrays, bit for bit."""
 
-import json
 import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from mortal import KilledError, Memory
 
 from escape_ntk.experiments import curves, sweep
 from escape_ntk.records import RecordStore
@@ -61,41 +61,18 @@ def test_twenty_kills_change_no_bit(tmp_path):
     assert not list((tmp_path / "killed" / ".checkpoints").rglob("*.npz"))
 
 
-class Interrupted(Exception):
-    pass
-
-
-class Stopping:
-    """A checkpoint that keeps the state in memory and stops the run at the second save."""
-
-    every = 0.0
-
-    def __init__(self):
-        self.state, self.saves = None, 0
-
-    def load(self):
-        return self.state
-
-    def save(self, state):
-        self.state = {name: np.array(value) for name, value in state.items()}
-        self.saves += 1
-        if self.saves == 2:
-            raise Interrupted
-
-
 @pytest.mark.parametrize("method", ["flow", "descent"])
 def test_resumed_curve_is_the_same_and_a_restart_from_a_wrong_state_is_not(method):
-    point = curves.Curve(3, 4.0, method=method, **SIZE)
+    point, memory = curves.Curve(3, 4.0, method=method, **SIZE), Memory(die_at=2)
     _, whole = point.compute()
-    stopping = Stopping()
-    with pytest.raises(Interrupted):
-        point.compute(stopping)
-    kept = dict(stopping.state)
-    _, resumed = point.compute(stopping)
+    with pytest.raises(KilledError):
+        point.compute(memory.run())
+    kept = dict(memory.state)
+    _, resumed = point.compute(memory.run())
     assert all(np.array_equal(resumed[name], whole[name]) for name in whole)
-    moving = "state" if method == "descent" else "y"
-    stopping.state = {**kept, moving: kept[moving] + 0.01}
-    _, wrong = point.compute(stopping)
+    moving = "0/state" if method == "descent" else "0/y"
+    memory.state = {**kept, moving: kept[moving] + 0.01}
+    _, wrong = point.compute(memory.run())
     assert not np.array_equal(wrong["test_loss"], whole["test_loss"])
 
 
@@ -116,15 +93,14 @@ def test_finished_points_are_not_computed_again(tmp_path, monkeypatch):
     assert sweep.run_points([point], store, progress=False)[0].key == first.key
 
 
-def test_time_of_earlier_attempts_is_counted(tmp_path):
-    inner = RecordStore(tmp_path).checkpoint("curves", {"a": 1})
-    first = sweep.TimedCheckpoint(inner, 1.0)
-    first.before = 100.0
-    first.save({"y": np.ones(2)})
-    second = sweep.TimedCheckpoint(inner, 1.0)
-    assert second.load().keys() == {"y"}
-    assert second.seconds() >= 100.0
-    assert json.dumps(second.every) == "1.0"
+def test_time_of_earlier_attempts_is_counted():
+    memory = Memory()
+    memory.state = {"seconds_before": np.array(100.0)}
+    first = memory.run()
+    assert first.seconds >= 100.0 and first.load() is None
+    first.part().save({"y": np.ones(2)})
+    assert memory.state["seconds_before"] >= 100.0
+    assert Memory().run().seconds < 50.0
 
 
 def test_a_point_that_stands_twice_is_computed_once(tmp_path, monkeypatch):

@@ -1,7 +1,6 @@
 """Plain full-batch gradient descent of the regularised risk."""
 
 import math
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +11,8 @@ from tqdm import tqdm
 from escape_ntk import checks, rkc
 from escape_ntk.pairs import STEP_FACTOR
 from escape_ntk.regularizer import RegularizedRisk
-from escape_ntk.trajectory import Observe, Outcome, Recorder, Saves, Trajectory
+from escape_ntk.run import UNSAVED, Run
+from escape_ntk.trajectory import Observe, Outcome, Recorder, Trajectory
 
 
 def stability_limit(risk: RegularizedRisk, state: Tensor, *, seed: int = 0) -> float:
@@ -40,9 +40,7 @@ def gradient_descent(
     record_at: Sequence[float] | np.ndarray,
     observe: Observe,
     allow_unstable: bool = False,
-    checkpoint: Saves | None = None,
-    checkpoint_seconds: float = 20.0,
-    progress: str | None = None,
+    run: Run = UNSAVED,
 ) -> Trajectory:
     """``n_steps`` steps W ← W − step·∇_W L_λ, in pair coordinates (s, t) ← (s, t) − 2·step·∇.
 
@@ -66,15 +64,19 @@ def gradient_descent(
     state = risk.features.check_state(state).clone()
     if not allow_unstable:
         _check_step(step, stability_limit(risk, state))
-    saved = checkpoint.load() if checkpoint else None
-    done = 0
+    run = run.part()
+    saved, done = run.load(), 0
     if saved is not None:
         recorder.restore(saved)
         state.copy_(torch.from_numpy(np.array(saved["state"])))
         done = int(saved["done"])
-    last_saved = time.monotonic()
     bar = tqdm(
-        total=n_steps, initial=done, desc=progress, disable=progress is None, delay=2, leave=False
+        total=n_steps,
+        initial=done,
+        desc=run.progress,
+        disable=run.progress is None,
+        delay=2,
+        leave=False,
     )
     with bar:
         while True:
@@ -83,6 +85,7 @@ def gradient_descent(
             if done == n_steps:
                 finite = math.isfinite(float(state.norm()))
                 outcome = Outcome.REACHED_END if finite else Outcome.DIVERGED
+                run.keep(_kept(state, done, recorder))
                 return _result(recorder, state, outcome, done)
             value, gradient = risk.value_and_gradient(state)
             if not math.isfinite(value.loss):
@@ -90,9 +93,13 @@ def gradient_descent(
             state.add_(gradient, alpha=-STEP_FACTOR * step)
             done += 1
             bar.update()
-            if checkpoint and time.monotonic() - last_saved > checkpoint_seconds and done < n_steps:
-                checkpoint.save({"state": state.cpu().numpy(), "done": done} | recorder.dump())
-                last_saved = time.monotonic()
+            if run.due():
+                run.save(_kept(state, done, recorder))
+
+
+def _kept(state: Tensor, done: int, recorder: Recorder) -> dict:
+    """What a killed run goes on from."""
+    return {"state": state.cpu().numpy().copy(), "done": done} | recorder.dump()
 
 
 def _result(recorder: Recorder, state: Tensor, outcome: Outcome, done: int) -> Trajectory:

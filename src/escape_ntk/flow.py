@@ -5,7 +5,6 @@ pair coordinates is (ṡ, ṫ) = −2∇_{(s,t)} L_λ.  Source: [D], integrator 
 """
 
 import math
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,7 +15,8 @@ from tqdm import tqdm
 from escape_ntk import checks, rkc
 from escape_ntk.pairs import STEP_FACTOR
 from escape_ntk.regularizer import RegularizedRisk
-from escape_ntk.trajectory import Observe, Outcome, Recorder, Saves, Trajectory
+from escape_ntk.run import UNSAVED, Run
+from escape_ntk.trajectory import Observe, Outcome, Recorder, Trajectory
 
 RADIUS_EVERY = 10
 """Accepted steps between estimates of the spectral radius."""
@@ -104,7 +104,7 @@ class _Flow:
 
     def dump(self) -> dict:
         out = {name: getattr(self, name) for name in self.SCALARS}
-        return out | {name: getattr(self, name).cpu().numpy() for name in self.TENSORS}
+        return out | {name: getattr(self, name).cpu().numpy().copy() for name in self.TENSORS}
 
     def restore(self, saved) -> None:
         for name in self.SCALARS:
@@ -124,15 +124,16 @@ def gradient_flow(
     rtol: float = 1e-3,
     atol: float = 1e-5,
     max_gradients: int = 100_000,
-    checkpoint: Saves | None = None,
-    checkpoint_seconds: float = 20.0,
-    progress: str | None = None,
+    best: str | None = None,
+    keep: Sequence[int] = (),
+    run: Run = UNSAVED,
 ) -> Trajectory:
     """Integrate the gradient flow of ``risk`` from ``state`` (2, p, d) to ``t_end``.  [D][L]
 
     Local error per step ≤ atol + rtol·rms, in rms over s and over t.  Measurements at the times
-    ``record_at`` by cubic Hermite interpolation: declared times cost no gradients.  With a
-    ``checkpoint`` a killed run goes on where it was saved and ends with the same numbers.
+    ``record_at`` by cubic Hermite interpolation: declared times cost no gradients; ``best`` and
+    ``keep`` ask for states, see :class:`~escape_ntk.trajectory.Recorder`.  A ``run`` that saves
+    goes on where it was killed and ends with the same numbers.
     Outcomes: REACHED_END, DIVERGED, MAX_GRADIENTS (looked at between steps: the start and a step
     under way are finished), STEP_UNDERFLOW.  A time beyond ``t_end`` raises
     :class:`~escape_ntk.checks.InputError`.
@@ -141,7 +142,7 @@ def gradient_flow(
     checks.number("rtol", rtol, least=0, strict=True)
     checks.number("atol", atol, least=0, strict=True)
     checks.integer("max_gradients", max_gradients, least=1)
-    recorder = Recorder(record_at, observe)
+    recorder, run = Recorder(record_at, observe, best=best, keep=keep), run.part()
     if recorder.times[-1] > t_end:
         raise checks.InputError(
             checks.message(
@@ -151,19 +152,25 @@ def gradient_flow(
             )
         )
     flow = _Flow(_velocity(risk), risk.features.check_state(state).clone(), rtol, atol)
-    saved = checkpoint.load() if checkpoint else None
+    saved = run.load()
     if saved is None:
         flow.start(t_end)
         while recorder.next_time <= 0:
             recorder.record(flow.y)
     else:
         flow.restore(saved)
-        recorder.restore(saved)
-    outcome = _integrate(
-        flow, recorder, t_end, max_gradients, checkpoint, checkpoint_seconds, progress
-    )
+        recorder.restore(saved, flow.y.device)
+    outcome = _integrate(flow, recorder, t_end, max_gradients, run)
+    run.keep(flow.dump() | recorder.dump())
     return Trajectory(
-        recorder.times, recorder.values(), flow.y, outcome, flow.calls, flow.steps, flow.rejected
+        recorder.times,
+        recorder.values(),
+        flow.y,
+        outcome,
+        flow.calls,
+        flow.steps,
+        flow.rejected,
+        recorder.kept,
     )
 
 
@@ -174,13 +181,14 @@ def _velocity(risk: RegularizedRisk) -> rkc.Velocity:
     return velocity
 
 
-def _integrate(flow, recorder, t_end, max_gradients, checkpoint, every, progress) -> Outcome:
+def _integrate(
+    flow: _Flow, recorder: Recorder, t_end: float, max_gradients: int, run: Run
+) -> Outcome:
     """Step to t_end; record, save, and say how it ended."""
-    last_saved = time.monotonic()
     with tqdm(
         total=1.0,
-        desc=progress,
-        disable=progress is None,
+        desc=run.progress,
+        disable=run.progress is None,
         delay=2,
         leave=False,
         bar_format="{l_bar}{bar}| [{elapsed}<{remaining}]",
@@ -202,9 +210,8 @@ def _integrate(flow, recorder, t_end, max_gradients, checkpoint, every, progress
             _record_between(flow, recorder, new, f_new, t_end)
             flow.accept(new, f_new, error)
             bar.update(min(1.0, math.log1p(flow.t) / math.log1p(t_end)) - bar.n)
-            if checkpoint and time.monotonic() - last_saved > every and flow.t < t_end:
-                checkpoint.save(flow.dump() | recorder.dump())
-                last_saved = time.monotonic()
+            if run.due():
+                run.save(flow.dump() | recorder.dump())
     return Outcome.REACHED_END
 
 

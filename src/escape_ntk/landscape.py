@@ -22,6 +22,7 @@ from escape_ntk.flow import gradient_flow
 from escape_ntk.lanczos import extreme_eigenpairs
 from escape_ntk.pairs import STEP_FACTOR
 from escape_ntk.regularizer import RegularizedRisk, low_degree_size, norm_2_4_to_the_4
+from escape_ntk.run import UNSAVED, Run
 from escape_ntk.trajectory import Outcome
 
 
@@ -207,6 +208,7 @@ def perturbed_descent(
     round_time: float,
     max_rounds: int = 50,
     seed: int = 0,
+    run: Run = UNSAVED,
 ) -> StationaryPoint:
     """Descent to ‖∇_W L_λ‖ ≤ gradient_tolerance and λ_min(∇²_W L_λ) ≥ −curvature_tolerance.
 
@@ -221,15 +223,15 @@ def perturbed_descent(
         ("round_time", round_time),
     ):
         checks.number(name, number, least=0, strict=True)
-    generator = torch.Generator().manual_seed(seed)
+    generator, run = torch.Generator().manual_seed(seed), run.part()
     perturbations, reached = 0, False
     rounds = checks.integer("max_rounds", max_rounds, least=1)
     for count in range(1, rounds + 1):
-        run = gradient_flow(
-            risk, state, t_end=round_time, record_at=[round_time], observe=lambda state: {}
+        trained = gradient_flow(
+            risk, state, t_end=round_time, record_at=[round_time], observe=lambda state: {}, run=run
         )
-        state, rounds = run.state, count
-        if run.outcome != Outcome.REACHED_END:
+        state, rounds = trained.state, count
+        if trained.outcome != Outcome.REACHED_END:
             break
         if gradient_norm(risk, state) > gradient_tolerance:
             continue

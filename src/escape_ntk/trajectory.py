@@ -2,29 +2,17 @@
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from escape_ntk import checks
 
 Observe = Callable[[Any], Mapping[str, float]]
 """Maps a state, whatever is trained, to named measurements."""
-
-
-@runtime_checkable
-class Saves(Protocol):
-    """Where a long run leaves its state: for example :class:`escape_ntk.records.Checkpoint`."""
-
-    def load(self) -> Mapping[str, np.ndarray] | None:
-        """The last saved state, or None."""
-        ...
-
-    def save(self, state: Mapping[str, np.ndarray | float | int]) -> None:
-        """Replace the saved state in one step."""
-        ...
 
 
 class Outcome(enum.StrEnum):
@@ -47,15 +35,26 @@ class Trajectory:
     n_gradients: int
     n_steps: int
     n_rejected: int = 0
+    kept: Mapping[str, Tensor] = field(default_factory=dict)
+    """States that were asked for: :class:`Recorder`."""
 
 
 class Recorder:
     """Collects measurements at declared times; its contents can be saved and restored.
 
+    ``best`` names a measurement, for example the validation error: the state where it is least, of
+    equals the first, is ``kept["best"]``.  ``keep`` numbers times whose states are ``kept["0"]``….
     Times that are not ≥ 0, finite and increasing raise :class:`~escape_ntk.checks.InputError`.
     """
 
-    def __init__(self, times: Sequence[float] | np.ndarray, observe: Observe):
+    def __init__(
+        self,
+        times: Sequence[float] | np.ndarray,
+        observe: Observe,
+        *,
+        best: str | None = None,
+        keep: Sequence[int] = (),
+    ):
         self.times = np.asarray(times, dtype=np.float64)
         ordered = self.times.ndim == 1 and len(self.times) and (np.diff(self.times) > 0).all()
         if not ordered or self.times[0] < 0 or not np.isfinite(self.times).all():
@@ -68,6 +67,8 @@ class Recorder:
             )
         self.observe = observe
         self.rows: list[dict[str, float]] = []
+        self.best, self.keep = best, frozenset(keep)
+        self.kept: dict[str, Tensor] = {}
 
     @property
     def next_time(self) -> float:
@@ -77,7 +78,16 @@ class Recorder:
 
     def record(self, state: Any) -> None:
         """Measure ``state`` as the next declared time."""
-        self.rows.append({name: float(v) for name, v in self.observe(state).items()})
+        row = {name: float(v) for name, v in self.observe(state).items()}
+        if len(self.rows) in self.keep:
+            self.kept[str(len(self.rows))] = state.clone()
+        if self.best is not None:
+            least = min(
+                (r[self.best] for r in self.rows if not np.isnan(r[self.best])), default=np.inf
+            )
+            if row[self.best] < least:
+                self.kept["best"] = state.clone()
+        self.rows.append(row)
 
     def values(self) -> dict[str, np.ndarray]:
         """One array per measurement, NaN where the run ended before."""
@@ -91,11 +101,16 @@ class Recorder:
     def dump(self) -> dict[str, np.ndarray]:
         """Arrays from which :meth:`restore` continues."""
         k = len(self.rows)
-        return {f"recorded/{name}": column[:k] for name, column in self.values().items()}
+        kept = {f"kept/{name}": state.cpu().numpy() for name, state in self.kept.items()}
+        return kept | {f"recorded/{name}": column[:k] for name, column in self.values().items()}
 
-    def restore(self, saved: Mapping[str, np.ndarray]) -> None:
-        """Continue from the arrays of :meth:`dump`."""
-        columns = {k.split("/", 1)[1]: v for k, v in saved.items() if k.startswith("recorded/")}
+    def restore(self, saved: Mapping[str, np.ndarray], device: torch.device | str = "cpu") -> None:
+        """Continue from the arrays of :meth:`dump`; kept states go to ``device``."""
+        columns, kept = (
+            {k.removeprefix(what): v for k, v in saved.items() if k.startswith(what)}
+            for what in ("recorded/", "kept/")
+        )
+        self.kept = {name: torch.from_numpy(np.array(v)).to(device) for name, v in kept.items()}
         count = len(next(iter(columns.values()))) if columns else 0
         self.rows = [{name: float(v[i]) for name, v in columns.items()} for i in range(count)]
 

@@ -19,6 +19,7 @@ from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.modules import ModuleFeatures, empirical_leak
 from escape_ntk.network import Activation, activation, draw_weights, paired_network
 from escape_ntk.pairs import PairFeatures, to_pairs
+from escape_ntk.run import UNSAVED, Run
 from escape_ntk.stats import log_slope, rms
 from escape_ntk.taylor import linear_term, quadratic_term
 
@@ -66,7 +67,7 @@ class ClosedForm:
     n_k: int = 5
     activation: str = "sin(z+pi/4)"
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Relative differences; ``unhalved`` compares f_Q with Δᵀ∇²fΔ, a factor 2 too large."""
         generator = torch.Generator().manual_seed(self.seed)
         act, kind = activation(self.activation), {"generator": generator, "dtype": torch.float64}
@@ -125,7 +126,7 @@ class Remainder:
         checks.one_of("activation", self.activation, tuple(ACTIVATIONS))
         checks.integer("halvings", self.halvings, least=2)
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Slopes of the rms over the inputs, of the median, and of the rms with f_Q left out."""
         generator = torch.Generator().manual_seed(self.seed)
         kind = {"generator": generator, "dtype": torch.float64}

@@ -7,7 +7,6 @@ of its own movement Δ.  Network, loss and optimiser are those of the authors' n
 
 import copy
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass
 from pathlib import Path
@@ -22,8 +21,9 @@ from escape_ntk import checks
 from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.images import Images, Split, cifar10, digits
 from escape_ntk.modules import ModuleFeatures
+from escape_ntk.run import UNSAVED, Run
 from escape_ntk.stats import rms
-from escape_ntk.trajectory import Outcome, Recorder, Saves, integer_times, log_times
+from escape_ntk.trajectory import Outcome, Recorder, integer_times, log_times
 
 DATA = ("digits", "cifar10")
 MODELS = ("network", "quadratic", "linear")
@@ -167,25 +167,23 @@ class Schedule:
                     movement.fill_(math.nan)
 
 
-def train(
-    inputs: Inputs,
-    schedule: Schedule,
-    recorder: Recorder,
-    checkpoint: Saves | None = None,
-    checkpoint_seconds: float = 20.0,
-    progress: str | None = None,
-) -> Tensor:
+def train(inputs: Inputs, schedule: Schedule, recorder: Recorder, run: Run = UNSAVED) -> Tensor:
     """The state (3, P) after all epochs; the recorder's times are epochs."""
     state = inputs.features.X.new_zeros(len(MODELS), inputs.features.size)
     done, epochs = 0, len(schedule.orders)
-    saved = checkpoint.load() if checkpoint else None
+    run = run.part()
+    saved = run.load()
     if saved is not None:
         recorder.restore(saved)
         state.copy_(torch.from_numpy(np.array(saved["state"])))
         done = int(saved["done"])
-    last_saved = time.monotonic()
     with tqdm(
-        total=epochs, initial=done, desc=progress, disable=progress is None, delay=2, leave=False
+        total=epochs,
+        initial=done,
+        desc=run.progress,
+        disable=run.progress is None,
+        delay=2,
+        leave=False,
     ) as bar:
         while True:
             if recorder.next_time == done:
@@ -195,9 +193,8 @@ def train(
             schedule.epoch(inputs, state, done)
             done += 1
             bar.update()
-            if checkpoint and time.monotonic() - last_saved > checkpoint_seconds and done < epochs:
-                checkpoint.save({"state": state.cpu().numpy(), "done": done} | recorder.dump())
-                last_saved = time.monotonic()
+            if run.due():
+                run.save({"state": state.cpu().numpy().copy(), "done": done} | recorder.dump())
 
 
 @dataclass(frozen=True)
@@ -246,7 +243,7 @@ class Convolutional:
             )
         object.__setattr__(self, "root", None if root is None else Path(root).absolute())
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """(the last of each measurement and how each model ended, measurements over the epochs).
 
         What is drawn from the seed, in this order: the split, the weights, the batches.  The names
@@ -262,8 +259,7 @@ class Convolutional:
         recorder = Recorder(self.times(), Observer(seen, test, size))
         orders = [torch.randperm(len(split.train), generator=generator) for _ in range(self.epochs)]
         schedule = Schedule(self.step, self.batch, torch.stack(orders))
-        every = {} if checkpoint is None else {"checkpoint_seconds": checkpoint.every}
-        state = train(seen, schedule, recorder, checkpoint, progress=progress, **every)
+        state = train(seen, schedule, recorder, run)
         values = recorder.values()
         return {
             "n_parameters": features.size,

@@ -5,7 +5,6 @@ by plain gradient descent, with any λ_1 and λ_2.
 """
 
 import dataclasses
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,12 +17,13 @@ from escape_ntk import checks, trajectory
 from escape_ntk.data import Target, draw_inputs, published_target, random_direction
 from escape_ntk.descent import gradient_descent
 from escape_ntk.directions import TrainingProjector
-from escape_ntk.experiments.sweep import Result, RunCheckpoint
+from escape_ntk.experiments.sweep import Result
 from escape_ntk.flow import gradient_flow
 from escape_ntk.leaks import GaussianLeak
 from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures, from_pairs
 from escape_ntk.regularizer import Penalties, RegularizedRisk, norm_2_4_to_the_4
+from escape_ntk.run import UNSAVED, Run
 
 METHODS = ("flow", "descent")
 
@@ -73,36 +73,28 @@ class Curve:
         """0 and whole times spaced evenly in log t."""
         return trajectory.integer_times(trajectory.log_times(self.t_end, self.n_times))
 
-    def compute(
-        self, checkpoint: RunCheckpoint | None = None, progress: str | None = None
-    ) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Train and measure: (summary, arrays) for the record."""
         problem = Problem.draw(self)
-        common = dict(
-            record_at=self.record_times,
-            observe=problem.observer(),
-            checkpoint=checkpoint,
-            checkpoint_seconds=checkpoint.every if checkpoint else math.inf,
-            progress=progress,
-        )
+        common = dict(record_at=self.record_times, observe=problem.observer(), run=run)
         start = problem.features.zero_state()
         if self.method == "descent":
-            run = gradient_descent(
+            trained = gradient_descent(
                 problem.risk, start, step=self.step, n_steps=self.t_end, **common
             )
         else:
-            run = gradient_flow(
+            trained = gradient_flow(
                 problem.risk, start, t_end=self.t_end, rtol=self.rtol, atol=self.atol, **common
             )
         summary = {
-            "outcome": str(run.outcome),
-            "gradients": run.n_gradients,
-            "steps": run.n_steps,
-            "rejected": run.n_rejected,
+            "outcome": str(trained.outcome),
+            "gradients": trained.n_gradients,
+            "steps": trained.n_steps,
+            "rejected": trained.n_rejected,
             "kernel_rank": problem.projector.rank,
         }
         kernel = problem.projector.eigenvalues.cpu().numpy()
-        return summary, {"times": run.times, "kernel_eigenvalues": kernel, **run.values}
+        return summary, {"times": trained.times, "kernel_eigenvalues": kernel, **trained.values}
 
     def at(self, **changes) -> "Curve":
         """The same curve with some fields changed."""

@@ -18,6 +18,7 @@ from escape_ntk.leaks import SphereLeak
 from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures
 from escape_ntk.polynomials import cumulative_multiplicity, gegenbauer_sum
+from escape_ntk.run import UNSAVED, Run
 from escape_ntk.spectrum import ntk_spectrum
 
 SINE, SIGMOID = "sin(z+pi/4)", "sigmoid(z-1)"
@@ -33,7 +34,7 @@ class PopulationGap:
     activation: str
     dims: tuple[int, ...] = (25, 50, 100, 200, 400, 800, 1600)
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Gaps; for comparison the larger over the smaller eigenvalue of degrees 0 and 1."""
         act, rows = activation(self.activation), {"gap_1": [], "gap_2": [], "inside": []}
         for d in self.dims:
@@ -62,7 +63,7 @@ class GramSpectrum:
     n: int
     activation: str = SINE
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Eigenvalues beside the predicted ones; sin² of the first n_k, and the foreseen ones."""
         generator = torch.Generator().manual_seed(self.seed)
         act, n_k = activation(self.activation), cumulative_multiplicity(self.d, self.k)
@@ -120,7 +121,7 @@ class Leaks:
     n_random: int = 20
     activation: str = SINE
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Worst and random directions; one value of the training projector for each n/n_k."""
         generator = torch.Generator().manual_seed(self.seed)
         exact = {"generator": generator, "dtype": F64}
@@ -172,7 +173,7 @@ class Movements:
     n_signs: int = 10
     activation: str = SINE
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Arrays over the width: train and population for each kind."""
         rows: dict[str, list[float]] = {}
         for m in self.widths:
@@ -201,7 +202,7 @@ class EqualSigns:
     widths: tuple[int, ...] = (512, 1024, 2048, 4096, 8192)
     activation: str = SINE
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Over the width: mean squares of f_L, and the share of ‖t‖² that P_{>k} keeps."""
         rows: dict[str, list[float]] = {"train": [], "population": [], "kept": []}
         for m in self.widths:
@@ -275,7 +276,7 @@ class Memorizing:
     m: int = 4096
     activation: str = SINE
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Training error left, E f_L² of the memorising movement, and its size per neuron."""
         scene = Scene.draw(self, self.m)
         y = torch.randn(self.n, generator=scene.generator, dtype=F64)
@@ -308,7 +309,7 @@ class Views:
     n_shown: int = 120
     activation: str = SINE
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """For each kind: (2, n_shown) of f_L and f_Q on both sets; β·x on both sets."""
         scene = Scene.draw(self, self.m)
         fresh_inputs = draw_inputs(self.n_shown, self.d, "sphere", scene.generator, dtype=F64)

@@ -30,6 +30,7 @@ from escape_ntk.landscape import (
 from escape_ntk.network import activation
 from escape_ntk.pairs import NetworkFeatures, PairFeatures, to_pairs
 from escape_ntk.regularizer import Penalties, norm_2_4_to_the_4
+from escape_ntk.run import UNSAVED, Run
 from escape_ntk.spectrum import ntk_spectrum
 from escape_ntk.stats import rms
 from escape_ntk.trajectory import integer_times, log_times
@@ -58,12 +59,12 @@ class Descent(Fit):
         super().__post_init__()
         checks.one_of("method", self.method, METHODS)
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Everything over time; the end, W*, the guarantee's terms, and the bound's."""
         problem = Problem(self)
         risk = problem.risk(Penalties(*self.penalties))
         start = problem.features[0].zero_state()
-        state, summary, arrays = self._train(problem, risk, start, progress)
+        state, summary, arrays = self._train(problem, risk, start, run)
         summary |= {f"end_{name}": value for name, value in problem.measure(state).items()}
         scale = -curvature_floor(risk, start)
         summary |= {
@@ -79,7 +80,7 @@ class Descent(Fit):
             summary |= self._balance(risk, state, made, scale * summary["flatness"])
         return summary | self._bound(problem, summary, generator), arrays
 
-    def _train(self, problem: Problem, risk, start: Tensor, progress):
+    def _train(self, problem: Problem, risk, start: Tensor, run: Run):
         """(end state, summary, arrays over time) by the method."""
         times = log_times(self.t_end, self.n_times)
         if self.method == "perturbed":
@@ -92,19 +93,20 @@ class Descent(Fit):
                 curvature_tolerance=0.05 * scale,
                 round_time=self.t_end / 10,
                 seed=self.seed,
+                run=run,
             )
             facts = {"reached": point.reached, "perturbations": point.perturbations}
             return point.state, facts | {"rounds": point.rounds}, {}
-        observed = {"observe": problem.measure, "progress": progress}
+        observed = {"observe": problem.measure, "run": run}
         if self.method == "flow":
-            run = gradient_flow(risk, start, t_end=self.t_end, record_at=times, **observed)
+            trained = gradient_flow(risk, start, t_end=self.t_end, record_at=times, **observed)
         else:
             steps = integer_times(times / self.step)
-            run = gradient_descent(
+            trained = gradient_descent(
                 risk, start, step=self.step, n_steps=int(steps[-1]), record_at=steps, **observed
             )
-        facts = {"outcome": str(run.outcome), "n_gradients": run.n_gradients}
-        return run.state, facts, {"times": run.times, **run.values}
+        facts = {"outcome": str(trained.outcome), "n_gradients": trained.n_gradients}
+        return trained.state, facts, {"times": trained.times, **trained.values}
 
     def _explicit(self, problem: Problem, risk, made: JointMovement, generator) -> dict[str, float]:
         """L_λ, test error and sizes of W*, means over drawn signs."""
@@ -151,7 +153,7 @@ class FullNetwork(Fit):
     norm: float = 0.0
     t_end: float = 10_000.0
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Test errors of both, of the network without R_2, and how far they are apart.
 
         ``difference``: rms over the test inputs between the two; ``remainder``: between the trained
@@ -166,27 +168,27 @@ class FullNetwork(Fit):
         for name, (kind, weight) in runs.items():
             problem = Problem(self, kind, torch.float32)
             features, test = problem.features
-            run = gradient_flow(
+            trained = gradient_flow(
                 problem.risk(Penalties(empirical=weight, norm=self.norm)),
                 features.zero_state(),
                 t_end=self.t_end,
                 record_at=[self.t_end],
                 observe=lambda state: {},
                 rtol=2e-3,
-                progress=progress,
+                run=run,
             )
-            predictions[name] = sum(test.terms(run.state))
+            predictions[name] = sum(test.terms(trained.state))
             parts = problem.data.target.part_values(test.X)
             errors = error_by_part(predictions[name], parts)
             out |= {f"{name}_{key}": errors[key] for key in ("error", *PARTS)}
             out |= {
-                f"{name}_outcome": str(run.outcome),
-                f"{name}_norm_fourth": float(norm_2_4_to_the_4(run.state)[0]),
-                f"{name}_farthest": float(run.state.norm(dim=2).max()),
+                f"{name}_outcome": str(trained.outcome),
+                f"{name}_norm_fourth": float(norm_2_4_to_the_4(trained.state)[0]),
+                f"{name}_farthest": float(trained.state.norm(dim=2).max()),
             }
             if name == "network":
                 own = PairFeatures(test.X, features.weights, activation(self.activation))
-                out["remainder"] = rms(predictions[name] - sum(own.terms(run.state)))
+                out["remainder"] = rms(predictions[name] - sum(own.terms(trained.state)))
         return out | {"difference": rms(predictions["network"] - predictions["taylor"])}, {}
 
 

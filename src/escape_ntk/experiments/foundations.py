@@ -17,6 +17,7 @@ from escape_ntk.leaks import GaussianLeak, SampledLeak
 from escape_ntk.network import Activation, TwoLayerNetwork, activation, draw_weights, paired_network
 from escape_ntk.pairs import STEP_FACTOR, PairFeatures, from_pairs, to_pairs
 from escape_ntk.regularizer import Penalties, RegularizedRisk
+from escape_ntk.run import UNSAVED, Run
 from escape_ntk.stats import rms
 
 
@@ -38,7 +39,7 @@ class Initialization:
     n: int = 1000
     activation: str = "sigmoid(z-1)"
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Both networks on the same inputs."""
         network, generator = _network(self.seed, self.m, self.d, self.activation)
         X = draw_inputs(self.n, self.d, "gaussian", generator, dtype=torch.float64)
@@ -62,7 +63,7 @@ class RemainderOrder:
     n: int = 500
     activation: str = "sigmoid(z-1)"
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Remainders of both expansions along one random direction (float64)."""
         network, generator = _network(self.seed, self.m, self.d, self.activation)
         X = draw_inputs(self.n, self.d, "gaussian", generator, dtype=torch.float64)
@@ -93,7 +94,7 @@ class QuadraticScale:
     activation: str = "sin(z+pi/4)"
     widths: tuple[int, ...] = (4096, 16_384, 65_536, 262_144)
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """rms of f_L, f_Q and of the remainder, and the error of f_Q, for both sign patterns."""
         generator = torch.Generator().manual_seed(self.seed)
         act = activation(self.activation)
@@ -152,7 +153,7 @@ class PairDescent:
     penalty_empirical: float = 2.0
     activation: str = "sigmoid(z-1)"
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Relative differences with the right step and with the wrong one."""
         network, generator = _network(self.seed, self.m, self.d, self.activation)
         weights = network.weights[: self.m // 2]
@@ -166,7 +167,7 @@ class PairDescent:
         full = self._descend_all_weights(network, X, risk, start)
         out = {}
         for name, step in (("right", self.step), ("wrong", self.step / STEP_FACTOR)):
-            run = gradient_descent(
+            trained = gradient_descent(
                 risk,
                 to_pairs(start),
                 step=step,
@@ -174,7 +175,7 @@ class PairDescent:
                 record_at=[self.n_steps],
                 observe=lambda state: {},
             )
-            gap = (from_pairs(run.state) - full).norm() / (full - start).norm()
+            gap = (from_pairs(trained.state) - full).norm() / (full - start).norm()
             out[name] = float(gap)
         return out, {}
 
@@ -216,7 +217,7 @@ class LeakClosedForm:
     n_fresh: int = 1_000_000
     activation: str = "sigmoid(z-1)"
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Closed form, Monte Carlo mean, its standard error, and the broken closed form."""
         network, generator = _network(self.seed, self.m, self.d, self.activation)
         weights = network.weights[: self.m // 2]
@@ -251,7 +252,7 @@ class DenseProjector:
     n: int = 60
     activation: str = "sigmoid(z-1)"
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Relative errors of P_{>k}t with the right n_k and with one direction too few."""
         network, generator = _network(self.seed, self.m, self.d, self.activation)
         weights = network.weights[: self.m // 2]

@@ -25,6 +25,7 @@ from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures, to_pairs
 from escape_ntk.polynomials import cumulative_multiplicity
 from escape_ntk.regularizer import Penalties, norm_2_4_to_the_4
+from escape_ntk.run import UNSAVED, Run
 from escape_ntk.spectrum import ntk_spectrum
 from escape_ntk.stats import rms
 
@@ -54,7 +55,7 @@ class Solution:
     widths: tuple[int, ...] = tuple(2**j for j in range(8, 21, 2))
     activation: str = SINE
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Every width with fresh weights, one target and one set of inputs."""
         generator = torch.Generator().manual_seed(self.seed)
         target = draw_target(self.k, self.d, generator, F64)
@@ -96,7 +97,7 @@ class Budgets:
     n_signs: int = 10
     activation: str = SINE
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Mean over signs of R_1, R_2, ‖P_{≤k}W*‖_F² and ‖W*‖_{2,4}^4."""
         generator = torch.Generator().manual_seed(self.seed)
         exact = {"generator": generator, "dtype": F64}
@@ -163,7 +164,7 @@ class Norms:
     dims: tuple[int, ...] = (16, 32, 64, 128, 256, 512, 1024)
     activation: str = SINE
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """One value of each for each d."""
         generator = torch.Generator().manual_seed(self.seed)
         rows: dict[str, list[float]] = {}
@@ -196,21 +197,24 @@ class Gap(Fit):
     cap: float = 1.0
     t_end: float = 10_000.0
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Gap, zero predictor's error, R_1…R_4 of the solution, and each term of the bound."""
         problem = Problem(self)
         data, act, (features, test) = problem.data, activation(self.activation), problem.features
         risk = problem.risk(Penalties(empirical=self.empirical, norm=self.norm))
-        run = gradient_flow(
+        trained = gradient_flow(
             risk,
             features.zero_state(),
             t_end=self.t_end,
             record_at=[self.t_end],
             observe=lambda state: {},
-            progress=progress,
+            run=run,
         )
-        (linear, quadratic), (fresh_l, fresh_q) = features.terms(run.state), test.terms(run.state)
-        goal, sizes = data.target(data.test), problem.sizes(run.state)
+        (linear, quadratic), (fresh_l, fresh_q) = (
+            features.terms(trained.state),
+            test.terms(trained.state),
+        )
+        goal, sizes = data.target(data.test), problem.sizes(trained.state)
         train, fresh = linear + quadratic - data.target(data.X), fresh_l + fresh_q - goal
         bound = gap_bound(
             n=self.n,
@@ -226,8 +230,8 @@ class Gap(Fit):
             "gap": self._loss(fresh) - self._loss(train),
             "zero": self._loss(goal),
             "rms": rms(fresh),
-            "outcome": str(run.outcome),
-            "n_gradients": run.n_gradients,
+            "outcome": str(trained.outcome),
+            "n_gradients": trained.n_gradients,
             **{f"R_{name}": value for name, value in sizes.items()},
             **{f"bound_{name}": getattr(bound, name) for name in names},
             "bound": bound.total,

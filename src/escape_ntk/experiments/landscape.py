@@ -37,6 +37,7 @@ from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures, to_pairs
 from escape_ntk.polynomials import cumulative_multiplicity
 from escape_ntk.regularizer import Penalties, RegularizedRisk
+from escape_ntk.run import UNSAVED, Run
 from escape_ntk.trajectory import Observe, Trajectory, log_times
 
 
@@ -64,7 +65,7 @@ class Landscape:
     round_time: float = 5000.0
     max_rounds: int = 10
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Curvature at W = 0 and over time; the end; every part of the balance there."""
         problem, risk = self.setting()
         start = problem.drawn[0].zero_state()
@@ -79,16 +80,18 @@ class Landscape:
                 **problem.measure(state),
             }
 
-        run = self.follow(risk, observe, progress)
-        point = self.settle(risk, run, scale)
+        trained = self.follow(risk, observe, run)
+        point = self.settle(risk, trained, scale, run)
         end = observe(point.state)
         summary = {name: float(value) for name, value in end.items()}
         summary |= {"reached": point.reached, "perturbations": point.perturbations}
-        summary |= {f"start_{k}": float(run.values[k][0]) for k in ("gradient", "lowest", "value")}
+        summary |= {
+            f"start_{k}": float(trained.values[k][0]) for k in ("gradient", "lowest", "value")
+        }
         summary |= self._balance(problem, risk, point.state, end)
         start_parts = self._balance(problem, risk, start, {"lowest": -scale})
         summary |= {f"start_{name}": value for name, value in start_parts.items()}
-        return summary, {"times": run.times, **run.values}
+        return summary, {"times": trained.times, **trained.values}
 
     def setting(self) -> tuple[Problem, RegularizedRisk]:
         """The problem and its L_λ."""
@@ -97,7 +100,7 @@ class Landscape:
             Penalties(empirical=self.empirical, low_degree=self.low_degree)
         )
 
-    def follow(self, risk: RegularizedRisk, observe: Observe, progress=None) -> Trajectory:
+    def follow(self, risk: RegularizedRisk, observe: Observe, run: Run, **asked) -> Trajectory:
         """Gradient flow from W = 0."""
         return gradient_flow(
             risk,
@@ -105,20 +108,24 @@ class Landscape:
             t_end=self.t_end,
             record_at=log_times(self.t_end, self.n_times),
             observe=observe,
-            progress=progress,
+            run=run,
+            **asked,
         )
 
-    def settle(self, risk: RegularizedRisk, run: Trajectory, scale: float) -> StationaryPoint:
+    def settle(
+        self, risk: RegularizedRisk, trained: Trajectory, scale: float, run: Run
+    ) -> StationaryPoint:
         """Perturbed descent from the end of the flow; tolerances relative to W = 0."""
         return perturbed_descent(
             risk,
-            run.state,
+            trained.state,
             radius=1e-3,
-            gradient_tolerance=1e-4 * float(run.values["gradient"][0]),
+            gradient_tolerance=1e-4 * float(trained.values["gradient"][0]),
             curvature_tolerance=0.05 * scale,
             round_time=self.round_time,
             max_rounds=self.max_rounds,
             seed=self.seed,
+            run=run,
         )
 
     def _balance(self, problem: Problem, risk, state: Tensor, end: Mapping) -> dict[str, float]:
@@ -158,29 +165,23 @@ class Certified(Landscape):
 
     plateau: int = 5
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """λ_min at W = 0; floors over time and at the end; the balance on the plateau and there."""
         problem, risk = self.setting()
         scale = abs(lowest_curvature(risk, risk.features.zero_state()).eigenvalue)
-        run, states = self.with_states(risk, progress)
-        point = self.settle(risk, run, scale)
-        summary = {"start_lowest": -scale, "start_value": float(run.values["value"][0])}
+        trained = self.certified(risk, run)
+        point = self.settle(risk, trained, scale, run)
+        summary = {"start_lowest": -scale, "start_value": float(trained.values["value"][0])}
         summary |= {name: getattr(point, name) for name in ("reached", "perturbations", "rounds")}
-        for when, state in (("plateau_", states[self.plateau]), ("end_", point.state)):
+        for when, state in (("plateau_", trained.kept[str(self.plateau)]), ("end_", point.state)):
             seen = certificate(risk)(state)
             parts = self._balance(problem, risk, state, {"lowest": seen["floor"]})
             summary |= {when + name: value for name, value in (seen | parts).items()}
-        return summary, {"times": run.times, **run.values}
+        return summary, {"times": trained.times, **trained.values}
 
-    def with_states(self, risk: RegularizedRisk, progress=None) -> tuple[Trajectory, list[Tensor]]:
-        """The flow with its certificate, and its states at the declared times."""
-        states, observe = [], certificate(risk)
-
-        def keep(state: Tensor) -> dict[str, float]:
-            states.append(state.clone())
-            return observe(state)
-
-        return self.follow(risk, keep, progress), states
+    def certified(self, risk: RegularizedRisk, run: Run) -> Trajectory:
+        """The flow with its certificate; its states at the start and on the plateau are kept."""
+        return self.follow(risk, certificate(risk), run, keep=(0, self.plateau))
 
 
 @dataclass(frozen=True)
@@ -191,19 +192,20 @@ class SignMean(Certified):
 
     m: int = 750
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """L_λ, its parts, and the mean curvature by a Hadamard matrix of signs, at three states."""
         problem, risk = self.setting()
-        run, states = self.with_states(risk, progress)
+        trained = self.certified(risk, run)
         _, quadratic = comparison(problem)
         summary = {}
-        at = {"start_": states[0], "plateau_": states[self.plateau], "end_": run.state}
+        names = {"start_": "0", "plateau_": str(self.plateau)}
+        at = {when: trained.kept[name] for when, name in names.items()} | {"end_": trained.state}
         for when, state in at.items():
             parts = {"value": risk.value_and_gradient(state)[0].total(risk.penalties)}
             parts |= self._balance(problem, risk, state, {"lowest": 0.0})
             parts["curvature_by_products"] = mean_curvature(risk, state, quadratic)
             summary |= {when + name: value for name, value in parts.items()}
-        return summary, {"times": run.times, **run.values}
+        return summary, {"times": trained.times, **trained.values}
 
 
 @dataclass(frozen=True)
@@ -212,22 +214,22 @@ class CertifiedSwitches(Regularized):
 
     experiment: ClassVar[str] = "landscape-switches"
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Certificates over time."""
         penalties = Penalties(self.population, self.empirical, self.low_degree, self.norm)
         risk = self.problem().risk(penalties)
         start = risk.features.zero_state()
         lowest = lowest_curvature(risk, start, tolerance=1e-2).eigenvalue
-        run = gradient_flow(
+        trained = gradient_flow(
             risk,
             start,
             t_end=self.t_end,
             record_at=log_times(self.t_end, self.n_times),
             observe=certificate(risk),
-            progress=progress,
+            run=run,
         )
-        summary = {"outcome": str(run.outcome), "start_lowest": lowest}
-        return summary, {"times": run.times, **run.values}
+        summary = {"outcome": str(trained.outcome), "start_lowest": lowest}
+        return summary, {"times": trained.times, **trained.values}
 
 
 @dataclass(frozen=True)
@@ -241,7 +243,7 @@ class PublishedLandscape:
     population: float = 0.0
     times: tuple[float, ...] = (0.0, 100.0, 1000.0, 20_000.0)
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Value, gradient and lowest curvature, each over time, and the losses at the end."""
         curve = Curve(self.seed, self.empirical, self.population, n_test=2000)
         problem = curves.Problem.draw(curve)
@@ -256,7 +258,7 @@ class PublishedLandscape:
                 **losses(state),
             }
 
-        run = gradient_flow(
+        trained = gradient_flow(
             risk,
             start,
             t_end=self.times[-1],
@@ -264,9 +266,9 @@ class PublishedLandscape:
             observe=observe,
             rtol=curve.rtol,
             atol=curve.atol,
-            progress=progress,
+            run=run,
         )
-        return {"outcome": str(run.outcome)}, {"times": run.times, **run.values}
+        return {"outcome": str(trained.outcome)}, {"times": trained.times, **trained.values}
 
 
 @dataclass(frozen=True)
@@ -275,13 +277,13 @@ class CertifiedPublished(PublishedLandscape):
 
     experiment: ClassVar[str] = "landscape-published-certified"
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Certificates over time.  A rough Ritz value at W = 0: |λ_min| is not below it."""
         curve = Curve(self.seed, self.empirical, self.population, n_test=1)
         risk = curves.Problem.draw(curve).risk
         start = risk.features.zero_state()
         lowest = lowest_curvature(risk, start, tolerance=0.1).eigenvalue
-        run = gradient_flow(
+        trained = gradient_flow(
             risk,
             start,
             t_end=self.times[-1],
@@ -289,10 +291,10 @@ class CertifiedPublished(PublishedLandscape):
             observe=certificate(risk),
             rtol=curve.rtol,
             atol=curve.atol,
-            progress=progress,
+            run=run,
         )
-        summary = {"outcome": str(run.outcome), "start_lowest": lowest}
-        return summary, {"times": run.times, **run.values}
+        summary = {"outcome": str(trained.outcome), "start_lowest": lowest}
+        return summary, {"times": trained.times, **trained.values}
 
 
 def comparison(problem: Problem) -> tuple[Tensor, Tensor]:
@@ -335,7 +337,7 @@ class Escape:
     fall: float = 0.01
     activation: str = SINE
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Escape times, and the curvature that foresees their slope."""
         generator = torch.Generator().manual_seed(self.seed)
         exact = {"generator": generator, "dtype": F64}
@@ -352,7 +354,7 @@ class Escape:
         for size in self.sizes:
             guess = (math.log(1 / size) + 5) / abs(lowest)
             at = np.linspace(0, 2 * guess, 4001)[1:]
-            run = gradient_flow(
+            trained = gradient_flow(
                 risk,
                 size * unit,
                 t_end=float(at[-1]),
@@ -360,7 +362,7 @@ class Escape:
                 observe=lambda state: {"loss": risk.value_and_gradient(state)[0].loss},
                 atol=1e-3 * size / math.sqrt(zero.numel()),
             )
-            fallen = run.values["loss"] < (1 - self.fall) * start_loss
+            fallen = trained.values["loss"] < (1 - self.fall) * start_loss
             times.append(float(at[int(fallen.argmax())]) if fallen.any() else math.nan)
         return {"lowest": lowest}, {"size": np.array(self.sizes), "time": np.array(times)}
 
@@ -382,7 +384,7 @@ class ManyStarts:
     activation: str = SIGMOID
     t_end: float = 20_000.0
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Final values and test losses, the start at W = 0 first; L_λ(0) as the scale."""
         problem = Problem(self, cumulative_multiplicity(self.d, 1))
         penalties = Penalties(empirical=self.empirical)
@@ -392,15 +394,15 @@ class ManyStarts:
         for start in range(self.n_starts):
             noise = torch.randn(zero.shape, generator=generator, dtype=F64)
             scale = self.start_size * self.m**-0.25 / math.sqrt(self.d) if start else 0.0
-            run = gradient_flow(
+            trained = gradient_flow(
                 risk,
                 scale * noise,
                 t_end=self.t_end,
                 record_at=[self.t_end],
                 observe=problem.measure,
             )
-            values.append(risk.value_and_gradient(run.state)[0].total(penalties))
-            tests.append(float(run.values["test_loss"][-1]))
+            values.append(risk.value_and_gradient(trained.state)[0].total(penalties))
+            tests.append(float(trained.values["test_loss"][-1]))
         zero_value = risk.value_and_gradient(zero)[0].total(penalties)
         return {"zero": zero_value}, {"value": np.array(values), "test": np.array(tests)}
 

@@ -7,7 +7,6 @@ authors' notebook [C]; three ways to scale the dense part stand side by side.
 """
 
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -21,7 +20,8 @@ from escape_ntk import checks
 from escape_ntk.data import draw_inputs, random_direction
 from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.polynomials import normalized_hermite
-from escape_ntk.trajectory import Recorder, Saves, integer_times, log_times
+from escape_ntk.run import UNSAVED, Run
+from escape_ntk.trajectory import Recorder, integer_times, log_times
 
 DENSE = ("published", "normalized", "constant")
 """How the dense part q = Σ_{i > d/2} x_i² enters f*: see :class:`Problem`."""
@@ -223,13 +223,13 @@ class Climb:
         X = draw_inputs(self.n(self.multiples[-1]), self.d, "gaussian", generator)
         return Drawn(judge, start, X, problem(X))
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """(the first n below the level, or None when the grid ends before; all n that were run).
 
         ``first_below`` counts the ends; ``first_touch`` any recorded moment of training.
         """
         judge, start, X, y = self.draw()
-        rungs = Rungs.load(checkpoint)
+        rungs = Rungs.load(run)
         for multiple in self.multiples[len(rungs.rows) :]:
             n = self.n(multiple)
             recorder = Recorder(self.times(), judge)
@@ -241,8 +241,8 @@ class Climb:
                 self.step,
                 recorder,
                 done,
-                rungs.saver(checkpoint, network),
-                progress and f"n = {n}",
+                rungs.saver(run, network),
+                run.progress and f"n = {n}",
             )
             rungs.add(recorder, train)
             if rungs.rows[-1]["test"] < self.level:
@@ -287,9 +287,9 @@ class Rungs:
     under_way: Mapping[str, np.ndarray]
 
     @classmethod
-    def load(cls, checkpoint: Saves | None) -> "Rungs":
+    def load(cls, run: Run) -> "Rungs":
         """What an earlier attempt left, or nothing."""
-        saved = dict(checkpoint.load() or {}) if checkpoint else {}
+        saved = run.load() or {}
         columns = {k.split("/", 1)[1]: v for k, v in saved.items() if k.startswith("rung/")}
         curves = list(columns.pop("curves", []))
         rows = [{k: float(v[i]) for k, v in columns.items()} for i in range(len(curves))]
@@ -304,19 +304,15 @@ class Rungs:
         tensors = (torch.from_numpy(np.array(saved[name])) for name in ("inner", "outer"))
         return ReluNetwork(*tensors), int(saved["done"])
 
-    def saver(self, checkpoint: Saves | None, network: ReluNetwork):
-        """A function (recorder, steps done) that saves, not more often than the checkpoint asks."""
-        if checkpoint is None:
-            return lambda recorder, done: None
-        last = [time.monotonic()]
+    def saver(self, run: Run, network: ReluNetwork):
+        """A function (recorder, steps done) that saves, not more often than the run asks."""
 
         def save(recorder: Recorder, done: int) -> None:
-            if time.monotonic() - last[0] < checkpoint.every:
+            if not run.due():
                 return
             rungs = {f"rung/{name}": column for name, column in self.arrays().items()}
             state = {"inner": network.inner.numpy(), "outer": network.outer.numpy(), "done": done}
-            checkpoint.save(rungs | state | recorder.dump())
-            last[0] = time.monotonic()
+            run.save(rungs | state | recorder.dump())
 
         return save
 

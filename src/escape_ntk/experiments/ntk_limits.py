@@ -21,6 +21,7 @@ from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.kernel import KernelRidge, empirical_ntk, infinite_ntk
 from escape_ntk.network import TwoLayerNetwork, activation, draw_weights, paired_network
 from escape_ntk.polynomials import gegenbauer, gegenbauer_coefficients, multiplicity
+from escape_ntk.run import UNSAVED, Run
 from escape_ntk.spectrum import SphereRidge, ntk_spectrum
 from escape_ntk.stats import rms
 
@@ -40,7 +41,7 @@ class KernelWidth:
     widths: tuple[int, ...] = (256, 1024, 4096, 16_384, 65_536, 262_144)
     activation: str = SINE
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Fresh weights at every width, the same inputs on the sphere."""
         generator = torch.Generator().manual_seed(self.seed)
         exact = {"generator": generator, "dtype": F64}
@@ -65,7 +66,7 @@ class EigenvalueSlopes:
     dims: tuple[int, ...] = (25, 50, 100, 200, 400, 800, 1400, 2000)
     degree: int = 3
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Arrays (dims, degrees): eigenvalues, shares of the trace, and the second term alone."""
         act, ell = activation(self.activation), np.arange(self.degree + 1)
         rows: dict[str, list] = {"eigenvalues": [], "shares": [], "second_term": []}
@@ -97,7 +98,7 @@ class EigenvalueSamples:
     degree: int = 2
     activation: str = SINE
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Batch means of (x·y) σ'(w·x) σ'(w·y) P_ℓ."""
         generator = torch.Generator().manual_seed(self.seed)
         act, means = activation(self.activation), []
@@ -166,7 +167,7 @@ class Lazy:
     n_steps: int = 200
     activation: str = SINE
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Every width with fresh weights; target: linear plus quadratic harmonic, E f*² = 1."""
         generator = torch.Generator().manual_seed(self.seed)
         exact = {"generator": generator, "dtype": F64}
@@ -174,36 +175,35 @@ class Lazy:
         parts = tuple(sparse_part(beta, j, "sphere").scaled_to(math.sqrt(0.5)) for j in (1, 2))
         X, Z = (draw_inputs(n, self.d, "sphere", **exact) for n in (self.n, self.n_test))
         y = Target(parts)(X)
-        run = {"step": self.step, "n_steps": self.n_steps}
+        descent = {"step": self.step, "n_steps": self.n_steps}
         limits = {
             law: train_kernel(
                 infinite_ntk(X, X, act, weight_law=law),
                 infinite_ntk(Z, X, act, weight_law=law),
                 y,
-                **run,
+                **descent,
             )
             for law in ("sphere", "gaussian")
         }
-        rows: dict[str, list[float]] = {}
-        for m in self.widths:
+
+        def row(m: int, run: Run) -> dict[str, float]:
             weights = draw_weights(m, self.d, **exact)
             net = paired_network(weights, act)
             one = TwoLayerNetwork(net.weights, torch.ones_like(net.signs), act)
             own = train_kernel(
-                empirical_ntk(X, X, weights, act), empirical_ntk(Z, X, weights, act), y, **run
+                empirical_ntk(X, X, weights, act), empirical_ntk(Z, X, weights, act), y, **descent
             )
-            trained, alike = (n(Z, train_network(n, X, y, **run)) - n(Z) for n in (net, one))
-            row = {
+            trained, alike = (n(Z, train_network(n, X, y, **descent)) - n(Z) for n in (net, one))
+            return {
                 "own": rms(trained - own),
                 "one_sign": rms(alike - own),
                 "infinite": rms(trained - limits["sphere"]),
                 "other_law": rms(trained - limits["gaussian"]),
                 "size": rms(limits["sphere"]),
             }
-            for name, value in row.items():
-                rows.setdefault(name, []).append(value)
+
         widths = np.array(self.widths, dtype=float)
-        return {}, {"width": widths, **{name: np.array(v) for name, v in rows.items()}}
+        return {}, {"width": widths, **run.tabulate(self.widths, row, generator)}
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ class Staircase:
         count = round((high - low) * self.per_decade) + 1
         return sorted({round(x) for x in np.logspace(low, high, count)})
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Nested training sets."""
         generator = torch.Generator().manual_seed(self.seed)
         exact = {"generator": generator, "dtype": F64}
@@ -241,14 +241,17 @@ class Staircase:
         )
         X = draw_inputs(max(self.sizes), self.d, "sphere", **exact)
         spectrum, powers = ntk_spectrum(act, self.d), [0.0, 1 / 3, 1 / 3, 1 / 3]
-        rows: dict[str, list] = {"learned": [], "predicted": [], "error": [], "foreseen": []}
-        for n in self.sizes:
+
+        def row(n: int, run: Run) -> dict[str, np.ndarray | float]:
             ridge = SphereRidge(X[:n], act)
-            rows["learned"].append(ridge.learned(degrees))
-            rows["predicted"].append(spectrum.learned(n)[: self.degree + 1])
-            rows["error"].append(ridge.error(Target(parts)))
-            rows["foreseen"].append(spectrum.predicted_error(n, powers))
-        return {}, {"n": np.array(self.sizes), **{k: np.array(v) for k, v in rows.items()}}
+            return {
+                "learned": np.asarray(ridge.learned(degrees)),
+                "predicted": spectrum.learned(n)[: self.degree + 1],
+                "error": ridge.error(Target(parts)),
+                "foreseen": spectrum.predicted_error(n, powers),
+            }
+
+        return {}, {"n": np.array(self.sizes), **run.tabulate(self.sizes, row)}
 
 
 @dataclass(frozen=True)
@@ -265,7 +268,7 @@ class ExpectedError:
     sizes: tuple[int, ...] = (40, 57, 80, 113, 160, 320, 640, 1280, 2560)
     activation: str = SINE
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Nested training sets."""
         generator = torch.Generator().manual_seed(self.seed)
         act, powers = activation(self.activation), [0.0, 1 / 3, 1 / 3, 1 / 3]
@@ -299,7 +302,7 @@ class Blindness:
     lean: float = 2.0
     activation: str = SINE
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Four errors, each relative to E h² = 1."""
         generator = torch.Generator().manual_seed(self.seed)
         exact = {"generator": generator, "dtype": F64}
@@ -347,7 +350,7 @@ class Stretched:
     spread: float = 2.0
     activation: str = SINE
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Errors on the sparse and on the dense harmonic, each relative to E h² = 1."""
         generator = torch.Generator().manual_seed(self.seed)
         exact = {"generator": generator, "dtype": F64}

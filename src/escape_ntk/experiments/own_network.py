@@ -22,6 +22,7 @@ from escape_ntk.experiments.cnn import accuracy, finite
 from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.images import Images, digits
 from escape_ntk.modules import ModuleFeatures, empirical_leak
+from escape_ntk.run import UNSAVED, Run
 
 METHODS = ("plain", "leak", "decay", "random")
 """No penalty, R_2, torch's weight decay, and R_2 with as many random directions as good ones."""
@@ -81,7 +82,7 @@ class OwnNetwork:
                 )
             )
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Per method ``…_end`` and ``…_stopped``; ``loss_…`` and ``accuracy_…`` on the test images.
 
         Drawn from the seed, in this order: the images, n to train on, n to choose by, n_test to

@@ -11,6 +11,7 @@ from escape_ntk.experiments.curves import Curve
 from escape_ntk.experiments.sweep import Result
 from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures
+from escape_ntk.run import UNSAVED, Run
 
 LAMBDAS = (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 """The plotted coefficients λ of the published figure.  [C]"""
@@ -111,7 +112,7 @@ class DroppedConstant:
     input_law: str = "gaussian"
     activation: str = "sigmoid(z-1)"
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Overlap with the first d eigenvectors together, and with the (d+1)-th."""
         generator = torch.Generator().manual_seed(self.seed)
         weights = draw_weights(self.m, self.d, generator)

@@ -25,6 +25,7 @@ from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures
 from escape_ntk.polynomials import cumulative_multiplicity
 from escape_ntk.regularizer import Penalties, RegularizedRisk, norm_2_4_to_the_4
+from escape_ntk.run import UNSAVED, Run
 from escape_ntk.spectrum import ntk_spectrum
 from escape_ntk.stats import rms
 from escape_ntk.trajectory import log_times
@@ -50,20 +51,20 @@ class Construction:
     widths: tuple[int, ...] = (1024, 4096, 16_384, 65_536, 262_144)
     activation: str = SINE
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Every width with fresh weights."""
         generator = torch.Generator().manual_seed(self.seed)
         exact = {"generator": generator, "dtype": F64}
         act, beta = activation(self.activation), random_direction(self.d, **exact)
         X, G = (draw_inputs(self.n, self.d, law, **exact) for law in ("sphere", "gaussian"))
         goal, goal_g = ((Z @ beta) ** (self.k + 1) for Z in (X, G))
-        rows: dict[str, list[float]] = {}
-        for m in self.widths:
+
+        def row(m: int, run: Run) -> dict[str, float]:
             made = represent_power(draw_weights(m, self.d, **exact), act, beta, self.k + 1)
             signs = random_signs(m // 2, generator)
             same, quadratic, leak = made.terms(X)
             again = made.terms(X, signs)[1]
-            row = {
+            return {
                 "error": rms(quadratic - goal) / rms(goal),
                 "error_gaussian": rms(made.terms(G)[1] - goal_g) / rms(goal_g),
                 "leak_same": rms(same),
@@ -71,10 +72,9 @@ class Construction:
                 "sign_change": rms(again - quadratic) / rms(quadratic),
                 "sign_change_weights": self._signs_on_weights(made, X, signs, quadratic),
             }
-            for name, value in row.items():
-                rows.setdefault(name, []).append(value)
+
         widths = np.array(self.widths, dtype=float)
-        return {}, {"width": widths, **{name: np.array(v) for name, v in rows.items()}}
+        return {}, {"width": widths, **run.tabulate(self.widths, row, generator)}
 
     @staticmethod
     def _signs_on_weights(made, X: Tensor, signs: Tensor, quadratic: Tensor) -> float:
@@ -97,7 +97,7 @@ class SignDraws:
     n_draws: int = 1000
     activation: str = SINE
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """The ratio with independent signs, and with equal ones."""
         generator = torch.Generator().manual_seed(self.seed)
         exact = {"generator": generator, "dtype": F64}
@@ -128,7 +128,7 @@ class ConstructionNorm:
     dims: tuple[int, ...] = (25, 50, 100, 200, 400)
     activation: str = SINE
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """‖W_Q‖_{2,4} for each d."""
         generator = torch.Generator().manual_seed(self.seed)
         norms = []
@@ -187,7 +187,7 @@ class Saddle:
     n_test: int = 2000
     activation: str = SINE
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Losses at log-spaced times, and the gradient at the start."""
         n = round(self.factor * cumulative_multiplicity(self.d, self.degree - 1))
         problem = draw_problem(self.seed, self.d, n, self.m, self.degree, dense=False)
@@ -204,18 +204,18 @@ class Saddle:
                 "test_loss": float((fresh.terms(state)[1] - goal).square().mean()),
             }
 
-        run = gradient_flow(
+        trained = gradient_flow(
             risk,
             start,
             t_end=self.t_end,
             record_at=log_times(self.t_end, self.n_times),
             observe=observe,
             atol=min(1e-5, 1e-3 * self.scale) if self.scale else 1e-5,
-            progress=progress,
+            run=run,
         )
-        summary = {"outcome": str(run.outcome), "n_gradients": run.n_gradients, "n": n}
+        summary = {"outcome": str(trained.outcome), "n_gradients": trained.n_gradients, "n": n}
         summary["start_gradient"] = float(gradient.norm())
-        return summary, {"times": run.times, **run.values}
+        return summary, {"times": trained.times, **trained.values}
 
 
 def unit_start(features: PairFeatures, generator: torch.Generator) -> Tensor:
@@ -258,18 +258,18 @@ class Alone:
         """Number of training points."""
         return round(self.factor * cumulative_multiplicity(self.d, self.k))
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Errors on one test set of what the validation set picks, and the whole QuadNTK grid."""
         problem = draw_problem(self.seed, self.d, self.n, self.m, self.degree, self.dense)
         fresh = [
             draw_inputs(count, self.d, "sphere", problem.generator)
             for count in (self.n_validation, self.n_test)
         ]
-        summary = {"n": self.n, **self._ntk(problem, fresh)}
+        summary = {"n": self.n, **run.once("ntk", lambda _: self._ntk(problem, fresh))}
         spectrum = ntk_spectrum(activation(self.activation), self.d)
         powers = [0.0] * self.degree + [1.0]
         summary["ntk_predicted"] = spectrum.predicted_error(self.n, powers)
-        best, grid = self._quadntk(problem, fresh)
+        best, grid = self._quadntk(problem, fresh, run)
         return {**summary, **best}, grid
 
     def _ntk(self, problem: Problem, fresh: list[Tensor]) -> dict[str, float]:
@@ -288,9 +288,9 @@ class Alone:
             best = min(best, (errors[0], errors[1], relative))
         return {"ntk_validation": best[0], "ntk_error": best[1], "ntk_ridge": best[2]}
 
-    def _quadntk(self, problem: Problem, fresh: list[Tensor]):
+    def _quadntk(self, problem: Problem, fresh: list[Tensor], run: Run):
         """The best of the grid by validation, and errors of every cell over time."""
-        grid, gradients = self._grid(problem, fresh)
+        grid, gradients = self._grid(problem, fresh, run)
         i, j, at = np.unravel_index(np.nanargmin(grid["validation"]), grid["validation"].shape)
         best = {
             "quadntk_validation": float(grid["validation"][i, j, at]),
@@ -304,7 +304,9 @@ class Alone:
         }
         return best, grid
 
-    def _grid(self, problem: Problem, fresh: list[Tensor]) -> tuple[dict[str, np.ndarray], int]:
+    def _grid(
+        self, problem: Problem, fresh: list[Tensor], run: Run
+    ) -> tuple[dict[str, np.ndarray], int]:
         """Errors of every start and λ_4 over time, (scales, penalties, times); gradients used."""
         act = activation(self.activation)
         features, *others = (PairFeatures(Z, problem.weights, act) for Z in (problem.X, *fresh))
@@ -328,12 +330,12 @@ class Alone:
                 risk = RegularizedRisk(
                     features, problem.y, model="quadratic", penalties=Penalties(norm=penalty)
                 )
-                run = gradient_flow(
-                    risk, scale * unit, t_end=self.t_end, record_at=times, observe=observe
+                trained = gradient_flow(
+                    risk, scale * unit, t_end=self.t_end, record_at=times, observe=observe, run=run
                 )
-                gradients += run.n_gradients
+                gradients += trained.n_gradients
                 for name in names:
-                    grid[name][i, j] = run.values[name]
+                    grid[name][i, j] = trained.values[name]
         return grid, gradients
 
 
@@ -356,11 +358,11 @@ class FrozenKernel:
     n_test: int = 4000
     activation: str = SINE
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Test error on a dense harmonic of degree k at each width."""
         n = round(self.factor * cumulative_multiplicity(self.d, self.k))
-        errors = []
-        for m in self.widths:
+
+        def row(m: int, run: Run) -> dict[str, float]:
             problem = draw_problem(self.seed, self.d, n, m, self.k, dense=True)
             _, Z = (
                 draw_inputs(count, self.d, "sphere", problem.generator)
@@ -368,8 +370,10 @@ class FrozenKernel:
             )
             gram, cross = self._kernels(problem, Z)
             alpha = torch.cholesky_solve(problem.y.double()[:, None], torch.linalg.cholesky(gram))
-            errors.append(float((cross @ alpha[:, 0] - problem.part(Z)).square().mean()))
-        return {"n": n}, {"width": np.array(self.widths, dtype=float), "error": np.array(errors)}
+            return {"error": float((cross @ alpha[:, 0] - problem.part(Z)).square().mean())}
+
+        widths = np.array(self.widths, dtype=float)
+        return {"n": n}, {"width": widths, **run.tabulate(self.widths, row)}
 
     def _kernels(self, problem: Problem, Z: Tensor, block: int = 2048) -> tuple[Tensor, Tensor]:
         """K_Q on the training inputs, and between test and training inputs (float64)."""

@@ -26,6 +26,7 @@ from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures
 from escape_ntk.polynomials import cumulative_multiplicity
 from escape_ntk.regularizer import Penalties, RegularizedRisk, low_degree_size, norm_2_4_to_the_4
+from escape_ntk.run import UNSAVED, Run
 from escape_ntk.trajectory import log_times
 
 SINE, SIGMOID = "sin(z+pi/4)", "sigmoid(z-1)"
@@ -130,30 +131,30 @@ class Regularized:
     t_end: float = 20_000.0
     n_times: int = 21
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """Final values, with gradient and lowest curvature at both ends; all values over time."""
         problem = self.problem()
         penalties = Penalties(self.population, self.empirical, self.low_degree, self.norm)
         risk, start = problem.risk(penalties), problem.drawn[0].zero_state()
         scale = abs(lowest_curvature(risk, start, tolerance=1e-2).eigenvalue)
-        run = gradient_flow(
+        trained = gradient_flow(
             risk,
             start,
             t_end=self.t_end,
             record_at=log_times(self.t_end, self.n_times),
             observe=problem.measure,
-            progress=progress,
+            run=run,
         )
         gram = problem.projector.eigenvalues
-        summary = {name: float(values[-1]) for name, values in run.values.items()}
-        summary |= {"outcome": str(run.outcome), "n_gradients": run.n_gradients}
-        lowest = lowest_curvature(risk, run.state, scale=scale, tolerance=1e-2)
+        summary = {name: float(values[-1]) for name, values in trained.values.items()}
+        summary |= {"outcome": str(trained.outcome), "n_gradients": trained.n_gradients}
+        lowest = lowest_curvature(risk, trained.state, scale=scale, tolerance=1e-2)
         summary |= {"lowest": lowest.eigenvalue, "start_lowest": -scale}
         summary |= {
             f"{name}gradient": gradient_norm(risk, state)
-            for name, state in (("", run.state), ("start_", start))
+            for name, state in (("", trained.state), ("start_", start))
         }
-        return summary, {"times": run.times, "gram": gram.numpy(), **run.values}
+        return summary, {"times": trained.times, "gram": gram.numpy(), **trained.values}
 
     def problem(self) -> Problem:
         """Inputs, target, labels and projector."""
@@ -185,7 +186,7 @@ class ClosedForms:
     n_fresh: int = 1_000_000
     activation: str = SINE
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """For each law: |closed form − mean over fresh inputs| in standard errors."""
         generator = torch.Generator().manual_seed(self.seed)
         exact = {"generator": generator, "dtype": F64}

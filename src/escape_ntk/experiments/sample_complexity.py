@@ -5,7 +5,6 @@ Every method of one (seed, k, d, n) meets the same target, training, validation 
 it is tuned over is chosen on the validation set, the moment at which training stops included.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -33,6 +32,7 @@ from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures
 from escape_ntk.polynomials import cumulative_multiplicity
 from escape_ntk.regularizer import Penalties, RegularizedRisk
+from escape_ntk.run import UNSAVED, Run
 from escape_ntk.spectrum import ntk_spectrum
 from escape_ntk.stats import first_crossing
 from escape_ntk.trajectory import log_times
@@ -118,17 +118,18 @@ class NTK(Fit):
 
     ridges: tuple[float, ...] = (0.0, 1e-3, 1e-2, 1e-1)
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """The chosen ridge, its error by part, and the error that theory predicts without ridge."""
         data, act = draw_data(self, torch.float64), activation(self.activation)
         gram = infinite_ntk(data.X, data.X, act)
         unit, y = float(gram.diagonal().mean()), data.target(data.X)
-        duals = []
-        for relative in self.ridges:
+
+        def dual(relative: float, run: Run) -> dict[str, np.ndarray]:
             factor = ridge_factor(gram.clone(), relative * unit)
-            duals.append(torch.cholesky_solve(y[:, None], factor)[:, 0])
-        del gram, factor
-        alphas = torch.stack(duals, dim=1)
+            return {"dual": torch.cholesky_solve(y[:, None], factor)[:, 0].numpy()}
+
+        alphas = torch.from_numpy(run.tabulate(self.ridges, dual)["dual"]).T.contiguous()
+        del gram
         validation = self._predict(data, data.validation, alphas)
         gaps = (validation - data.target(data.validation)[:, None]).square().mean(0)
         best = int(gaps.argmin())
@@ -163,21 +164,19 @@ class Flow(Fit):
         inputs = (data.X, data.validation, data.test)
         return data, *(PairFeatures(Z, weights, act) for Z in inputs)
 
-    def best_moment(self, risk: RegularizedRisk, start: Tensor, prepared) -> dict[str, float]:
+    def best_moment(
+        self, risk: RegularizedRisk, start: Tensor, prepared, run: Run
+    ) -> dict[str, float]:
         """Errors at the recorded time with the least validation error."""
         data, _, validation, test = prepared
         goal, parts = data.target(validation.X), data.target.part_values(test.X)
-        best: list = [math.inf, start.clone()]
 
         def observe(state: Tensor) -> dict[str, float]:
             prediction = risk.prediction(*validation.terms(state))
-            gap = float((prediction - goal).square().mean())
-            if gap < best[0]:
-                best[:] = gap, state.clone()
-            return {"validation": gap}
+            return {"validation": float((prediction - goal).square().mean())}
 
         times = log_times(self.t_end, self.n_times)
-        run = gradient_flow(
+        trained = gradient_flow(
             risk,
             start,
             t_end=self.t_end,
@@ -185,15 +184,17 @@ class Flow(Fit):
             observe=observe,
             rtol=self.rtol,
             atol=self.atol,
+            best="validation",
+            run=run,
         )
-        terms = test.terms(best[1])
-        seen = risk.features.terms(best[1])
-        at = int(np.nanargmin(run.values["validation"]))
+        best = trained.kept["best"]
+        terms, seen = test.terms(best), risk.features.terms(best)
+        at = int(np.nanargmin(trained.values["validation"]))
         out = {
-            "validation": best[0],
-            "time": float(run.times[at]),
+            "validation": float(trained.values["validation"][at]),
+            "time": float(trained.times[at]),
             "train": float((risk.prediction(*seen) - risk.y).square().mean()),
-            "n_gradients": run.n_gradients,
+            "n_gradients": trained.n_gradients,
             **error_by_part(risk.prediction(*terms), parts),
         }
         for name, term in zip(("linear", "quadratic"), terms, strict=True):
@@ -202,11 +203,12 @@ class Flow(Fit):
         return out
 
 
-def _chosen(rows: Sequence[dict[str, float]]) -> Result:
+def _chosen(arrays: dict[str, np.ndarray]) -> Result:
     """The row of least validation error as the summary, all rows as arrays."""
-    arrays = {name: np.array([row[name] for row in rows], dtype=float) for name in rows[0]}
-    best = dict(rows[int(np.nanargmin(arrays["validation"]))])
-    return best | {"n_gradients": sum(row["n_gradients"] for row in rows)}, arrays
+    best = {name: column[np.nanargmin(arrays["validation"])] for name, column in arrays.items()}
+    gradients = int(arrays["n_gradients"].sum())
+    summary = {name: float(value) for name, value in best.items()} | {"n_gradients": gradients}
+    return summary, {name: column.astype(float) for name, column in arrays.items()}
 
 
 @dataclass(frozen=True)
@@ -217,19 +219,21 @@ class Joint(Flow):
 
     empirical: tuple[float, ...] = (0.0, 0.1, 1.0, 10.0)
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """The best λ_2 and moment by validation; every λ_2 at its best moment."""
         prepared = self.prepare()
         data, features = prepared[:2]
         projector = TrainingProjector(features, cumulative_multiplicity(self.d, self.k))
-        y, rows = data.target(data.X), []
-        for weight in self.empirical:
+        y = data.target(data.X)
+
+        def row(weight: float, run: Run) -> dict[str, float]:
             risk = RegularizedRisk(
                 features, y, penalties=Penalties(empirical=weight), projector=projector
             )
-            row = self.best_moment(risk, features.zero_state(), prepared)
-            rows.append({"empirical": weight, **row})
-        return _chosen(rows)
+            best = self.best_moment(risk, features.zero_state(), prepared, run)
+            return {"empirical": weight, **best}
+
+        return _chosen(run.tabulate(self.empirical, row))
 
 
 @dataclass(frozen=True)
@@ -242,19 +246,22 @@ class QuadNTK(Flow):
     norms: tuple[float, ...] = (1e-8, 0.0, 1e-6)
     """λ_4; the first while the scale is chosen."""
 
-    def compute(self, checkpoint=None, progress=None) -> Result:
+    def compute(self, run: Run = UNSAVED) -> Result:
         """The best scale, λ_4 and moment by validation; every cell tried at its best moment."""
         prepared = self.prepare()
         data, features = prepared[:2]
         y, unit = data.target(data.X), unit_start(features, data.generator)
 
-        def row(scale: float, norm: float) -> dict[str, float]:
+        def row(cell: tuple[float, float], run: Run) -> dict[str, float]:
+            scale, norm = cell
             risk = RegularizedRisk(features, y, model="quadratic", penalties=Penalties(norm=norm))
-            return {"scale": scale, "norm": norm} | self.best_moment(risk, scale * unit, prepared)
+            best = self.best_moment(risk, scale * unit, prepared, run)
+            return {"scale": scale, "norm": norm, **best}
 
-        rows = [row(scale, self.norms[0]) for scale in self.scales]
-        best = min(rows, key=lambda r: r["validation"])["scale"]
-        return _chosen(rows + [row(best, norm) for norm in self.norms[1:]])
+        first = run.part("scales").tabulate([(scale, self.norms[0]) for scale in self.scales], row)
+        best = self.scales[int(np.nanargmin(first["validation"]))]
+        others = run.part("norms").tabulate([(best, norm) for norm in self.norms[1:]], row)
+        return _chosen({name: np.concatenate([first[name], others[name]]) for name in first})
 
 
 SEEDS = (1, 2, 3, 4, 5)

@@ -6,8 +6,7 @@ not depend on the executor or on the order; a killed sweep goes on where it stoo
 
 import dataclasses
 import multiprocessing
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
 from contextlib import nullcontext
 from functools import partial
@@ -20,8 +19,8 @@ from tqdm import tqdm
 
 from escape_ntk import checks
 from escape_ntk.provenance import environment
-from escape_ntk.records import Checkpoint, Record, RecordStore
-from escape_ntk.trajectory import Saves
+from escape_ntk.records import Record, RecordStore
+from escape_ntk.run import UNSAVED, Run
 
 CHECKPOINT_SECONDS = 20.0
 """A killed run loses at most so much."""
@@ -34,8 +33,8 @@ class Point(Protocol):
 
     experiment: ClassVar[str]
 
-    def compute(self, checkpoint: "RunCheckpoint | None", progress: str | None) -> Result:
-        """(summary, arrays) of this point."""
+    def compute(self, run: Run = UNSAVED) -> Result:
+        """(summary, arrays) of this point; ``run`` goes on to whatever takes long."""
         ...
 
 
@@ -47,36 +46,6 @@ def configuration(point: Point) -> dict:
 def lookup(point: Point, store: RecordStore) -> Record | None:
     """The stored record of a point, or None."""
     return store.load(point.experiment, configuration(point))
-
-
-@runtime_checkable
-class RunCheckpoint(Saves, Protocol):
-    """Where a point leaves its state, ``every`` so many seconds."""
-
-    every: float
-
-
-class TimedCheckpoint:
-    """A run's checkpoint, saved ``every`` so many seconds, that carries the time already spent."""
-
-    def __init__(self, inner: Checkpoint, every: float):
-        self.inner, self.every = inner, every
-        self.before, self.started = 0.0, time.perf_counter()
-
-    def load(self) -> dict[str, np.ndarray] | None:
-        """The saved state, without the seconds."""
-        state = self.inner.load()
-        if state is not None:
-            self.before = float(state.pop("seconds_before", 0.0))
-        return state
-
-    def save(self, state: Mapping) -> None:
-        """Save the state and the seconds spent on it so far."""
-        self.inner.save({**state, "seconds_before": self.seconds()})
-
-    def seconds(self) -> float:
-        """Seconds spent on the run, earlier attempts included up to their last save."""
-        return self.before + time.perf_counter() - self.started
 
 
 def run_point(
@@ -93,14 +62,14 @@ def run_point(
         inner.clear()  # left by a kill between the record and this line
         return stored
     code = environment()  # before the run: what is imported now is what computes
-    checkpoint = TimedCheckpoint(inner, checkpoint_seconds)
-    summary, arrays = point.compute(checkpoint, progress)
+    run = Run(inner, every=checkpoint_seconds, progress=progress)
+    summary, arrays = point.compute(run)
     record = store.save(
         point.experiment,
         config,
         summary=summary,
         arrays=arrays,
-        wall_seconds=checkpoint.seconds(),
+        wall_seconds=run.seconds,
         environment=code,
     )
     inner.clear()
@@ -250,5 +219,5 @@ class LiveResult:
 
 def run_live(point: Point) -> LiveResult:
     """Compute a point here and now, without records."""
-    summary, arrays = point.compute(None, None)
+    summary, arrays = point.compute()
     return LiveResult(point.experiment, configuration(point), summary, arrays)
