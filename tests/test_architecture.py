@@ -14,6 +14,7 @@ MOST_LINES = 600
 FLOORS = (
     {"checks"},
     {"encoding", "lanczos", "polynomials", "provenance", "published", "run", "stats"},
+    {"database"},
     {"records"},
     {"data", "images", "network"},
     {"kernel", "modules", "pairs", "taylor"},

@@ -3,22 +3,20 @@
 Each check of a guard comes with a control in which the guard is taken away and the check fails.
 """
 
-import errno
 import hashlib
-import io
 import json
 import multiprocessing
 import os
 import random
 import resource
-import shutil
 import signal
+import sqlite3
 import tempfile
 import time
 import traceback
 import warnings
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import hypothesis.extra.numpy as hnp
@@ -27,7 +25,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from escape_ntk import encoding, provenance, records
+from escape_ntk import database, encoding, provenance, records
 from escape_ntk.checks import RecordError, RecordWarning
 from escape_ntk.records import RecordStore, record_key
 
@@ -82,31 +80,31 @@ def test_round_trip(config, summary, content):
             assert all(same_array(content[name], record.arrays[name]) for name in content)
 
 
-def test_member_names_that_npz_readers_confuse(store):
-    """``numpy.load`` takes "a.npy" for "a" here (the control); the store keeps them apart."""
+def test_names_of_arrays_are_kept_apart(store):
     content = {"a": np.zeros(1), "a.npy": np.ones(1), "b/c": np.full(1, 2.0)}
     record = store.save("e", {}, summary={}, arrays=content, wall_seconds=0)
-    assert {name: array.item() for name, array in record.arrays.items()} == {
-        "a": 0.0,
-        "a.npy": 1.0,
-        "b/c": 2.0,
-    }
-    assert np.load(io.BytesIO(encoding.pack(content)))["a.npy"].item() == 0.0
+    found = {name: array.item() for name, array in record.arrays.items()}
+    assert found == {"a": 0.0, "a.npy": 1.0, "b/c": 2.0}
 
 
-def test_record_is_frozen_and_readable(store):
+def test_record_is_frozen(store):
     record = save(store, CONFIG)
     with pytest.raises(ValueError, match="read-only"):
         record.arrays["x"][0, 0] = 2.0
     with pytest.raises(AttributeError):
         record.key = "other"
-    assert record.path.parent == store.root / "e"
-    assert record.path.name == f"{record.key[:16]}.json"
-    document = json.loads(record.path.read_text(encoding="utf-8"))
-    assert document["arrays"]["members"] == {"x": "float64 (4, 3)"}
-    assert record.path.read_text(encoding="utf-8").count("\n") > 20  # one value a line, for diff
-    (npz,) = record.path.parent.glob("*.npz")
-    np.testing.assert_array_equal(np.load(npz, allow_pickle=False)["x"], record.arrays["x"])
+    assert record.path == store.root / "e.sqlite"
+
+
+def test_anyone_can_read_a_record_with_sqlite_and_numpy_alone(store):
+    record = save(store, CONFIG, 3.0)
+    with closing(sqlite3.connect(record.path)) as there:
+        ((config, summary),) = there.execute("SELECT config, summary FROM records")
+        ((dtype, shape, data),) = there.execute("SELECT dtype, shape, data FROM arrays")
+        ((deep,),) = there.execute("SELECT json_extract(summary, '$.value') FROM records")
+    assert json.loads(config) == CONFIG and json.loads(summary) == {"value": 3.0} and deep == 3.0
+    x = np.frombuffer(data, dtype).reshape(json.loads(shape))
+    np.testing.assert_array_equal(x, record.arrays["x"])
 
 
 def test_provenance_says_code_versions_hardware_and_time(store):
@@ -168,21 +166,20 @@ def test_key_depends_on_the_schema(monkeypatch):
     assert record_key("e", CONFIG) != before
 
 
-def savez(content: dict) -> bytes:
-    """The control's writer: NumPy's own."""
-    stream = io.BytesIO()
-    np.savez(stream, **content)
-    return stream.getvalue()
+def seal(content: dict) -> str:
+    return database.Row("k", "{}", "{}", "{}").seal(
+        {name: encoding.array(name, value) for name, value in content.items()}
+    )
 
 
-@pytest.mark.parametrize(("pack", "stable"), [(encoding.pack, True), (savez, False)])
-def test_npz_bytes_depend_on_the_arrays_alone(monkeypatch, pack, stable):
+def test_seal_depends_on_names_and_values_alone():
     x, y = np.arange(6.0).reshape(2, 3), np.float32(2)
-    first = pack({"x": x, "y": y})
-    monkeypatch.setattr(time, "time", lambda: 1.9e9)  # another day
-    variants = [np.asfortranarray(x), x.astype(">f8"), np.repeat(x, 2, axis=1)[:, ::2]]
-    assert all(pack({"y": y, "x": variant}) == first for variant in variants) is stable
-    assert pack({"x": x + 1e-16 * (x == 0), "y": y}) != first
+    first = seal({"x": x, "y": y})
+    for variant in (np.asfortranarray(x), x.astype(">f8"), np.repeat(x, 2, axis=1)[:, ::2]):
+        assert seal({"y": y, "x": variant}) == first
+    others = [{"x": x + 1e-16 * (x == 0), "y": y}, {"x": x.T, "y": y}, {"x": x, "z": y}]
+    others += [{"x": x.view("i8"), "y": y}, {"x": x}]
+    assert len({first, *map(seal, others)}) == 6
 
 
 # ---------------------------------------------------------------- store
@@ -206,7 +203,8 @@ def test_first_writer_wins_unless_told_otherwise(store):
     save(store, CONFIG, 1.0)
     assert save(store, CONFIG, 2.0).summary == {"value": 1.0}
     assert save(store, CONFIG, 2.0, overwrite=True).arrays["x"][0, 0] == 2.0
-    assert len(list((store.root / "e").iterdir())) == 2  # the superseded arrays are gone
+    with database.reading(store.path("e")) as there:  # and the superseded arrays are gone
+        assert there.execute("SELECT count(*) FROM arrays").fetchone() == (1,)
 
 
 def test_find_filters_strictly_and_sorts(store):
@@ -220,24 +218,63 @@ def test_find_filters_strictly_and_sorts(store):
     assert [r.key for r in store.find("e")] == [r.key for r in store.find("e")]
 
 
-def test_find_skips_bad_and_foreign_files_and_moves_nothing(store):
-    good, bad, renamed = (save(store, {"seed": seed}) for seed in range(3))
-    bad.path.write_text("{}")
-    renamed.path.rename(renamed.path.with_name("0123456789abcdef.json"))
-    (store.root / "e" / "notes.json").write_text("{}")
-    before = sorted((store.root / "e").iterdir())
+def test_find_leaves_out_what_is_damaged_and_moves_nothing(store):
+    good, bad = (save(store, {"seed": seed}) for seed in range(2))
+    change(good.path, "UPDATE records SET summary = '{}' WHERE key = ?", bad.key)
+    before = good.path.read_bytes()
     with pytest.warns(RecordWarning, match="expected") as caught:
         assert [r.key for r in store.find("e")] == [good.key]
-    assert len(caught) == 2 and sorted((store.root / "e").iterdir()) == before
+    assert len(caught) == 1 and good.path.read_bytes() == before
+    assert store.keys("e") == {good.key, bad.key}
 
 
-def test_find_refuses_records_copied_from_another_experiment(store, monkeypatch):
-    save(store, CONFIG)
-    shutil.copytree(store.root / "e", store.root / "f")
-    with pytest.warns(RecordWarning, match="the record of its place"):
+def test_find_refuses_records_copied_from_another_experiment(store):
+    path = save(store, CONFIG).path
+    path.rename(store.path("f"))
+    with pytest.warns(RecordWarning, match="the config of key"):
         assert store.find("f") == []
-    monkeypatch.setattr(records, "_check", lambda *arguments: None)
-    assert store.find("f")[0].experiment == "e"  # control
+    store.path("f").rename(path)
+    assert store.find("e")[0].experiment == "e"  # control
+
+
+def change(path: Path, statement: str, *values) -> None:
+    """Change a database behind the store's back."""
+    with closing(sqlite3.connect(path)) as there, there:
+        there.execute(statement, values)
+
+
+def count_reads(monkeypatch) -> list[str]:
+    """Keys of records as they are read from a file."""
+    read, seen = database.get, []
+    monkeypatch.setattr(database, "get", lambda there, key: seen.append(key) or read(there, key))
+    return seen
+
+
+def test_each_record_is_read_once_by_a_process(store, monkeypatch):
+    keys = [save(store, {"seed": seed}).key for seed in range(3)]
+    RecordStore(store.root).find("e")
+    seen = count_reads(monkeypatch)
+    for again in (store, RecordStore(store.root)):
+        assert len(again.find("e")) == 3
+        assert again.load("e", {"seed": 1}).key == keys[1]
+    assert seen == []
+
+
+def test_control_a_file_that_changed_is_read_again(store, monkeypatch):
+    record = save(store, CONFIG)
+    seen = count_reads(monkeypatch)
+    os.utime(record.path, ns=(0, 0))
+    store.load("e", CONFIG)
+    store.load("e", CONFIG)
+    assert seen == [record.key]
+
+
+def test_names_and_keys_are_listed_without_reading_records(store, monkeypatch):
+    key = save(store, CONFIG).key
+    store.checkpoint("e", CONFIG).save({"x": 1})
+    seen = count_reads(monkeypatch)
+    assert store.experiments() == ["e"] and store.keys("e") == {key}
+    assert store.keys("other") == set() and seen == []
 
 
 def test_default_root(monkeypatch, tmp_path):
@@ -277,13 +314,12 @@ def test_checkpoint_round_trip(state):
         assert checkpoint.load() is None
 
 
-def test_checkpoint_is_replaced_and_readable_by_numpy(store):
+def test_checkpoint_is_replaced(store):
     checkpoint = store.checkpoint("e", CONFIG)
     for step in range(3):
         checkpoint.save({"step": step, "w": np.full(5, float(step))})
     assert checkpoint.load()["step"] == 2
     assert [path.name for path in checkpoint.path.parent.iterdir()] == [checkpoint.path.name]
-    assert np.load(checkpoint.path, allow_pickle=False)["w"][0] == 2.0
 
 
 # ---------------------------------------------------------------- killed and concurrent writers
@@ -306,14 +342,6 @@ def forked(work: Callable[[], object]) -> int:
 
 def exit_status(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def write_in_place(path: Path, blob: bytes) -> None:
-    """The control's writer: no temporary file, on a slow disk."""
-    with open(path, "wb", buffering=0) as stream:
-        for start in range(0, len(blob), 4096):
-            stream.write(blob[start : start + 4096])
-            time.sleep(0.002)
 
 
 def endless_writes(store: RecordStore) -> None:
@@ -357,65 +385,57 @@ def test_killed_writer_leaves_valid_or_absent_records(store):
     save(store, {}, overwrite=True)
     store.checkpoint("e", {}).save({"x": 0})
     left = [path.name for path in store.root.rglob("*") if path.is_file()]
-    assert len(left) == 3  # JSON, npz, checkpoint: what the dead left behind is cleared
+    assert len(left) == 2  # what the dead left behind is cleared
 
 
-def test_control_writing_in_place_does_not_survive_kills(store, monkeypatch):
-    monkeypatch.setattr(records, "_write", write_in_place)
-    assert not all(kill_at_random(store))
+def test_control_without_a_journal_a_kill_is_not_survived(store, monkeypatch):
+    connect = database._connect
+
+    def careless(path, mode):
+        there = connect(path, mode)
+        there.execute("PRAGMA journal_mode = OFF")
+        there.execute("PRAGMA cache_size = 2")
+        return there
+
+    save(store, {})
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "_connect", careless)
+        assert exit_status(forked(lambda: die_before(store, "COMMIT"))) == -signal.SIGKILL
+    assert not is_whole(store)
 
 
-def die_at(step: int) -> None:
-    """In a child: end the process right before its ``step``-th call that touches the disk."""
-    count = iter(range(10**6))
+def die_before(store: RecordStore, statement: str) -> None:
+    """Overwrite the record of {} by a large one; die before the statement that begins so."""
+    connect = database._connect
 
-    def fatal(original):
-        def call(*arguments, **options):
-            if next(count) == step:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return original(*arguments, **options)
+    def fatal(path, mode):
+        there = connect(path, mode)
+        there.set_trace_callback(
+            lambda text: text.startswith(statement) and os.kill(os.getpid(), signal.SIGKILL)
+        )
+        return there
 
-        return call
-
-    for name in ("fsync", "replace", "rename", "unlink", "open"):
-        setattr(os, name, fatal(getattr(os, name)))
-
-
-def states_after_each_step(store: RecordStore) -> list[float | None]:
-    """The stored value after an overwrite of 1.0 by 2.0 that dies before step 0, 1, 2, …"""
-    found = []
-    for step in range(100):
-        save(store, CONFIG, 1.0, overwrite=True)
-
-        def overwrite(step=step):
-            die_at(step)
-            save(store, CONFIG, 2.0, overwrite=True)
-
-        status = exit_status(forked(overwrite))
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", RecordWarning)
-            record = store.load("e", CONFIG)
-        assert record.arrays["x"][0, 0] == record.summary["value"]
-        found.append(record.summary["value"])
-        if status == 0:
-            return found
-    raise AssertionError("the writer never finished")
+    database._connect = fatal
+    content = {"x": np.full(400_000, 2.0)}
+    summary = {"values": [2.0]}
+    store.save("e", {}, summary=summary, arrays=content, wall_seconds=0, overwrite=True)
 
 
-def test_death_before_every_single_step_keeps_old_or_new(store):
-    found = states_after_each_step(store)
-    assert len(found) > 6 and found == sorted(found)  # the old value, then the new one
-    assert found[0] == 1.0 and found[-1] == 2.0
+@pytest.mark.parametrize("statement", ["BEGIN IMM", "DELETE", "INSERT INTO r", "INSERT INTO a"])
+def test_death_before_any_statement_keeps_the_old_record(store, statement):
+    save(store, {})
+    assert exit_status(forked(lambda: die_before(store, statement))) == -signal.SIGKILL
+    assert store.load("e", {}).summary == {"value": 1.0}
 
 
-def test_control_json_before_arrays_does_not_survive(store, monkeypatch):
-    def json_first(file, blob, path, text):
-        records._write(path, text.encode())
-        records._write(file, blob)
-
-    monkeypatch.setattr(records, "_replace_pair", json_first)
-    with pytest.raises(RecordWarning, match="no such file"):
-        states_after_each_step(store)
+def test_a_transaction_half_on_the_disk_is_rolled_back(store):
+    """Killed with pages of the new record in the file already: SQLite's journal undoes them."""
+    save(store, {})
+    assert exit_status(forked(lambda: die_before(store, "COMMIT"))) == -signal.SIGKILL
+    journal = Path(f"{store.path('e')}-journal")
+    assert journal.stat().st_size > 0 and store.path("e").stat().st_size > 1_000_000
+    assert store.load("e", {}).summary == {"value": 1.0}
+    assert not journal.exists() or journal.stat().st_size == 0
 
 
 def race(store: RecordStore, rounds: int = 25) -> list[int]:
@@ -425,14 +445,14 @@ def race(store: RecordStore, rounds: int = 25) -> list[int]:
     """
     barrier = multiprocessing.get_context("fork").Barrier(2, timeout=20)
     provenance.environment()
-    replace = os.replace
+    put = database.put
 
-    def slow_replace(source, target):
+    def slow_put(*arguments):
         time.sleep(0.002)
-        replace(source, target)
+        put(*arguments)
 
     def write(value: float) -> None:
-        os.replace = slow_replace
+        database.put = slow_put
         warnings.simplefilter("error", RecordWarning)
         try:
             for turn in range(rounds):
@@ -454,41 +474,15 @@ def test_two_processes_writing_one_record_agree(store):
     with warnings.catch_warnings():
         warnings.simplefilter("error", RecordWarning)
         assert len(store.find("e")) == 25
-    assert len(list((store.root / "e").iterdir())) == 50  # nothing of the losers is left
 
 
-def test_control_without_the_lock_they_do_not(store, monkeypatch, capfd):
-    @contextmanager
-    def unlocked(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        yield
-
-    monkeypatch.setattr(records, "_locked", unlocked)
+def test_control_without_first_writer_wins_they_do_not(store, monkeypatch, capfd):
+    commit = RecordStore._commit
+    monkeypatch.setattr(
+        RecordStore, "_commit", lambda self, *arguments: commit(self, *arguments[:-1], True)
+    )
     assert race(store) != [0, 0]
     capfd.readouterr()  # the traceback of the failed writer is the point, not news
-
-
-def load_while_overwritten(store: RecordStore, monkeypatch) -> float | None:
-    """What a reader gets that read the JSON of 1.0 just before 2.0 took its place."""
-    save(store, CONFIG, 1.0)
-    read, waiting = records._read_arrays, ["first call"]
-
-    def overtaken(path, digest):
-        if waiting and waiting.pop():
-            save(store, CONFIG, 2.0, overwrite=True)
-        return read(path, digest)
-
-    with monkeypatch.context() as patch, warnings.catch_warnings():
-        warnings.simplefilter("error", RecordWarning)
-        patch.setattr(records, "_read_arrays", overtaken)
-        return store.load("e", CONFIG).summary["value"]
-
-
-def test_reader_overtaken_by_a_writer_looks_again(store, monkeypatch):
-    assert load_while_overwritten(store, monkeypatch) == 2.0
-    monkeypatch.setattr(records, "_verified", records._settled)  # control: believe the first look
-    with pytest.raises(RecordWarning, match="no such file"):
-        load_while_overwritten(RecordStore(store.root / "again"), monkeypatch)
 
 
 def test_reader_beside_an_overwriting_writer_sees_only_whole_records(store):
@@ -509,13 +503,12 @@ def test_a_file_too_large_for_the_disk_loses_nothing(store):
     save(store, CONFIG)
 
     def fill() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
-        big = np.arange(10_000.0)
-        with pytest.raises(RecordError, match="EFBIG") as caught:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+        big = np.arange(100_000.0)
+        with pytest.raises(RecordError, match=r"SQLITE_(FULL|IOERR)") as caught:
             store.save("e", {}, summary={"a": 1}, arrays={"big": big}, wall_seconds=0)
         assert caught.value.arrays["big"] is big and caught.value.summary == {"a": 1}
-        assert caught.value.__cause__.errno == errno.EFBIG
+        assert isinstance(caught.value.__cause__, sqlite3.Error)
 
-    before = sorted((store.root / "e").iterdir())
     assert exit_status(forked(fill)) == 0
-    assert sorted((store.root / "e").iterdir()) == before and store.load("e", CONFIG) is not None
+    assert store.load("e", CONFIG) is not None and store.keys("e") == {record_key("e", CONFIG)}

@@ -58,7 +58,7 @@ def test_twenty_kills_change_no_bit(tmp_path):
     ours, theirs = stored(killed), stored(whole)
     assert ours.keys() == theirs.keys() and len(ours) > 50
     assert all(ours[name].tobytes() == theirs[name].tobytes() for name in ours)
-    assert not list((tmp_path / "killed" / ".checkpoints").rglob("*.npz"))
+    assert not list((tmp_path / "killed" / ".checkpoints").rglob("*.sqlite"))
 
 
 @pytest.mark.parametrize("method", ["flow", "descent"])

@@ -1,13 +1,11 @@
-"""Bytes of a record: canonical JSON, checksums, and npz files without pickles.
+"""Values of a record: plain JSON, checksums, and arrays without pickles.
 
 Equal values and equal arrays give equal bytes on every machine and day.
 """
 
 import hashlib
-import io
 import json
 import math
-import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +13,6 @@ import numpy as np
 
 from escape_ntk.checks import InputError, NonFiniteError, message
 
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip file can hold, given to every member
 ARRAY_KINDS = "biufcSU"  # booleans, integers, floats, complex numbers, fixed-width text
 
 
@@ -60,13 +57,29 @@ def canonical(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
+def text(value: object) -> str:
+    """JSON of a plain value, for people to read: sorted keys, letters as they are."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def parse(stored: str) -> dict[str, Any]:
+    """The object that :func:`text` or :func:`canonical` wrote; else :class:`BadFileError`."""
+    try:
+        value = json.loads(stored)
+    except (ValueError, RecursionError) as error:
+        raise BadFileError("JSON", f"{type(error).__name__}: {error}") from None
+    if not isinstance(value, dict):
+        raise BadFileError("a JSON object", type(value).__name__)
+    return value
+
+
 def sha256(*parts: bytes) -> str:
     """SHA-256 of the parts one after the other, in hex."""
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 def array(name: object, value: object) -> np.ndarray:
-    """``value`` as a little-endian C-ordered array; refuse what npz cannot hold unpickled."""
+    """``value`` as a little-endian C-ordered array; refuse what bytes cannot tell."""
     if not (isinstance(name, str) and name.isprintable() and 0 < len(name) <= 200):
         expected, remedy = "an array name of 1 to 200 printable characters", "rename the array"
         raise InputError(message(expected=expected, got=ascii(name), remedy=remedy))
@@ -78,32 +91,3 @@ def array(name: object, value: object) -> np.ndarray:
         expected = f"{name!r} to be a NumPy array of numbers, booleans or text"
         raise InputError(message(expected=expected, got=got, remedy=remedy))
     return found.astype(found.dtype.newbyteorder("<"), order="C", copy=False)
-
-
-def pack(arrays: Mapping[str, Any], comment: bytes = b"") -> bytes:
-    """Bytes of an uncompressed npz file: equal arrays give equal bytes on every machine and day."""
-    checked = {name: array(name, value) for name, value in mapping(arrays, "arrays").items()}
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        archive.comment = comment
-        for name in sorted(checked):
-            member = io.BytesIO()
-            np.lib.format.write_array(member, checked[name], allow_pickle=False)
-            entry = zipfile.ZipInfo(f"{name}.npy", date_time=EPOCH)
-            entry.create_system = 3  # Unix, wherever this runs
-            archive.writestr(entry, member.getbuffer())
-    return stream.getvalue()
-
-
-def unpack(blob: bytes) -> dict[str, np.ndarray]:
-    """The arrays in the npz file ``blob``, whose checksum the caller has verified."""
-    arrays = {}
-    try:
-        with zipfile.ZipFile(io.BytesIO(blob)) as archive:
-            for entry in archive.infolist():
-                with archive.open(entry) as member:
-                    content = np.lib.format.read_array(member, allow_pickle=False)
-                arrays[entry.filename.removesuffix(".npy")] = content
-    except (ValueError, zipfile.BadZipFile) as error:
-        raise BadFileError("an npz file without pickles", f"one where {error}") from None
-    return arrays

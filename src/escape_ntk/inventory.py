@@ -59,7 +59,7 @@ def writers() -> dict[str, tuple[str, ...]]:
 def inventory(store: RecordStore) -> list[Recorded]:
     """Every folder of the ``store`` that holds a record, in the order of the catalogue."""
     known = writers()
-    strange = sorted(set(_folders(store)) - set(known))
+    strange = [name for name in store.experiments() if name not in known]
     rows = [
         Recorded(folder, known.get(folder, ()), tuple(store.find(folder)))
         for folder in [*known, *strange]
@@ -70,13 +70,13 @@ def inventory(store: RecordStore) -> list[Recorded]:
 def gaps(store: RecordStore) -> list[str]:
     """What the inventory would miss; empty when it is whole.
 
-    Files that are no sound record, folders that no experiment writes, provenance without a fact.
+    Damaged records, databases that no experiment writes, provenance without a fact.
     """
     found, rows = [], {row.folder: row for row in inventory(store)}
-    for folder, files in _folders(store).items():
-        row = rows.get(folder, Recorded(folder, (), ()))
-        if unread := files - len(row.records):
-            found.append(f"{folder}: {unread} of {files} files are no sound record")
+    for folder in store.experiments():
+        row, stored = rows.get(folder, Recorded(folder, (), ())), len(store.keys(folder))
+        if unread := stored - len(row.records):
+            found.append(f"{folder}: {unread} of {stored} records are damaged")
         if row.records and not row.experiments:
             found.append(f"{folder}: no experiment of the catalogue writes it")
         silent = {fact for r in row.records for fact in FACTS if fact not in r.provenance}
@@ -123,12 +123,3 @@ def _threads(facts: Mapping) -> str:
 
 def _each(values: Iterable[str], between: str = ", ") -> str:
     return between.join(sorted(set(values)))
-
-
-def _folders(store: RecordStore) -> dict[str, int]:
-    """Folder → number of its JSON files, whatever they hold; hidden folders are no records."""
-    files = store.root.glob("[!.]*/*.json")
-    counts: dict[str, int] = {}
-    for path in files:
-        counts[path.parent.name] = counts.get(path.parent.name, 0) + 1
-    return counts

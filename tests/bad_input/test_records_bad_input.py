@@ -4,13 +4,13 @@ Every refusal says expected, got and remedy; a damaged record is kept aside and 
 disk that fails loses nothing computed and nothing stored.  A control takes each guard away.
 """
 
-import errno
-import json
 import os
 import pickle
 import re
+import sqlite3
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ import pytest
 import torch
 from refusals import SENTENCE
 
-from escape_ntk import encoding, records
+from escape_ntk import database, records
 from escape_ntk.checks import InputError, NonFiniteError, RecordError, RecordWarning
 from escape_ntk.records import RecordStore, record_key
 
@@ -35,11 +35,6 @@ def save(store: RecordStore, config: dict, value: float = 1.0, **options):
     return store.save("e", config, summary=summary, arrays=content, wall_seconds=1, **options)
 
 
-def npz_of(record) -> Path:
-    (path,) = record.path.parent.glob(f"{record.path.stem}-*.npz")
-    return path
-
-
 def files(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
@@ -48,7 +43,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a\n", "a b", "λ", "x" * 101])
-def test_experiment_names_that_cannot_be_folders(store, name):
+def test_experiment_names_that_cannot_be_files(store, name):
     calls = [
         lambda: record_key(name, {}),
         lambda: store.load(name, {}),
@@ -108,7 +103,7 @@ BAD_ARRAYS = [
 
 
 @pytest.mark.parametrize("value", BAD_ARRAYS, ids=lambda value: type(value).__name__)
-def test_arrays_that_npz_cannot_hold(store, value):
+def test_arrays_that_cannot_be_stored(store, value):
     for call in (
         lambda: store.save("e", CONFIG, summary={}, arrays={"x": value}, wall_seconds=0),
         lambda: store.checkpoint("e", CONFIG).save({"x": value}),
@@ -120,7 +115,7 @@ def test_arrays_that_npz_cannot_hold(store, value):
 
 
 @pytest.mark.parametrize("name", ["", "a\0b", "a\nb", 3, "x" * 201, "\ud800"])
-def test_array_names_that_npz_cannot_hold(store, name):
+def test_names_that_arrays_cannot_have(store, name):
     with pytest.raises(InputError, match=SENTENCE):
         store.save("e", CONFIG, summary={}, arrays={name: np.ones(1)}, wall_seconds=0)
 
@@ -141,13 +136,107 @@ def test_mappings_are_asked_for(store):
             store.save("e", **options, wall_seconds=0)
 
 
-# ---------------------------------------------------------------- damage
+# ---------------------------------------------------------------- damaged records
 
 
-def edit(path: Path, change: Callable[[dict], object]) -> None:
-    document = json.loads(path.read_text(encoding="utf-8"))
-    change(document)
-    path.write_text(json.dumps(document), encoding="utf-8")
+def sql(path: Path, statement: str, *values) -> None:
+    """Change a database behind the store's back."""
+    with closing(sqlite3.connect(path)) as there, there:
+        there.execute(statement, values)
+
+
+def reseal(path: Path, key: str) -> None:
+    """Make the checksum of a record agree with its content again."""
+    with closing(sqlite3.connect(path)) as there, there:
+        row = there.execute("SELECT key, config, summary, provenance FROM records").fetchone()
+        arrays = {"x": np.ones(500)}
+        seal = database.Row(*row).seal(arrays)
+        there.execute("UPDATE records SET sha256 = ? WHERE key = ?", (seal, key))
+
+
+def other_config(record) -> None:
+    """A record in which everything agrees, but it is that of another config."""
+    sql(record.path, "UPDATE records SET config = '{\"seed\":1}'")
+    reseal(record.path, record.key)
+
+
+def sealed_nonsense(record) -> None:
+    sql(record.path, "UPDATE records SET summary = '[1]'")
+    reseal(record.path, record.key)
+
+
+def pickled(record) -> None:
+    blob = pickle.dumps(np.array([{"a": 1}], dtype=object))
+    sql(record.path, "UPDATE arrays SET dtype = '|O', shape = '[1]', data = ?", blob)
+
+
+DAMAGE = {
+    "changed number": lambda r: sql(r.path, "UPDATE records SET summary = '{\"value\": 9.0}'"),
+    "changed time": lambda r: sql(r.path, "UPDATE records SET provenance = '{}'"),
+    "broken JSON": lambda r: sql(r.path, "UPDATE records SET summary = '{'"),
+    "number for text": lambda r: sql(r.path, "UPDATE records SET summary = x'00ff'"),
+    "no seal": lambda r: sql(r.path, "UPDATE records SET sha256 = ''"),
+    "other config": other_config,
+    "no object": sealed_nonsense,
+    "array gone": lambda r: sql(r.path, "DELETE FROM arrays"),
+    "array renamed": lambda r: sql(r.path, "UPDATE arrays SET name = 'y'"),
+    "array cut": lambda r: sql(r.path, "UPDATE arrays SET data = substr(data, 1, 800)"),
+    "array longer": lambda r: sql(r.path, "UPDATE arrays SET data = data || x'00'"),
+    "another type": lambda r: sql(r.path, "UPDATE arrays SET dtype = '<i8'"),
+    "no type": lambda r: sql(r.path, "UPDATE arrays SET dtype = 'nonsense'"),
+    "another shape": lambda r: sql(r.path, "UPDATE arrays SET shape = '[250, 2]'"),
+    "endless shape": lambda r: sql(r.path, "UPDATE arrays SET shape = '[-1]'"),
+    "text for bytes": lambda r: sql(r.path, "UPDATE arrays SET data = 'abc'"),
+    "pickle": pickled,
+}
+"""What each does to the record of CONFIG."""
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=list(DAMAGE))
+def test_damaged_record_is_kept_aside_and_computed_again(store, damage):
+    record, neighbour = save(store, CONFIG), None
+    damage(record)
+    with pytest.warns(RecordWarning, match=SENTENCE) as caught:
+        assert store.load("e", CONFIG) is None
+    assert len(caught) == 1 and "e.sqlite" in str(caught[0].message)
+    neighbour = save(store, OTHER)
+    content = {"x": np.ones(500)}
+    with pytest.warns(RecordWarning, match="damaged-1"):
+        again = store.get_or_run("e", CONFIG, lambda: ({"value": 1.0}, content))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert store.load("e", CONFIG).provenance == again.provenance
+        assert store.load("e", OTHER).key == neighbour.key
+        assert store.keys("e") == {again.key, neighbour.key}
+    with database.reading(record.path) as there:  # nothing was deleted
+        kept = there.execute("SELECT key FROM records WHERE key LIKE '%damaged%'").fetchall()
+    assert kept == [(f"{record.key}.damaged-1",)]
+
+
+def test_control_without_the_seal_the_damage_is_served(store, monkeypatch):
+    DAMAGE["changed number"](save(store, CONFIG))
+    seal = database.Row.seal
+    with database.reading(store.path("e")) as there:
+        ((stored,),) = there.execute("SELECT sha256 FROM records")
+    monkeypatch.setattr(database.Row, "seal", lambda self, arrays: stored)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert store.load("e", CONFIG).summary == {"value": 9.0}
+    assert seal is not database.Row.seal
+
+
+def test_damaged_records_are_numbered_not_overwritten(store):
+    for turn in (1, 2, 3):
+        record = save(store, CONFIG)
+        sql(record.path, "UPDATE records SET summary = ? WHERE key = ?", str(turn), record.key)
+        with pytest.warns(RecordWarning, match=f"damaged-{turn}"):
+            save(store, CONFIG)
+    with database.reading(record.path) as there:
+        rows = there.execute("SELECT summary FROM records WHERE key LIKE '%damaged-%'").fetchall()
+    assert sorted(rows) == [("1",), ("2",), ("3",)]
+
+
+# ---------------------------------------------------------------- damaged files
 
 
 def flip(path: Path, where: float) -> None:
@@ -157,293 +246,259 @@ def flip(path: Path, where: float) -> None:
     path.write_bytes(blob)
 
 
-def wrong_schema(store: RecordStore, record) -> None:
-    """A whole record of another schema under the name of this one."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(records, "SCHEMA_VERSION", 2)
-        save(store, CONFIG, 2.0).path.rename(record.path)
+def test_any_flipped_bit_is_noticed_or_harmless(store):
+    """At 100 places: what is loaded is the truth, or nothing with a word (free bytes are free)."""
+    record, noticed = save(store, CONFIG), 0
+    whole = record.path.read_bytes()
+    for step in range(100):
+        flip(record.path, step / 99)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                loaded = store.load("e", CONFIG)
+            except RecordError as refused:  # its header is no longer ours
+                assert SENTENCE.fullmatch(str(refused))
+                noticed += 1
+            else:
+                if loaded is None:
+                    noticed += 1
+                else:
+                    assert (loaded.summary, loaded.config) == ({"value": 1.0}, CONFIG)
+                    assert (loaded.arrays["x"] == 1.0).all()
+                assert len(caught) <= 1
+        record.path.write_bytes(whole)
+    assert noticed > 0
+    at = whole.index(np.ones(300).tobytes())
+    for byte in range(at, at + 2400, 100):
+        record.path.write_bytes(whole[:byte] + bytes([whole[byte] ^ 1]) + whole[byte + 1 :])
+        with pytest.warns(RecordWarning, match=SENTENCE):
+            assert store.load("e", CONFIG) is None
 
 
-def reseal(path: Path) -> None:
-    """Make the checksum of the JSON agree with its content again."""
-    edit(path, lambda document: document.pop("payload_sha256"))
-    document = json.loads(path.read_text(encoding="utf-8"))
-    seal = encoding.sha256(encoding.canonical(document))
-    edit(path, lambda document: document.update(payload_sha256=seal))
+def zeros(path: Path, start: int, count: int) -> None:
+    blob = bytearray(path.read_bytes())
+    blob[start : start + count] = bytes(count)
+    path.write_bytes(blob)
 
 
-def sealed_without_summary(store: RecordStore, record) -> None:
-    """A record of another make."""
-    edit(record.path, lambda document: document.pop("summary"))
-    reseal(record.path)
-
-
-def sealed_pickle(store: RecordStore, record) -> None:
-    """A record in which everything agrees, but the array is a pickle."""
-    array, file = np.array([{"a": 1}], dtype=object), npz_of(record)
-    np.savez(file, x=array, allow_pickle=True)
-    digest = encoding.sha256(file.read_bytes())
-    file.rename(records._arrays_path(record.path, digest))
-    edit(record.path, lambda document: document["arrays"].update(sha256=digest))
-    reseal(record.path)
-
-
-# What each does to the record of CONFIG, and whether only a checksum or comparison can notice:
-# then the control, with these taken away, serves the damaged record without a word.
-DAMAGE = {
-    "empty JSON": (lambda s, r: r.path.write_bytes(b""), False),
-    "truncated JSON": (lambda s, r: os.truncate(r.path, 700), False),
-    "JSON of zeros": (lambda s, r: r.path.write_bytes(bytes(900)), False),
-    "JSON list": (lambda s, r: r.path.write_text("[1]"), False),
-    "JSON without seal": (lambda s, r: edit(r.path, lambda d: d.pop("payload_sha256")), False),
-    "NaN in JSON": (lambda s, r: edit(r.path, lambda d: d.update(summary=float("nan"))), False),
-    "changed number": (lambda s, r: edit(r.path, lambda d: d["summary"].update(value=9.0)), True),
-    "changed time": (lambda s, r: edit(r.path, lambda d: d["provenance"].clear()), True),
-    "wrong schema": (wrong_schema, False),
-    "other field": (lambda s, r: edit(r.path, lambda d: d.update(schema=0)), True),
-    "missing field": (sealed_without_summary, False),
-    "renamed file": (lambda s, r: save(s, OTHER).path.rename(r.path), False),
-    "swapped npz": (lambda s, r: os.replace(npz_of(save(s, OTHER, 7.0)), npz_of(r)), True),
-    "missing npz": (lambda s, r: npz_of(r).unlink(), False),
-    "empty npz": (lambda s, r: npz_of(r).write_bytes(b""), False),
-    "truncated npz": (lambda s, r: os.truncate(npz_of(r), 2000), False),
-    "extended npz": (lambda s, r: npz_of(r).write_bytes(b"\n" + npz_of(r).read_bytes()), True),
-    "flipped bit in npz": (lambda s, r: flip(npz_of(r), 0.5), False),
-    "pickle in npz": (sealed_pickle, False),
+FILE_DAMAGE = {
+    "no database": lambda path: path.write_bytes(b"x" * 20_000),
+    "short": lambda path: path.write_bytes(b"x"),
+    "header": lambda path: zeros(path, 0, 16),
+    "cut": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "zeroed page": lambda path: zeros(path, 4096, 4096),
+    "pickle": lambda path: path.write_bytes(pickle.dumps({"x": 1})),
 }
 
 
-@pytest.mark.parametrize("damage", [damage for damage, _ in DAMAGE.values()], ids=list(DAMAGE))
-def test_damaged_record_is_kept_aside_and_computed_again(store, damage):
-    record = save(store, CONFIG)
-    damage(store, record)
-    before = files(store.root / "e")
-    with pytest.warns(RecordWarning, match=SENTENCE) as caught:
-        assert store.load("e", CONFIG) is None
-    assert len(caught) == 1 and record.path.name in str(caught[0].message)
-    assert sorted(files(store.root / "e").values()) == sorted(before.values())  # nothing deleted
-    assert f"{record.path.name}.corrupt-1" in files(store.root / "e")
+@pytest.mark.parametrize("damage", FILE_DAMAGE.values(), ids=list(FILE_DAMAGE))
+def test_damaged_file_is_kept_aside_and_written_anew(store, damage):
+    for seed in range(20):
+        save(store, {"seed": seed})
+    path = store.path("e")
+    damage(path)
+    blob = path.read_bytes()
+    with pytest.warns(RecordWarning, match=SENTENCE):
+        save(store, {"seed": 99})
+    assert path.with_name("e.sqlite.damaged-1").read_bytes() == blob
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        content = {"x": np.ones(500)}
-        again = store.get_or_run("e", CONFIG, lambda: ({"value": 1.0}, content))
-        assert store.load("e", CONFIG).provenance == again.provenance
-    np.testing.assert_array_equal(again.arrays["x"], content["x"])
+        assert store.load("e", {"seed": 99}) is not None
+        assert store.experiments() == ["e"]
+        for seed in range(20):  # what is still there is what was stored
+            record = store.load("e", {"seed": seed})
+            assert record is None or (record.arrays["x"] == 1.0).all()
 
 
-@pytest.mark.parametrize("name", [name for name, (_, checked) in DAMAGE.items() if checked])
-def test_control_without_checks_the_damage_is_served(store, monkeypatch, name):
-    record = save(store, CONFIG)
-    DAMAGE[name][0](store, record)
-    monkeypatch.setattr(records, "_check", lambda *arguments: None)
+def test_sound_records_of_a_damaged_file_are_rescued(store):
+    """A zeroed page of one record's arrays costs that record, and no other."""
+    keys = {save(store, {"seed": seed}).key for seed in range(30)}
+    path = store.path("e")
+    at = path.read_bytes().rindex(np.full(500, 1.0).tobytes()[:2000])
+    zeros(path, at // 4096 * 4096, 4096)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert store.load("e", CONFIG) is not None
+        warnings.simplefilter("ignore", RecordWarning)
+        save(store, {"seed": 99})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RecordWarning)
+        sound = {record.key for record in store.find("e")}
+    assert len(sound & keys) >= 28
 
 
-@pytest.mark.parametrize("part", ["json", "npz", "checkpoint"])
-def test_any_flipped_bit_is_noticed_or_harmless(store, part):
-    """At 100 places: what is loaded is the truth or nothing (white space in JSON is free)."""
-    record, checkpoint = save(store, CONFIG), store.checkpoint("e", CONFIG)
-    checkpoint.save({"x": np.ones(500)})
-    path = {"json": record.path, "npz": npz_of(record), "checkpoint": checkpoint.path}[part]
-    whole, noticed = files(store.root), 0
-    for step in range(100):
-        flip(path, step / 99)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            loaded, state = store.load("e", CONFIG), checkpoint.load()
-        noticed += (loaded is None) or (state is None)
-        assert len(caught) == (loaded is None) + (state is None)
-        assert loaded is None or (loaded.summary, loaded.config) == ({"value": 1.0}, CONFIG)
-        assert loaded is None or (loaded.arrays["x"] == 1.0).all()
-        for name, blob in whole.items():
-            (store.root / name).write_bytes(blob)
-    assert noticed == 100 if part != "json" else 50 < noticed
-
-
-def test_wrong_schema_is_called_so(store):
-    wrong_schema(store, save(store, CONFIG))
-    with pytest.warns(RecordWarning, match="expected .* schema 1; got schema 2"):
-        store.load("e", CONFIG)
-
-
-def test_bad_files_are_numbered_not_overwritten(store):
-    for turn in (1, 2, 3):
-        record = save(store, CONFIG)
-        record.path.write_text(f"broken {turn}")
-        with pytest.warns(RecordWarning, match=f"corrupt-{turn}"):
-            save(store, CONFIG)  # a writer meets it too
-        kept = record.path.with_name(f"{record.path.name}.corrupt-{turn}")
-        assert kept.read_text() == f"broken {turn}"
-
-
-def test_damaged_record_does_not_touch_its_neighbours(store):
-    neighbour, record = save(store, OTHER), save(store, CONFIG)
-    record.path.write_bytes(neighbour.path.read_bytes())  # the neighbour's JSON under this name
-    with pytest.warns(RecordWarning, match="the record of key"):
-        assert store.load("e", CONFIG) is None
-    assert store.load("e", OTHER).key == neighbour.key
+def test_a_damaged_file_stays_where_it_is_for_a_reader(store):
+    save(store, CONFIG).path.write_text("broken")
+    for look in (lambda: store.load("e", CONFIG), lambda: store.find("e"), lambda: store.keys("e")):
+        with pytest.warns(RecordWarning, match=SENTENCE):
+            assert not look()
+    assert files(store.root) == {"e.sqlite": b"broken"}
 
 
 CHECKPOINT_DAMAGE = {
-    "empty": lambda path: path.write_bytes(b""),
     "short": lambda path: path.write_bytes(b"x" * 10),
-    "truncated": lambda path: os.truncate(path, 500),
-    "extended": lambda path: path.write_bytes(path.read_bytes() + b"\0"),
-    "without seal": lambda path: path.write_bytes(encoding.pack({"x": np.ones(3)})),
+    "changed": lambda path: sql(path, "UPDATE arrays SET data = zeroblob(4000)"),
     "pickle": lambda path: path.write_bytes(pickle.dumps({"x": 1})),
 }
 
 
 @pytest.mark.parametrize("damage", CHECKPOINT_DAMAGE.values(), ids=list(CHECKPOINT_DAMAGE))
-def test_damaged_checkpoint_is_kept_aside(store, damage):
+def test_damaged_checkpoint_is_not_taken_up(store, damage):
     checkpoint = store.checkpoint("e", CONFIG)
     checkpoint.save({"x": np.ones(500)})
     damage(checkpoint.path)
-    blob = checkpoint.path.read_bytes()
     with pytest.warns(RecordWarning, match=SENTENCE):
         assert checkpoint.load() is None
-    assert checkpoint.path.with_name(f"{checkpoint.path.name}.corrupt-1").read_bytes() == blob
     checkpoint.save({"x": np.zeros(2)})
     assert checkpoint.load()["x"].shape == (2,)
 
 
-def test_checkpoint_of_another_run_is_refused(store, monkeypatch):
+def test_checkpoint_of_another_run_is_not_taken_up(store):
     mine, other = store.checkpoint("e", CONFIG), store.checkpoint("e", OTHER)
     other.save({"x": 7.0})
+    assert other.load()["x"] == 7.0  # control
     os.replace(other.path, mine.path)
-    with pytest.warns(RecordWarning, match="another seal"):
-        assert mine.load() is None
-    other.save({"x": 7.0})
-    os.replace(other.path, mine.path)
-    monkeypatch.setattr(records, "_check", lambda *arguments: None)
-    assert mine.load()["x"] == 7.0  # control: without the seal a run resumes from another
+    assert mine.load() is None
+
+
+# ---------------------------------------------------------------- files that are not ours
+
+
+@pytest.mark.parametrize("statement", ["CREATE TABLE books (title)", "PRAGMA application_id = 7"])
+def test_database_of_another_program_is_refused_and_left_alone(store, statement):
+    store.root.mkdir()
+    sql(store.path("e"), statement)
+    before = files(store.root)
+    for call in (lambda: store.load("e", CONFIG), lambda: store.find("e"), lambda: save(store, {})):
+        with pytest.raises(RecordError, match=r"expected .* to hold records of escape-ntk; got"):
+            call()
+    assert files(store.root) == before
+
+
+def test_newer_format_is_refused_and_left_alone(store):
+    record = save(store, CONFIG)
+    sql(record.path, f"PRAGMA user_version = {database.FORMAT + 1}")
+    before = files(store.root)
+    for call in (lambda: store.load("e", CONFIG), lambda: save(store, OTHER)):
+        with pytest.raises(RecordError, match=f"in format 1; got format {database.FORMAT + 1}"):
+            call()
+    assert files(store.root) == before
+
+
+def test_an_empty_file_is_no_damage(store):
+    """What a kill leaves before the first transaction."""
+    store.root.mkdir()
+    store.path("e").touch()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert store.load("e", CONFIG) is None and store.find("e") == []
+        assert save(store, CONFIG).summary == {"value": 1.0}
 
 
 # ---------------------------------------------------------------- disks that do not write
 
-CODES = [errno.EROFS, errno.ENOSPC, errno.EACCES, errno.EIO]
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Another program that holds the file."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as there:
+        there.execute("BEGIN EXCLUSIVE")
+        yield
 
 
-def refuse_from(patch, owner: object, name: str, code: int, call: int = 0) -> None:
-    """Let ``owner.name`` fail with ``code`` from its ``call``-th call on."""
-    original, count = getattr(owner, name), iter(range(10**6))
-
-    def refuse(*arguments, **options):
-        if next(count) >= call:
-            raise OSError(code, os.strerror(code))
-        return original(*arguments, **options)
-
-    patch.setattr(owner, name, refuse)
+REFUSALS = {
+    "SQLITE_FULL": "PRAGMA max_page_count = 1",
+    "SQLITE_READONLY": "PRAGMA query_only = 1",
+}
 
 
-PLACES = [
-    (os, "replace", 0),
-    (os, "replace", 1),
-    (os, "fsync", 0),
-    (os, "open", 0),
-    (os, "mkdir", 0),
-]
+@contextmanager
+def refusing(code: str) -> Iterator[None]:
+    """SQLite's own refusal, asked for on every new connection."""
+    connect = database._connect
+
+    def hindered(path, mode):
+        there = connect(path, mode)
+        there.execute(REFUSALS[code])
+        return there
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "_connect", hindered)
+        yield
 
 
-@pytest.mark.parametrize("code", CODES, ids=lambda code: errno.errorcode[code])
-@pytest.mark.parametrize("place", PLACES, ids=lambda place: f"{place[1]}-{place[2]}")
-def test_disk_that_refuses_loses_nothing(store, monkeypatch, code, place):
-    if place[1] != "mkdir":
+@pytest.mark.parametrize("code", REFUSALS)
+@pytest.mark.parametrize("first", [True, False], ids=["new file", "old file"])
+def test_disk_that_refuses_loses_nothing(store, code, first):
+    if not first:
         save(store, OTHER)
         save(store, CONFIG)
-    before = files(store.root)
-    summary, content = {"value": 2.0}, {"x": np.full(500, 2.0)}
-    with monkeypatch.context() as patch:
-        refuse_from(patch, *place[:2], code, place[2])
-        with pytest.raises(RecordError, match=errno.errorcode[code]) as caught:
-            store.save("e", CONFIG, summary=summary, arrays=content, wall_seconds=0, overwrite=True)
+    before = {
+        key: save(store, config).summary for key, config in (() if first else (("a", CONFIG),))
+    }
+    summary, content = {"value": 2.0}, {"x": np.full(50_000, 2.0)}
+    options = {"summary": summary, "arrays": content, "wall_seconds": 0, "overwrite": True}
+    with refusing(code), pytest.raises(RecordError, match=code) as caught:
+        store.save("e", CONFIG, **options)
     assert SENTENCE.fullmatch(str(caught.value))
     assert caught.value.summary is summary and caught.value.arrays is content
-    assert isinstance(caught.value.__cause__, OSError) and caught.value.__cause__.errno == code
-    assert files(store.root) == before  # the old record, and no temporary file
-    stored = store.save(
-        "e", CONFIG, summary=summary, arrays=content, wall_seconds=0, overwrite=True
-    )
-    assert stored.summary == summary
+    assert isinstance(caught.value.__cause__, sqlite3.Error)
+    if before:
+        assert store.load("e", CONFIG).summary == before["a"] and store.load("e", OTHER)
+    assert store.save("e", CONFIG, **options).summary == summary
 
 
-def test_control_without_clearing_up_temporary_files_stay(store, monkeypatch):
-    refuse_from(monkeypatch, os, "replace", errno.ENOSPC)
-    monkeypatch.setattr(Path, "unlink", lambda path, missing_ok=False: None)
-    with pytest.raises(RecordError):
-        save(store, CONFIG)
-    assert any(records.TEMPORARY in name for name in files(store.root))
-
-
-def test_get_or_run_hands_back_what_it_could_not_store(store, monkeypatch):
-    refuse_from(monkeypatch, os, "replace", errno.EROFS)
+def test_a_file_locked_for_long_loses_nothing(store, monkeypatch):
+    record = save(store, CONFIG)
+    monkeypatch.setattr(database, "LOCK_SECONDS", 0.05)
     content = {"x": np.ones(3)}
-    with pytest.raises(RecordError, match=records.ROOT_VARIABLE) as caught:
+    with held(record.path):
+        with pytest.raises(RecordError, match="SQLITE_BUSY") as caught:
+            store.save("e", OTHER, summary={"a": 1}, arrays=content, wall_seconds=0)
+        with pytest.raises(RecordError, match="SQLITE_BUSY"):
+            store.keys("e")
+    assert caught.value.arrays is content and caught.value.summary == {"a": 1}
+    assert save(store, OTHER).summary == {"value": 1.0}  # control: it is free again
+
+
+def test_get_or_run_hands_back_what_it_could_not_store(store):
+    content = {"x": np.ones(3)}
+    with refusing("SQLITE_READONLY"), pytest.raises(RecordError, match=database.ROOT_VARIABLE) as e:
         store.get_or_run("e", CONFIG, lambda: ({"hours": 3}, content))
-    assert caught.value.summary == {"hours": 3} and caught.value.arrays is content
+    assert e.value.summary == {"hours": 3} and e.value.arrays is content
 
 
-@pytest.mark.parametrize("code", CODES, ids=lambda code: errno.errorcode[code])
-def test_checkpoint_on_a_disk_that_refuses_keeps_the_last_one(store, monkeypatch, code):
-    checkpoint, state = store.checkpoint("e", CONFIG), {"step": 2}
+@pytest.mark.parametrize("code", REFUSALS)
+def test_checkpoint_on_a_disk_that_refuses_keeps_the_last_one(store, code):
+    checkpoint, state = store.checkpoint("e", CONFIG), {"step": np.arange(50_000)}
     checkpoint.save({"step": 1})
-    with monkeypatch.context() as patch:
-        refuse_from(patch, os, "replace", code)
-        with pytest.raises(RecordError, match=SENTENCE) as caught:
-            checkpoint.save(state)
-        refuse_from(patch, os, "unlink", code)
-        with pytest.raises(RecordError, match="expected to delete"):
-            checkpoint.clear()
+    with refusing(code), pytest.raises(RecordError, match=SENTENCE) as caught:
+        checkpoint.save(state)
     assert caught.value.arrays is state and checkpoint.load()["step"] == 1
 
 
-def test_valid_records_are_read_from_a_read_only_disk(store, monkeypatch):
+def test_checkpoint_that_cannot_be_deleted(store, monkeypatch):
+    checkpoint = store.checkpoint("e", CONFIG)
+    checkpoint.save({"step": 1})
+
+    def refuse(path, missing_ok=False):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(RecordError, match=r"expected to delete .*EACCES"):
+        checkpoint.clear()
+
+
+def test_valid_records_are_read_from_a_read_only_disk(store):
     save(store, CONFIG)
-    for name in ("replace", "rename", "unlink", "fsync"):
-        refuse_from(monkeypatch, os, name, errno.EROFS)
-    assert store.load("e", CONFIG).summary == save(store, CONFIG, 2.0).summary == {"value": 1.0}
+    records._READ.clear()
+    with refusing("SQLITE_READONLY"):
+        assert store.load("e", CONFIG).summary == {"value": 1.0}
 
 
-def test_bad_record_on_a_read_only_disk_stays_and_is_named(store, monkeypatch):
-    record = save(store, CONFIG)
-    record.path.write_text("broken")
-    refuse_from(monkeypatch, os, "rename", errno.EROFS)
-    with pytest.warns(RecordWarning, match="by hand"):
-        assert store.load("e", CONFIG) is None
-    assert record.path.read_text() == "broken"
-
-
-def test_moving_aside_cut_short_is_finished_by_the_next_reader(store, monkeypatch):
-    record = save(store, CONFIG)
-    edit(record.path, lambda document: document["summary"].update(value=9.0))
-    before = files(store.root)
-    with monkeypatch.context() as patch:
-        refuse_from(patch, os, "rename", errno.EIO, 1)
-        with pytest.warns(RecordWarning, match="by hand"):
-            store.load("e", CONFIG)
-    with pytest.warns(RecordWarning, match="kept aside"):
-        store.load("e", CONFIG)
-    after = files(store.root)
-    assert sorted(after.values()) == sorted(before.values())
-    assert all("corrupt-1" in name for name in after)
-
-
-def test_failed_overwrite_by_the_same_arrays_keeps_them(store, monkeypatch):
-    save(store, CONFIG)
-    with monkeypatch.context() as patch:
-        refuse_from(patch, os, "replace", errno.ENOSPC, 1)
-        with pytest.raises(RecordError):
-            save(store, CONFIG, overwrite=True)
-    assert store.load("e", CONFIG).summary == {"value": 1.0}
-
-
-def test_record_that_cannot_be_read_is_not_called_absent(store, monkeypatch):
-    save(store, CONFIG)
-    refuse_from(monkeypatch, Path, "read_bytes", errno.EACCES)
-    with pytest.raises(RecordError, match=r"expected to read .*EACCES.*remedy"):
-        store.load("e", CONFIG)
+def test_a_folder_in_the_place_of_a_database(store):
+    store.path("e").mkdir(parents=True)
+    for call in (lambda: store.load("e", CONFIG), lambda: save(store, CONFIG)):
+        with pytest.raises(RecordError, match=SENTENCE):
+            call()
 
 
 def test_root_that_is_a_file(tmp_path):

@@ -1,17 +1,28 @@
 """One runner for all experiments: a sweep is a list of frozen points; finished points are skipped.
 
-A point is a frozen dataclass of JSON values; its record is addressed by all of them.  Results do
-not depend on the executor or on the order; a killed sweep goes on where it stood.
+A point is a frozen dataclass of JSON values; its record is addressed by all of them.  Workers
+compute and hand back; this process alone writes.  Results do not depend on the executor or on the
+order; a killed sweep goes on where it stood.
 """
 
 import dataclasses
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
-from contextlib import nullcontext
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,11 +30,13 @@ from tqdm import tqdm
 
 from escape_ntk import checks
 from escape_ntk.provenance import environment
-from escape_ntk.records import Record, RecordStore
+from escape_ntk.records import Record, RecordStore, default_root
 from escape_ntk.run import UNSAVED, Run
 
 CHECKPOINT_SECONDS = 20.0
-"""A killed run loses at most so much."""
+"""A killed run loses at most so much, where what it is at can be cut."""
+ROUNDS = 3
+"""Fresh pools that may die in a row without any point finishing."""
 Result = tuple[dict, dict[str, np.ndarray]]
 
 
@@ -38,6 +51,33 @@ class Point(Protocol):
         ...
 
 
+class WorkersDiedError(checks.EscapeNTKError, RuntimeError):
+    """Workers kept dying on the same points."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Computed:
+    """What a worker hands back: the numbers, the seconds, and where they were computed."""
+
+    summary: dict
+    arrays: dict[str, np.ndarray]
+    seconds: float
+    environment: dict[str, Any]
+
+    def record(self, point: Point, store: RecordStore) -> Record:
+        """Store it, and forget the state of the run."""
+        record = store.save(
+            point.experiment,
+            configuration(point),
+            summary=self.summary,
+            arrays=self.arrays,
+            wall_seconds=self.seconds,
+            environment=self.environment,
+        )
+        store.checkpoint(point.experiment, configuration(point)).clear()
+        return record
+
+
 def configuration(point: Point) -> dict:
     """The fields of a point, by which its record is addressed."""
     return dataclasses.asdict(point)
@@ -48,6 +88,15 @@ def lookup(point: Point, store: RecordStore) -> Record | None:
     return store.load(point.experiment, configuration(point))
 
 
+def compute(point: Point, root: Path, every: float, progress: str | None = None) -> Computed:
+    """Compute one point; what an earlier attempt left in checkpoints below ``root`` is taken up."""
+    code = environment()  # before the run: what is imported now is what computes
+    checkpoint = RecordStore(root).checkpoint(point.experiment, configuration(point))
+    run = Run(checkpoint, every=every, progress=progress)
+    summary, arrays = point.compute(run)
+    return Computed(summary, arrays, run.seconds, code)
+
+
 def run_point(
     point: Point,
     store: RecordStore,
@@ -55,30 +104,175 @@ def run_point(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Record:
     """Load or compute one point; a checkpoint of an earlier attempt is taken up."""
-    config = configuration(point)
-    stored = store.load(point.experiment, config)
-    inner = store.checkpoint(point.experiment, config)
-    if stored is not None:
-        inner.clear()  # left by a kill between the record and this line
+    stored = lookup(point, store)
+    if stored is not None:  # a kill between the record and this line may have left a state
+        store.checkpoint(point.experiment, configuration(point)).clear()
         return stored
-    code = environment()  # before the run: what is imported now is what computes
-    run = Run(inner, every=checkpoint_seconds, progress=progress)
-    summary, arrays = point.compute(run)
-    record = store.save(
-        point.experiment,
-        config,
-        summary=summary,
-        arrays=arrays,
-        wall_seconds=run.seconds,
-        environment=code,
-    )
-    inner.clear()
-    return record
+    return compute(point, store.root, checkpoint_seconds, progress).record(point, store)
 
 
-def _worker(point: Point, root: Path, threads: int, checkpoint_seconds: float) -> None:
+# ---------------------------------------------------------------- many points
+
+
+def run_points(
+    points: Sequence[Point],
+    store: RecordStore,
+    *,
+    workers: int = 1,
+    executor: Executor | None = None,
+    progress: bool = True,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> list[Record]:
+    """Records of all points, in their order; missing ones are computed.
+
+    By ``workers`` processes of this machine, which share its cores (one: in this process), or by
+    any ``executor``, one thread a point, whose workers need no folder in common with this process:
+    they save the state of a run below their own :func:`~escape_ntk.records.default_root`.  Records
+    do not depend on which.  A worker that dies costs its point's unsaved seconds: the missing
+    points go to a fresh pool.  :class:`WorkersDiedError` after three pools in which none was
+    finished.  An error of a point, or Ctrl-C, ends the sweep at once; what is finished is stored.
+    """
+    checks.integer("workers", workers, least=1)
+    found = {point: lookup(point, store) for point in dict.fromkeys(points)}
+    missing = [point for point, record in found.items() if record is None]
+    bar = tqdm(total=len(missing), desc="runs", disable=not (progress and missing), delay=2)
+    with bar:
+        if executor is None and workers == 1:
+            words = "this run" if progress else None
+            for point in missing:
+                found[point] = run_point(point, store, words, checkpoint_seconds)
+                bar.update()
+        elif missing:
+            root = store.root if executor is None else None
+            threads = 1 if executor else max(1, torch.get_num_threads() // workers)
+            work = partial(_worker, root=root, threads=threads, every=checkpoint_seconds)
+
+            def keep(point: Point, computed: Computed) -> None:
+                found[point] = computed.record(point, store)
+                bar.update()
+
+            _Pools(work, keep, workers, executor).run(missing)
+    return [record for record in map(found.get, points) if record is not None]
+
+
+def _worker(point: Point, root: Path | None, threads: int, every: float) -> Computed:
     torch.set_num_threads(threads)
-    run_point(point, RecordStore(root), checkpoint_seconds=checkpoint_seconds)
+    return compute(point, default_root() if root is None else root, every)
+
+
+@dataclasses.dataclass
+class _Pools:
+    """A pool of processes, or the caller's executor; another one when it dies."""
+
+    work: Callable[[Point], Computed]
+    keep: Callable[[Point, Computed], None]
+    workers: int
+    executor: Executor | None
+
+    def run(self, missing: Sequence[Point]) -> None:
+        """Compute and keep every point.
+
+        When a pool breaks, the points that were running go to the end of the queue, and after a
+        pool in which nothing was finished the next has one worker: so a point that kills its
+        worker holds up no other.
+        """
+        fruitless, left = 0, list(missing)
+        while left:
+            size, before, broken = 1 if fruitless else self.workers, len(left), None
+            try:
+                with self._open(size) as pool:
+                    self._share_out(pool, left)
+            except BrokenExecutor as error:
+                broken = error
+            fruitless = 0 if len(left) < before else fruitless + 1
+            if left and fruitless == ROUNDS:
+                raise WorkersDiedError(
+                    checks.message(
+                        expected=f"workers that finish the {len(left)} points left",
+                        got=f"{ROUNDS} pools that died on them, the first {left[0]}",
+                        remedy="fewer workers (memory?), or this point alone with workers=1",
+                    )
+                ) from broken
+            left = left[size:] + left[:size]
+
+    def _share_out(self, pool: Executor, left: list[Point]) -> None:
+        """Submit every point; keep results as they come and take them off ``left``."""
+        with _interrupts_held_back():  # workers inherit it: Ctrl-C is for this process alone
+            jobs: dict[Future, Point] = {pool.submit(self.work, point): point for point in left}
+
+        def harvest(done: Iterable[Future]) -> None:
+            for job in done:
+                if job.done() and not job.cancelled() and job.exception() is None:
+                    self.keep(jobs[job], job.result())
+                    left.remove(jobs.pop(job))
+
+        try:
+            while jobs:
+                done, _ = wait(jobs, return_when=FIRST_COMPLETED)
+                harvest(done)
+                for job in done & jobs.keys():  # an error, raised as soon as it is known
+                    job.result()
+        except BaseException:
+            harvest(list(jobs))
+            raise
+        finally:
+            for job in jobs:
+                job.cancel()
+
+    @contextmanager
+    def _open(self, size: int) -> Iterator[Executor]:
+        """The caller's executor, which stays open, or a pool that ends with its last result.
+
+        When an error or Ctrl-C ends it, its processes are killed: what they were at is saved.
+        """
+        if self.executor is not None:
+            yield self.executor
+            return
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(size, mp_context=context, initializer=_begin_worker)
+        try:
+            yield pool
+        except BaseException:
+            _kill(pool)
+            raise
+        pool.shutdown()
+
+
+def _begin_worker() -> None:
+    """Leave Ctrl-C to the parent, and end with it, however it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Ctrl-C waits, where the system lets a thread ask for that; processes begun inherit it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _kill(pool: ProcessPoolExecutor) -> None:
+    """End a pool without waiting for what its processes are at."""
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in list((getattr(pool, "_processes", None) or {}).values()):
+        with suppress(OSError, ValueError):
+            process.terminate()
+
+
+# ---------------------------------------------------------------- on one device
 
 
 Together = Callable[[Sequence[Point], torch.device], Iterator[tuple[Point, Result, float]]]
@@ -99,20 +293,14 @@ def run_side_by_side(
     that are under way.  :class:`~escape_ntk.checks.InputError` where there is no such device.
     """
     place = _device(device)
-    missing = [point for point in dict.fromkeys(points) if lookup(point, store) is None]
+    found = {point: lookup(point, store) for point in dict.fromkeys(points)}
+    missing = [point for point, record in found.items() if record is None]
     code = environment(place)
     with tqdm(total=len(missing), desc="runs", disable=not (progress and missing)) as bar:
         for point, (summary, arrays), seconds in together(missing, place):
-            store.save(
-                point.experiment,
-                configuration(point),
-                summary=summary,
-                arrays=arrays,
-                wall_seconds=seconds,
-                environment=code,
-            )
+            found[point] = Computed(summary, arrays, seconds, code).record(point, store)
             bar.update()
-    return [run_point(point, store) for point in points]
+    return [run_point(point, store) if found[point] is None else found[point] for point in points]
 
 
 def _device(name: str) -> torch.device:
@@ -127,84 +315,6 @@ def _device(name: str) -> torch.device:
                 remedy="--device cuda where there is a CUDA device; --device cpu anywhere",
             )
         ) from error
-
-
-ROUNDS = 3
-"""Fresh pools that may die in a row without any point finishing."""
-
-
-class WorkersDiedError(checks.EscapeNTKError, RuntimeError):
-    """Workers kept dying on the same points."""
-
-
-def run_points(
-    points: Sequence[Point],
-    store: RecordStore,
-    *,
-    workers: int = 1,
-    executor: Executor | None = None,
-    progress: bool = True,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
-) -> list[Record]:
-    """Records of all points, in their order; missing ones are computed.
-
-    By ``workers`` processes of this machine, which share its cores (one: in this process), or by
-    any ``executor`` whose workers see the folder of the ``store``, one thread a point.  Records do
-    not depend on which.  A worker that dies costs its point's unsaved seconds: the missing points
-    go to a fresh pool.  :class:`WorkersDiedError` after three pools in which none was finished.
-    """
-    checks.integer("workers", workers, least=1)
-    missing = [point for point in dict.fromkeys(points) if lookup(point, store) is None]
-    bar = tqdm(total=len(missing), desc="runs", disable=not (progress and missing), delay=2)
-    with bar:
-        if executor is None and workers == 1:
-            for point in missing:
-                run_point(point, store, "this run" if progress else None, checkpoint_seconds)
-                bar.update()
-        else:
-            threads = 1 if executor else max(1, torch.get_num_threads() // workers)
-            work = partial(
-                _worker, root=store.root, threads=threads, checkpoint_seconds=checkpoint_seconds
-            )
-            open_pool = _own_pool if executor is None else lambda workers: nullcontext(executor)
-            _run_in_pools(missing, store, work, open_pool, workers, bar)
-    return [run_point(point, store) for point in points]
-
-
-def _own_pool(workers: int) -> Executor:
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-
-
-def _run_in_pools(
-    missing: list[Point], store: RecordStore, work, open_pool, workers: int, bar: tqdm
-) -> None:
-    """Submit ``missing`` to a pool; when it breaks, what is still missing to the next one.
-
-    The points that were running go to the end of the queue, and after a pool in which nothing was
-    finished the next has one worker: so a point that kills its worker holds up no other.
-    """
-    fruitless = 0
-    while missing:
-        broken, size = None, 1 if fruitless else workers
-        with open_pool(size) as pool:
-            try:
-                for job in as_completed([pool.submit(work, point) for point in missing]):
-                    job.result()
-                    bar.update()
-            except BrokenExecutor as error:
-                broken = error
-        left = [point for point in missing if lookup(point, store) is None]
-        fruitless = 0 if len(left) < len(missing) else fruitless + 1
-        if left and fruitless == ROUNDS:
-            raise WorkersDiedError(
-                checks.message(
-                    expected=f"workers that finish the {len(left)} points left",
-                    got=f"{ROUNDS} pools that died on them, the first {left[0]}",
-                    remedy="fewer workers (memory?), or this point alone with workers=1",
-                )
-            ) from broken
-        bar.update(bar.total - len(left) - bar.n)
-        missing = left[size:] + left[:size]
 
 
 @dataclasses.dataclass(frozen=True)
