@@ -43,7 +43,7 @@ BUILT = ROOT / "_build" / "mutation"
 CORE = "pairs regularizer leaks directions rkc flow kernel spectrum constructions".split()
 CORE += ["generalization", "modules"]
 TESTS = "pairs regularizer leaks directions rkc_flow kernel spectrum constructions modules".split()
-TESTS = [f"test_{name}.py" for name in (*TESTS, "network_features", "joint")]
+TESTS = [f"test_{name}.py" for name in (*TESTS, "network_features", "joint", "generalization")]
 TESTS += [f"bad_input/test_{name}_bad_input.py" for name in ("core", "features", "kernel")]
 SEED, SHARE, LEAST, BAR = 18, 6, 24, 0.9
 """A mutant every SHARE lines of a module, LEAST at least; BAR of those that count are killed."""
@@ -144,8 +144,9 @@ def judge(mutant: Mutant, tree: ast.Module, path: Path, tests: dict[str, float])
     """How the tests take the mutant: killed (by which test), timeout, or survived."""
 
     def work() -> dict:
-        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
+        if (size := Path("/proc/self/statm")).exists():
+            used = int(size.read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
         sys.meta_path.insert(0, Loader(mutant.module, path, tree))
         runner = Runner(tests)
         code = pytest_main(sorted({name.split("::")[0] for name in tests}), runner)
