@@ -63,6 +63,10 @@ test-site: book  # the built site in a real browser
 	@echo "== the site in a browser"
 	@$(BIN)/python -m pytest tests/site --numprocesses 2 --dist worksteal
 
+.PHONY: mutation
+mutation: $(STAMP)  ## Change the numeric core in 400 places: do the tests see it? (an hour)
+	@$(BIN)/python tests/mutation/mutate.py
+
 .PHONY: notebooks
 notebooks: $(STAMP)  ## Execute pages into their paired .ipynb (PAGES="book/setup.md" for some)
 	@$(BIN)/python book/_ext/pair_notebooks.py $(PAGES)

@@ -6,16 +6,17 @@ import warnings
 import pytest
 import torch
 
-from escape_ntk.checks import CutoffWarning, InputError, RankError
+from escape_ntk.checks import CutoffWarning, InputError, NonFiniteError, RankError, ShapeError
 from escape_ntk.data import draw_inputs
 from escape_ntk.directions import (
+    RCOND,
     PopulationProjector,
     TrainingProjector,
     spectral_steps,
     worst_leak,
 )
 from escape_ntk.leaks import GaussianLeak, SphereLeak
-from escape_ntk.network import activation, draw_weights
+from escape_ntk.network import Activation, activation, draw_weights
 from escape_ntk.pairs import PairFeatures
 
 N, D, P = 12, 4, 5
@@ -175,6 +176,23 @@ def test_cut_between_equal_eigenvalues_warns():
         TrainingProjector(equal_eigenvalues(), 2)
 
 
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_a_gap_is_judged_by_the_largest_eigenvalue(scale):
+    """Eigenvalues 1, 10⁻³ and 10⁻³ − gap, all times scale: equal when gap < RCOND."""
+    weights = torch.full((P, 3), 1 / math.sqrt(3), dtype=F64)
+    flat = Activation("identity", lambda z: z, torch.ones_like, torch.zeros_like)
+
+    def cut(gap: float) -> TrainingProjector:
+        squares = scale * torch.tensor([1.0, 1e-3, 1e-3 - gap], dtype=F64)
+        return TrainingProjector(PairFeatures(squares.sqrt().diag(), weights, flat), 2)
+
+    with pytest.warns(CutoffWarning, match="2 and 3 agree"):
+        cut(0.8 * RCOND)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cut(1.2 * RCOND)
+
+
 @pytest.mark.parametrize("n_k", [0, D])
 def test_no_warning_where_nothing_is_cut(n_k):
     with warnings.catch_warnings():
@@ -209,6 +227,21 @@ def test_eigenvectors_are_those_of_the_explicit_features():
 def test_more_eigenvectors_than_the_rank_are_refused():
     with pytest.raises(RankError, match="count ≤ 12"):
         TrainingProjector(case()[0], 4).eigenvectors(13)
+
+
+def test_one_eigenvector_at_least():
+    projector = TrainingProjector(case()[0], 0)
+    assert projector.eigenvectors(1).shape == (1, P, D)
+    for count in (0, None):
+        with pytest.raises(InputError, match="count to be an integer ≥ 1"):
+            projector.eigenvectors(count)
+
+
+def test_labels_that_do_not_fit_are_not_memorized():
+    projector, y = TrainingProjector(case()[0], 4), torch.ones(N, dtype=F64)
+    for wrong, error in ((y[1:], ShapeError), (y.float(), ShapeError), (y / 0, NonFiniteError)):
+        with pytest.raises(error, match="expected y"):
+            projector.memorize(wrong)
 
 
 def test_memorizing_fits_what_the_projector_leaves_and_nothing_else():
@@ -290,6 +323,8 @@ def test_steps_are_the_ranks_before_each_fall():
     assert spectral_steps(values) == [3, 4]
     assert spectral_steps(values, ratio=3.0) == [3]
     assert spectral_steps(torch.ones(6)) == []
+    assert spectral_steps(torch.tensor([4.0, 4.0, 1.0, 1.0])) == [2]  # j = n/2 counts
+    assert spectral_steps(torch.tensor([2.0, 1.0])) == [1]
 
 
 def test_the_fall_at_the_end_of_the_rank_is_no_step():

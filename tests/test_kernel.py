@@ -213,6 +213,13 @@ def test_kinks_are_refused_by_series_and_quadrature():
             infinite_ntk(X, Y, RELU, route=route)
 
 
+def test_a_kink_is_refused_on_any_single_entry():
+    """Few nodes lie above many for some pairs and below for others; either way they are apart."""
+    for x, y in draw_inputs(80, D, "gaussian", seeded(), dtype=F64).view(40, 2, 1, D):
+        with pytest.raises(InputError, match="from 49 to 64 nodes"):
+            infinite_ntk(x, y, RELU, route="quadrature")
+
+
 # ---------------------------------------------------------------- infinite width, by a library
 
 
@@ -262,3 +269,11 @@ def test_kernel_ridge_of_a_singular_kernel_is_the_pseudoinverse():
     y = torch.randn(9, generator=seeded(3), dtype=F64)
     alpha = KernelRidge(A @ A.T).dual(y, 0.0)
     torch.testing.assert_close(A.T @ alpha, torch.linalg.pinv(A) @ y, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("below", [0.0, 0.5, 0.9])
+def test_what_rounding_pushed_below_zero_counts_as_zero(below):
+    """(K + ridge·I)^{−1} of a kernel is at most 1/ridge, also along −0.9·ridge."""
+    ridge, y = 1e-9, torch.ones(2, dtype=F64)
+    alpha = KernelRidge(torch.tensor([1.0, -below * ridge], dtype=F64).diag()).dual(y, ridge)
+    torch.testing.assert_close(alpha, torch.tensor([1 / (1 + ridge), 1 / ridge], dtype=F64))

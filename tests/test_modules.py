@@ -216,8 +216,9 @@ def test_bad_inputs_are_refused():
         ModuleFeatures(mlp().float(), X)
     with pytest.raises(InputError, match="requires_grad"):
         ModuleFeatures(mlp().requires_grad_(False), X)
-    with pytest.raises(InputError, match=r"one output a row.*\(1, 3\)"):
-        ModuleFeatures(nn.Linear(5, 3).double(), X)
+    for outputs in (2, 3):
+        with pytest.raises(InputError, match=rf"one output a row.*\(1, {outputs}\)"):
+            ModuleFeatures(nn.Linear(5, outputs).double(), X)
     with pytest.raises(InputError, match="output < 3"):
         ModuleFeatures(nn.Linear(5, 3).double(), X, output=3)
     with pytest.raises(InputError, match="chunk"):
@@ -225,6 +226,9 @@ def test_bad_inputs_are_refused():
     features = ModuleFeatures(module, X)
     with pytest.raises(ShapeError, match="one entry a parameter"):
         features.terms(inputs(3))
+    for wrong in (torch.ones(3, dtype=X.dtype), torch.ones(4)):
+        with pytest.raises(ShapeError, match="expected c"):
+            features.linear_pullback(wrong)
     other = ModuleFeatures(module, X)
     with pytest.raises(InputError, match="built from these features"):
         empirical_leak(features, TrainingProjector(other, 2), inputs(features.size))

@@ -9,7 +9,7 @@ from test_pairs import F64, SIGMOID, case
 from escape_ntk import checks
 from escape_ntk.directions import TrainingProjector
 from escape_ntk.landscape import curvature_floor, hessian_vector, random_sign_balance
-from escape_ntk.network import activation, paired_network
+from escape_ntk.network import Activation, activation, paired_network
 from escape_ntk.pairs import STEP_FACTOR, NetworkFeatures, PairFeatures, from_pairs, to_pairs
 from escape_ntk.regularizer import Penalties, RegularizedRisk
 from escape_ntk.stats import log_slope, rms
@@ -26,6 +26,27 @@ def test_the_terms_sum_to_the_network(name, chunk):
     torch.testing.assert_close(linear, PairFeatures(X, weights, act).terms(state)[0])
     torch.testing.assert_close(linear + rest, paired_network(weights, act)(X, from_pairs(state)))
     torch.testing.assert_close((linear, rest), (again, rest_again))
+
+
+@pytest.mark.parametrize("kind", [PairFeatures, NetworkFeatures])
+def test_no_block_is_longer_than_the_chunk(kind):
+    """Memory: σ and its derivatives see ``chunk`` rows at a time; the default sees all at once."""
+    X, weights, state = case(n=8)
+
+    def longest(**options) -> int:
+        seen = []
+
+        def watched(function):
+            return lambda z: (seen.append(len(z)), function(z))[1]
+
+        derivatives = (SIGMOID.value, SIGMOID.first, SIGMOID.second)
+        act = Activation("watched", *(watched(f) for f in derivatives))
+        seen.clear()  # what its own check at birth saw
+        kind(X, weights, act, **options).terms(state)
+        return max(seen)
+
+    assert longest(chunk=3) == 3
+    assert longest() == 8
 
 
 def test_the_pullback_is_the_gradient_of_torch():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from mortal import KilledError, Memory, killed_again_and_again
+from scipy import special
 from scipy.integrate import solve_ivp
 
 from escape_ntk import flow as flow_module
@@ -100,6 +101,27 @@ def test_second_order_condition(s):
 
     new = rkc.rkc_step(velocity, y, velocity(y), h, s)
     assert float(new[0]) == pytest.approx(h**2 / 2, rel=1e-11)
+
+
+def stability_polynomial(s: int, z: torch.Tensor, damping: float = 2 / 13) -> torch.Tensor:
+    """R_s(z) = 1 − b_sT_s(w_0) + b_sT_s(w_0 + w_1z), by the library's Chebyshev polynomials."""
+    w0 = 1 + damping / s**2
+    values = special.eval_chebyt(s, w0)
+    first, second = (np.polynomial.Chebyshev.basis(s).deriv(k)(w0) for k in (1, 2))
+    b, w1 = second / first**2, first / second
+    moved = special.eval_chebyt(s, (w0 + w1 * z).numpy())
+    return torch.from_numpy(1 - b * values + b * moved)
+
+
+@pytest.mark.parametrize("s", [2, 3, 5, 10, 29])
+def test_a_step_is_the_damped_chebyshev_polynomial(s):
+    """y' = −λy: y(t + h) = R_s(−hλ)y(t).  The conditions of order hold for other T_j as well."""
+    z = -torch.linspace(0, 0.6 * s**2, 101, dtype=F64)
+    y = torch.ones_like(z)
+    new = rkc.rkc_step(lambda v: z * v, y, z * y, 1.0, s)
+    torch.testing.assert_close(new, stability_polynomial(s, z), rtol=0, atol=1e-11)
+    other = stability_polynomial(s, z, damping=0.1)  # control; order two leaves R_2 no freedom
+    assert (float((new - other).abs().max()) > 1e-3) == (s > 2)
 
 
 # ---------------------------------------------------------------- order and stability
@@ -229,6 +251,17 @@ def test_error_norm_is_the_stated_estimate():
         y, new = (torch.full((1, 1), math.exp(-t), dtype=F64) for t in (1.0, 1.0 + h))
         errors.append(rkc.error_norm(y, -y, new, -new, h, 0.0, 1.0))
     assert slope(hs, errors) == pytest.approx(3, abs=0.1)
+
+
+@pytest.mark.parametrize("block", [0, 1])
+def test_the_error_is_that_of_the_worst_block(block):
+    """rms(e)/(atol + rtol·rms) block by block: rms(e) = 0.8δ against a block of size c."""
+    y, nothing = torch.zeros(2, P, D, dtype=F64), torch.zeros(2, P, D, dtype=F64)
+    y[0], y[1] = 3.0, 5.0
+    new = y.clone()
+    new[block] += 0.01
+    ours = rkc.error_norm(y, nothing, new, nothing, 0.1, 1e-3, 1e-2)
+    assert ours == pytest.approx(0.8 * 0.01 / (1e-2 + 1e-3 * float(new[block, 0, 0])), rel=1e-12)
 
 
 # ---------------------------------------------------------------- gradient flow

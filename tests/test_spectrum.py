@@ -135,6 +135,14 @@ def test_bulk_is_what_the_low_degrees_leave():
     np.testing.assert_allclose(ours, spectrum.trace - low[:5], rtol=1e-11)
 
 
+def test_bulk_counts_what_is_beyond_the_kept_degrees():
+    """Five degrees kept and the rest as a trace, against thirty-one kept."""
+    few, many = (ntk_spectrum(SIGMOID, 10, degree=degree) for degree in (4, 30))
+    assert few.rest > 1e-4 * few.trace > 1e3 * many.rest
+    for k in range(4):
+        assert few.bulk(k) == pytest.approx(many.bulk(k), rel=1e-9)
+
+
 @pytest.mark.parametrize("weight_law", WEIGHT_LAWS)
 def test_relu_lacks_the_odd_degrees_from_three_on(weight_law):
     """σ' = ½ + ½ sign: even degrees of K come from odd ones of sign, degree 1 from the ½."""
@@ -164,6 +172,14 @@ def test_one_eigenvalue_in_closed_form():
     n = 2
     assert one.effective_ridge(n, 1.0) == pytest.approx(1 / math.sqrt(2), rel=1e-10)
     assert one.learned(n, 1.0)[0] == pytest.approx(1 / (1 + 1 / math.sqrt(2)), rel=1e-10)
+
+
+@pytest.mark.parametrize("ridge", [0.0, 1.0, 5000.0])
+def test_a_flat_spectrum_in_closed_form(ridge):
+    """Nothing but the trace beyond J: κ = (rest + ridge)/n, for any n."""
+    flat = Spectrum(3, np.zeros(2), 0.7)
+    for n in range(1, 40):
+        assert flat.effective_ridge(n, ridge) == pytest.approx((0.7 + ridge) / n, rel=1e-10)
 
 
 def test_learned_shares_of_the_laboratory_activation():
@@ -263,6 +279,20 @@ def test_repeated_inputs_without_a_ridge_are_refused():
 # ---------------------------------------------------------------- spectra of Gram matrices
 
 
+@pytest.mark.parametrize("ratio", [0.0, -0.5, -1.0])
+def test_a_ratio_that_is_none_is_refused(ratio):
+    with pytest.raises(InputError, match="ratio > 0"):
+        marchenko_pastur(ratio, 5)
+
+
+def test_marchenko_pastur_of_a_square_matrix_in_closed_form():
+    """Ratio 1: x = 2 − 2 cos θ of density (1 + cos θ)/π in θ, so that P = (θ + sin θ)/π."""
+    x = marchenko_pastur(1.0, 50)
+    theta = np.arccos(1 - x / 2)
+    levels = (np.arange(50, 0, -1) - 0.5) / 50
+    np.testing.assert_allclose((theta + np.sin(theta)) / math.pi, levels, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("ratio", [0.01, 0.3, 1.0, 4.0])
 def test_marchenko_pastur_has_its_moments(ratio):
     """Mean max(c, 1), mean square max(c, 1)(1 + c): over the nonzero eigenvalues."""
@@ -289,3 +319,13 @@ def test_gram_eigenvalues_foresee_a_drawn_gram():
     assert np.abs(drawn / foreseen - 1).max() < 0.15
     other = ntk_spectrum(SIGMOID, d).gram_eigenvalues(n, 1)  # control: another activation
     assert np.abs(drawn / other - 1).max() > 0.5
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 41), (1, 200)])
+def test_gram_eigenvalues_sum_to_the_trace(k, n):
+    """tr K = n·K(x, x), as long as the inputs beyond n_k are no more than B(d, k+1)."""
+    spectrum = ntk_spectrum(SIN, 40)
+    ours = spectrum.gram_eigenvalues(n, k)
+    assert len(ours) == n
+    assert all((np.diff(part) <= 0).all() for part in np.split(ours, [1 + 40 * k]))
+    assert ours.sum() == pytest.approx(n * spectrum.trace, rel=1e-2)

@@ -168,9 +168,10 @@ def _dual_by_quadrature(X: Tensor, Y: Tensor, activation: Activation, weight_law
 
     The projection of w on a plane is rotation invariant: trapezoidal in the angle, Gaussian in
     u = |z|², of density ∝ (1−u)^{(d−4)/2} on [0, 1] for unit w, and 2·Exp(1)/d for Gaussian w.
-    Refused when 48 nodes each way differ from 64 on the row of the longest x: a kink of σ'.
+    Refused when 49 nodes each way differ from 64 on the row of the longest x: a kink of σ'.
+    Without a common divisor of the two no angle is missed by the same part of a circle in both.
     """
-    fine, coarse = (_polar_rule(n, X, weight_law) for n in (64, 48))
+    fine, coarse = (_polar_rule(n, X, weight_law) for n in (64, 49))
     cosine, length = _cosines(X, Y), Y.norm(dim=1)
     out = torch.empty_like(cosine)
     for i, x in enumerate(X):
@@ -182,7 +183,7 @@ def _dual_by_quadrature(X: Tensor, Y: Tensor, activation: Activation, weight_law
         raise checks.InputError(
             checks.message(
                 expected=f"σ' of {activation.name!r} smooth enough for quadrature",
-                got=f"a change of {gap:.2g} from 48 to 64 nodes",
+                got=f"a change of {gap:.2g} from 49 to 64 nodes",
                 remedy='route="closed" where there is one, or empirical_ntk at a large width',
             )
         )

@@ -95,11 +95,11 @@ class Spectrum:
         return self.eigenvalues / (self.eigenvalues + self.effective_ridge(n, ridge))
 
     def gram_eigenvalues(self, n: int, k: int) -> np.ndarray:
-        """Predicted eigenvalues (n,), descending, of the Gram matrix K of n ≥ n_k inputs.
+        """Predicted eigenvalues (n,) of the Gram matrix K of n > n_k inputs, those of P_{≤k} first.
 
         Degree ℓ ≤ k: nλ_ℓ times quantiles of Marchenko and Pastur's law of ratio B/n, plus γ_{>k};
         the other n − n_k: λ_{k+1}B(d,k+1) times those of ratio (n−n_k)/B(d,k+1), plus γ_{>k+1}.
-        Good for d^k ≪ n ≪ d^{k+1}.  [L]
+        Each part descends.  Good for d^k ≪ n ≪ d^{k+1}, where they do not overlap.  [L]
         """
         self.check_degree(checks.integer("k", k, least=0) + 1)
         lam, count = self.eigenvalues, [round(b) for b in self.multiplicities]

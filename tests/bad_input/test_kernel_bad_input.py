@@ -212,6 +212,8 @@ def movement(**changes) -> RankOneMovement:
 CONSTRUCTIONS = table(
     ("weights not unit", InputError, lambda: represent_power(2 * WEIGHTS, SIN, BETA, 2)),
     ("β not unit", InputError, lambda: represent_power(WEIGHTS, SIN, 2 * BETA, 2)),
+    ("short weights", InputError, lambda: represent_power(WEIGHTS / 2, SIN, BETA, 2)),
+    ("short β", InputError, lambda: represent_power(WEIGHTS, SIN, BETA / 2, 2)),
     ("β of another d", ShapeError, lambda: represent_power(WEIGHTS, SIN, BETA[:3], 2)),
     ("β of another dtype", ShapeError, lambda: represent_power(WEIGHTS, SIN, BETA.float(), 2)),
     ("NaN in the weights", NonFiniteError, lambda: represent_power(NAN * WEIGHTS, SIN, BETA, 2)),
