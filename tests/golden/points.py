@@ -70,7 +70,7 @@ POINTS: dict[str, Point] = {
     "quadntk-sign-draws": quadntk.SignDraws(1, d=5, n=20, m=40, n_draws=20),
     "quadntk-norm": quadntk.ConstructionNorm(1, 2, m=200, dims=(5, 10)),
     "quadntk-saddle": quadntk.Saddle(
-        1, 0.1, d=4, factor=2.0, m=40, t_end=100.0, n_times=5, n_test=30
+        1, 5e-3, d=4, factor=2.0, m=40, t_end=100.0, n_times=5, n_test=30
     ),
     "quadntk-alone": quadntk.Alone(
         1, 4, 2, 2, True, 2.0, m=40, scales=(0.1, 1.0), penalties=(0.0, 1e-3), ridges=(0.0, 1e-2),
@@ -103,7 +103,7 @@ POINTS: dict[str, Point] = {
     "landscape-switches": landscape.CertifiedSwitches(1, **ALL_FOUR, **SMALL),
     "landscape-published": landscape.PublishedLandscape(1, population=1.0, times=(0.0, 5.0, 20.0)),
     "landscape-published-certified": landscape.CertifiedPublished(1, times=(0.0, 5.0, 20.0)),
-    "landscape-escape": landscape.Escape(1, d=4, n=20, m=20, sizes=(1e-2, 1e-4)),
+    "landscape-escape": landscape.Escape(1, d=4, n=20, m=20, sizes=(1e-2,)),
     "landscape-starts": landscape.ManyStarts(
         1, n_starts=3, d=5, n=20, m=40, n_test=50, t_end=100.0
     ),
@@ -117,7 +117,9 @@ POINTS: dict[str, Point] = {
     "end-to-end/descent": end_to_end.Descent(
         1, 1, 5, 20, method="descent", step=0.5, penalties=(1e-3, 1.0, 1e-2, 1e-3), n_times=5, **FIT
     ),
-    "end-to-end/perturbed": end_to_end.Descent(1, 1, 5, 20, method="perturbed", **FIT),
+    "end-to-end/perturbed": end_to_end.Descent(
+        1, 1, 5, 20, method="perturbed", **FIT | {"t_end": 300.0}
+    ),
     "end-to-end-network": end_to_end.FullNetwork(1, 1, 5, 20, norm=1e-3, **FIT),
     # Sample complexity
     "complexity-ntk": sample_complexity.NTK(1, 2, 4, 30, n_validation=40, n_test=60),
@@ -130,7 +132,9 @@ POINTS: dict[str, Point] = {
     # Networks beyond the model
     "mlp": mlp.Climb(1, 6, "published", (1.0, 2.0), width=8, steps=40, n_test=50, n_times=5),
     "mlp/normalized": mlp.Climb(1, 6, "normalized", (1.0,), width=8, steps=40, n_test=50),
-    "mlp/constant": mlp.Climb(1, 6, "constant", (1.0,), width=8, steps=40, n_test=50),
+    "mlp/constant": mlp.Climb(
+        1, 6, "constant", (1.0, 2.0), level=2.12, width=8, steps=40, n_test=50, n_times=5
+    ),
     "cnn": Convolutional(1, n_train=12, n_test=8, channels=2, batch=5, epochs=4, n_times=4),
     "cnn/gelu": Convolutional(
         1, n_train=12, n_test=8, channels=2, activation="gelu", batch=5, epochs=2, n_times=3

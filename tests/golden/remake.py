@@ -25,9 +25,7 @@ FRESH = {"tolerance": {"here": 1e-9, "elsewhere": 1e-6, "exceptions": []}, "plan
 def golden() -> Iterable[Moved]:
     """Every tiny run and every plan."""
     old = stored.load(GOLDEN) if GOLDEN.exists() else FRESH
-    runs = {
-        label: stored.entry(point, points.run(point)) for label, point in points.POINTS.items()
-    }
+    runs = {label: stored.entry(point, points.run(point)) for label, point in points.POINTS.items()}
     new = {
         "machine": stored.machine(),
         "tolerance": old["tolerance"],

@@ -44,18 +44,22 @@ def machine() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Allowed:
-    """How far a number may be off: relative, and absolute for what is 0 but for rounding."""
+    """How far a number may be off: relative, and absolute for what is 0 but for rounding.
+
+    Integers are exact unless ``counts``.
+    """
 
     relative: float
     absolute: float = 0.0
+    counts: bool = False
 
 
 @dataclass(frozen=True)
 class Tolerance:
     """The tolerances of ``golden.json`` as they hold on this machine: ``here`` or ``elsewhere``.
 
-    An exception is ``{"names", "here", "elsewhere", "absolute", "why"}``, all but the first and the
-    last optional; the first whose pattern fits ``label name`` counts.
+    An exception is ``{"why", "names", "here", "elsewhere", "absolute", "counts"}``, all but the
+    first two optional; the first with a pattern that fits ``label name`` holds.
     """
 
     relative: float
@@ -72,9 +76,12 @@ class Tolerance:
     def at(self, label: str, name: str) -> Allowed:
         """What is allowed of one number."""
         for exception in self.exceptions:
-            if fnmatchcase(f"{label} {name}", exception["names"]):
-                relative = exception.get(self.place, self.relative)
-                return Allowed(relative, exception.get("absolute", 0.0))
+            if any(fnmatchcase(f"{label} {name}", pattern) for pattern in exception["names"]):
+                return Allowed(
+                    exception.get(self.place, self.relative),
+                    exception.get("absolute", 0.0),
+                    exception.get("counts", False) and self.place == "elsewhere",
+                )
         return Allowed(self.relative)
 
 
@@ -114,8 +121,10 @@ def moved(label: str, old: Any, new: Any, tolerance: Tolerance, name: str = "") 
         for i, pair in enumerate(zip(old, new, strict=True)):
             inner = f"{name}[{i}]"
             if not _near(*pair, tolerance.at(label, inner), scale):
-                yield from moved(label, *pair, tolerance, inner) if _tree(pair) else (
-                    Moved(label, inner, *pair),
+                yield from (
+                    moved(label, *pair, tolerance, inner)
+                    if _tree(pair)
+                    else (Moved(label, inner, *pair),)
                 )
     elif not _near(old, new, tolerance.at(label, name), 0.0):
         yield Moved(label, name, old, new)
@@ -137,12 +146,11 @@ def _finite(value: Any) -> bool:
 
 
 def _near(old: Any, new: Any, allowed: Allowed, scale: float) -> bool:
-    """Equal; or both numbers, one of them a float, and within what is allowed."""
+    """Equal; or both floats, or counts, and within what is allowed."""
     if type(old) is type(new) and old == new:
         return True
-    if not (_finite(old) and _finite(new)) and not (
-        allowed.relative > 1e-3 and type(old) is type(new) is int
-    ):
+    counts = allowed.counts and type(old) is type(new) is int
+    if not (counts or (_finite(old) and _finite(new))):
         return False
     size = max(abs(old), FLOOR * scale)
     return abs(new - old) <= max(allowed.relative * size, allowed.absolute)
