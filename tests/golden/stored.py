@@ -103,7 +103,8 @@ class Moved:
 
     def __str__(self) -> str:
         size = f" (relative {self.relative:.1e})" if math.isfinite(self.relative) else ""
-        return f"{self.label}: {self.name}: {self.old!r} → {self.new!r}{size}"
+        where = f"{self.label}: {self.name}" if self.name else self.label
+        return f"{where}: {self.old!r} → {self.new!r}{size}"
 
 
 ABSENT = "absent"
