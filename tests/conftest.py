@@ -6,12 +6,14 @@ signature is checked at each call.  Tests of bad input run without it, as users 
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import settings
 
 if os.environ.get("SHAPES") == "1":
@@ -38,3 +40,19 @@ def extensions():
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(Path(__file__).parents[1] / "book/_ext")
         yield
+
+
+@pytest.fixture(scope="session")
+def ledger_rows(tmp_path_factory) -> list[dict]:
+    """The rows of the claims ledger as JSON, evaluated once a session, by one worker for all."""
+    folder = tmp_path_factory.getbasetemp()
+    several = "PYTEST_XDIST_WORKER" in os.environ  # each has its own folder in a common one
+    place = (folder.parent if several else folder) / "ledger.json"
+    with FileLock(f"{place}.lock"):
+        if not place.exists():
+            from escape_ntk import claims
+            from escape_ntk.records import RecordStore, default_root
+
+            rows = claims.evaluate_all(RecordStore(default_root()))
+            place.write_text(json.dumps(rows, allow_nan=False), "utf-8")
+    return json.loads(place.read_text("utf-8"))

@@ -41,8 +41,8 @@ def code_map(extensions):
 
 
 @pytest.fixture(scope="module")
-def evidence(concordance):
-    return concordance.gather(ROOT, concordance.claims_roles.ledger())
+def evidence(concordance, ledger_rows):
+    return concordance.gather(ROOT, {row["id"]: row for row in ledger_rows})
 
 
 # ---------------------------------------------------------------- pages

@@ -1,0 +1,192 @@
+"""One tiny run, or several, of every class of experiment: what the golden numbers are of.
+
+A label is the class's ``experiment``, with a word behind a slash where a class has several runs.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from escape_ntk import experiments
+from escape_ntk.experiments import (
+    any_module,
+    curves,
+    directions,
+    end_to_end,
+    foundations,
+    joint,
+    landscape,
+    mlp,
+    ntk_limits,
+    own_network,
+    published_figure,
+    quadntk,
+    regularizer,
+    sample_complexity,
+)
+from escape_ntk.experiments.cnn import Convolutional
+from escape_ntk.experiments.sweep import LiveResult, Point, run_live
+
+CURVE = curves.Curve(
+    1, 2.0, d=6, n=30, m=40, n_k=6, n_test=50, t_end=30, n_times=5, dtype="float64"
+)
+SMALL = {"d": 6, "n": 30, "m": 40, "n_test": 50, "t_end": 100.0, "n_times": 5}
+FIT = {"n_validation": 40, "n_test": 60, "m": 40, "t_end": 30.0}
+SCENE = {"d": 5, "n": 20}
+RUNS = {"round_time": 50.0, "max_rounds": 2}
+ALL_FOUR = {"population": 1.0, "empirical": 10.0, "low_degree": 1e-2, "norm": 1e-3}
+
+POINTS: dict[str, Point] = {
+    # Setup
+    "setup-initialization": foundations.Initialization(1, m=40, d=6, n=30),
+    "setup-remainder-order": foundations.RemainderOrder(1, m=40, d=6, n=30),
+    "setup-quadratic-scale": foundations.QuadraticScale(1, d=6, n=30, widths=(64, 256)),
+    "setup-pair-descent": foundations.PairDescent(1, m=20, d=4, n=15, n_steps=20),
+    "setup-leak-closed-form": foundations.LeakClosedForm(1, m=20, d=4, n=15, n_fresh=20_000),
+    "setup-dense-projector": foundations.DenseProjector(1, m=20, d=4, n=15),
+    # The published figure
+    "curves": CURVE,
+    "curves/descent": CURVE.at(method="descent", penalty_population=0.5),
+    "curves/laws": CURVE.at(weight_law="gaussian", input_law="sphere"),
+    "dropped-constant": published_figure.DroppedConstant(1, d=6, n=20, m=40),
+    # NTK limits
+    "ntk-width": ntk_limits.KernelWidth(1, d=5, n=12, widths=(64, 256)),
+    "ntk-eigenvalues": ntk_limits.EigenvalueSlopes(ntk_limits.SINE, dims=(5, 10, 20)),
+    "ntk-eigenvalue-samples": ntk_limits.EigenvalueSamples(1, d=5, n_triples=500, batch=100),
+    "ntk-lazy": ntk_limits.Lazy(1, d=4, n=12, n_test=15, widths=(32, 128), n_steps=20),
+    "ntk-staircase": ntk_limits.Staircase(1, 4, n_most=40, per_decade=3),
+    "ntk-expected-error": ntk_limits.ExpectedError(1, d=5, sizes=(8, 20, 40)),
+    "ntk-blindness": ntk_limits.Blindness(1, 2, 20, d=4, n_test=30, m=60),
+    "ntk-stretched": ntk_limits.Stretched(1, n=20, d=4, n_test=30, m=60),
+    # QuadNTK
+    "quadntk-construction": quadntk.Construction(1, 1, d=5, n=20, widths=(64, 256)),
+    "quadntk-construction/cubic": quadntk.Construction(1, 2, d=5, n=20, widths=(64,)),
+    "quadntk-sign-draws": quadntk.SignDraws(1, d=5, n=20, m=40, n_draws=20),
+    "quadntk-norm": quadntk.ConstructionNorm(1, 2, m=200, dims=(5, 10)),
+    "quadntk-saddle": quadntk.Saddle(
+        1, 5e-3, d=4, factor=2.0, m=40, t_end=100.0, n_times=5, n_test=30
+    ),
+    "quadntk-alone": quadntk.Alone(
+        1, 4, 2, 2, True, 2.0, m=40, scales=(0.1, 1.0), penalties=(0.0, 1e-3), ridges=(0.0, 1e-2),
+        t_end=30.0, n_times=4, n_validation=30, n_test=40,
+    ),
+    "quadntk-alone/sparse": quadntk.Alone(
+        1, 4, 2, 3, False, 2.0, m=40, scales=(1.0,), penalties=(0.0,), ridges=(1e-2,),
+        t_end=10.0, n_times=3, n_validation=30, n_test=40,
+    ),
+    "quadntk-frozen": quadntk.FrozenKernel(
+        1, 4, factor=1.5, widths=(200, 400), n_validation=30, n_test=40
+    ),
+    # Good directions
+    "directions-gap": directions.PopulationGap(directions.SINE, dims=(5, 10, 20)),
+    "directions-gram": directions.GramSpectrum(1, 5, 1, 30),
+    "directions-leaks": directions.Leaks(1, d=5, m=40, factors=(2.0, 5.0), n_random=4),
+    "directions-movements": directions.Movements(1, **SCENE, widths=(32, 64), n_signs=3),
+    "directions-equal-signs": directions.EqualSigns(1, **SCENE, widths=(32, 64)),
+    "directions-memorizing": directions.Memorizing(1, **SCENE, m=64),
+    "directions-views": directions.Views(1, **SCENE, m=64, n_shown=6),
+    # The regulariser
+    "regularizer-small": regularizer.Regularized(1, **ALL_FOUR, **SMALL),
+    "regularizer-small/off": regularizer.Regularized(1, **SMALL),
+    "regularizer-noise": regularizer.NoisyLabels(1, empirical=10.0, **SMALL),
+    "regularizer-closed-forms": regularizer.ClosedForms(1, m=20, d=4, n_fresh=20_000),
+    # Landscape
+    "landscape-run": landscape.Landscape(1, low_degree=1e-3, **SMALL, **RUNS),
+    "landscape-certified": landscape.Certified(1, plateau=3, **SMALL, **RUNS),
+    "landscape-signs": landscape.SignMean(1, plateau=3, **SMALL, **RUNS),
+    "landscape-switches": landscape.CertifiedSwitches(1, **ALL_FOUR, **SMALL),
+    "landscape-published": landscape.PublishedLandscape(1, population=1.0, times=(0.0, 5.0, 20.0)),
+    "landscape-published-certified": landscape.CertifiedPublished(1, times=(0.0, 5.0, 20.0)),
+    "landscape-escape": landscape.Escape(1, d=4, n=20, m=20, sizes=(1e-2,)),
+    "landscape-starts": landscape.ManyStarts(
+        1, n_starts=3, d=5, n=20, m=40, n_test=50, t_end=100.0
+    ),
+    # Joint learning
+    "joint-explicit": joint.Solution(1, 1, 5, n=20, widths=(64, 256)),
+    "joint-leaks": joint.Budgets(1, 1, 5, 40, n_signs=3),
+    "joint-norms": joint.Norms(1, 2, m=64, dims=(4, 6)),
+    "joint-gap": joint.Gap(1, 1, 5, 20, norm=1e-3, **FIT),
+    # Gradient descent end to end
+    "end-to-end": end_to_end.Descent(1, 2, 4, 30, n_times=5, n_signs=3, **FIT),
+    "end-to-end/descent": end_to_end.Descent(
+        1, 1, 5, 20, method="descent", step=0.5, penalties=(1e-3, 1.0, 1e-2, 1e-3), n_times=5, **FIT
+    ),
+    "end-to-end/perturbed": end_to_end.Descent(
+        1, 1, 5, 20, method="perturbed", **FIT | {"t_end": 300.0}
+    ),
+    "end-to-end-network": end_to_end.FullNetwork(1, 1, 5, 20, norm=1e-3, **FIT),
+    # Sample complexity
+    "complexity-ntk": sample_complexity.NTK(1, 2, 4, 30, n_validation=40, n_test=60),
+    "complexity-joint": sample_complexity.Joint(
+        1, 2, 4, 30, n_times=5, empirical=(0.0, 1.0), **FIT
+    ),
+    "complexity-quadntk": sample_complexity.QuadNTK(
+        1, 2, 4, 30, n_times=5, scales=(0.1, 1.0), norms=(1e-3, 0.0), **FIT
+    ),
+    # Networks beyond the model
+    "mlp": mlp.Climb(1, 6, "published", (1.0, 2.0), width=8, steps=40, n_test=50, n_times=5),
+    "mlp/normalized": mlp.Climb(1, 6, "normalized", (1.0,), width=8, steps=40, n_test=50),
+    "mlp/constant": mlp.Climb(
+        1, 6, "constant", (1.0, 2.0), level=2.12, width=8, steps=40, n_test=50, n_times=5
+    ),
+    "cnn": Convolutional(1, n_train=12, n_test=8, channels=2, batch=5, epochs=4, n_times=4),
+    "cnn/gelu": Convolutional(
+        1, n_train=12, n_test=8, channels=2, activation="gelu", batch=5, epochs=2, n_times=3
+    ),
+    "modules-closed-form": any_module.ClosedForm(1, d=4, pairs=4, n=10, n_k=3),
+    "modules-remainder": any_module.Remainder(1, "mlp", "tanh", n=20, halvings=3),
+    "modules-remainder/cnn": any_module.Remainder(1, "cnn", "softplus", n=10, halvings=3),
+    "own-network": own_network.OwnNetwork(
+        1, n=10, n_test=12, width=8, n_k=3, leaks=(1.0, 3.0), decays=(0.1,), steps=20, every=10
+    ),
+}  # fmt: skip
+
+
+def classes() -> dict[str, type]:
+    """Experiment → its class, for every class of the package that declares one."""
+    found: dict[str, type] = {}
+    for info in pkgutil.iter_modules(experiments.__path__):
+        module = importlib.import_module(f"{experiments.__name__}.{info.name}")
+        for kind in vars(module).values():
+            own = inspect.isclass(kind) and kind.__module__ == module.__name__
+            if own and isinstance(vars(kind).get("experiment"), str):
+                if kind.experiment in found:
+                    raise ValueError(f"two classes write {kind.experiment}")
+                found[kind.experiment] = kind
+    return found
+
+
+@contextmanager
+def published_size_made_small() -> Iterator[None]:
+    """The runs that fix the published size inside take the one of :data:`CURVE` for it."""
+
+    def small(seed: int, empirical: float, population: float, n_test: int) -> curves.Curve:
+        weights = {"penalty_empirical": empirical, "penalty_population": population}
+        return CURVE.at(seed=seed, **weights, n_test=min(n_test, CURVE.n_test))
+
+    with patch.object(landscape, "Curve", small):
+        yield
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Sums in one order: torch and every other BLAS on one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def run(point: Point) -> LiveResult:
+    """The point, computed now."""
+    with one_thread(), published_size_made_small():
+        return run_live(point)
