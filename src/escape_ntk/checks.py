@@ -6,6 +6,7 @@ ones about arguments also from :class:`ValueError`.  ``assert`` is for impossibi
 
 import math
 from collections.abc import Sequence
+from typing import SupportsFloat, cast
 
 import torch
 from torch import Tensor
@@ -62,8 +63,7 @@ def message(*, expected: str, got: object, remedy: str) -> str:
 
 def integer(name: str, value: object, *, least: int, remedy: str = "") -> int:
     """Return ``value`` if it is an integer ≥ ``least``; else raise :class:`InputError`."""
-    ok = isinstance(value, int) and not isinstance(value, bool) and value >= least
-    if not ok:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise InputError(
             message(
                 expected=f"{name} to be an integer ≥ {least}",
@@ -79,7 +79,7 @@ def even_width(m: object) -> int:
 
     Else :class:`InputError`, with the next even width.
     """
-    integer("m", m, least=2)
+    m = integer("m", m, least=2)
     if m % 2:
         raise InputError(
             message(
@@ -97,7 +97,7 @@ def number(name: str, value: object, *, least: float = -math.inf, strict: bool =
     Else :class:`NonFiniteError`, or :class:`InputError`: no real number, or too small.
     """
     try:
-        x = float(value)
+        x = float(cast(SupportsFloat, value))
     except (TypeError, ValueError):
         raise InputError(
             message(expected=f"{name} to be a real number", got=repr(value), remedy="pass a float")
@@ -120,7 +120,7 @@ def one_of(
     name: str, value: object, allowed: Sequence[str], remedy: str = "choose one of these"
 ) -> str:
     """Return ``value`` if it is among ``allowed``; else raise :class:`UnknownNameError`."""
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise UnknownNameError(
             message(
                 expected=f"{name} to be one of {', '.join(allowed)}",
@@ -131,13 +131,15 @@ def one_of(
     return value
 
 
-def array(name: str, value: object, shape: Sequence[int | None], *, like: Tensor | None = None):
+def array(
+    name: str, value: object, shape: Sequence[int | None], *, like: Tensor | None = None
+) -> Tensor:
     """Return ``value`` if it is a finite floating tensor of ``shape`` (``None``: any length).
 
     With ``like``, dtype and device must agree with it.  Raises :class:`ShapeError` or
     :class:`NonFiniteError`.
     """
-    layout(name, value, shape, like=like)
+    value = layout(name, value, shape, like=like)
     if not bool(torch.isfinite(value).all()):
         bad = int((~torch.isfinite(value)).sum())
         raise NonFiniteError(
@@ -150,13 +152,16 @@ def array(name: str, value: object, shape: Sequence[int | None], *, like: Tensor
     return value
 
 
-def layout(name: str, value: object, shape: Sequence[int | None], *, like: Tensor | None = None):
+def layout(
+    name: str, value: object, shape: Sequence[int | None], *, like: Tensor | None = None
+) -> Tensor:
     """As :func:`array`, but its numbers may be NaN or infinite; costs nothing in a hot loop.
 
     Raises :class:`ShapeError`.
     """
     if not isinstance(value, Tensor) or not value.is_floating_point():
-        kind = f"{type(value).__name__}" + (f" of {value.dtype}" if hasattr(value, "dtype") else "")
+        dtype = getattr(value, "dtype", None)
+        kind = type(value).__name__ + (f" of {dtype}" if dtype is not None else "")
         raise ShapeError(
             message(
                 expected=f"{name} to be a floating torch.Tensor",

@@ -218,7 +218,8 @@ def represent_target(
         RidgeSum(sparse.directions, sparse.coefficients * 0 - lead * float(powers[j]), j, "sphere")
         for j in range(top % 2, top, 2)
     ]
-    t_linear = sum(represent_harmonic(weights, activation, part) for part in (*low, *below))
+    parts = (represent_harmonic(weights, activation, part) for part in (*low, *below))
+    t_linear = sum(parts, start=torch.zeros_like(weights))
     return JointMovement(t_linear, represent_power(weights, activation, beta, top).scaled(lead))
 
 

@@ -8,7 +8,7 @@ No md × md matrix is ever formed.  P acts on t alone (s does not enter f_L).  S
 
 import math
 import warnings
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -20,6 +20,7 @@ from escape_ntk.leaks import PopulationLeak
 from escape_ntk.modules import ModuleFeatures
 from escape_ntk.pairs import STEP_FACTOR, PairFeatures
 
+Features = TypeVar("Features", PairFeatures, ModuleFeatures)
 RCOND = 1e-6
 """Gram eigenvalues below RCOND·λ_max count as zero (float32 features carry no more)."""
 
@@ -48,7 +49,9 @@ class TrainingProjector:
     :class:`~escape_ntk.checks.CutoffWarning` when the cut falls between near-equal eigenvalues.
     """
 
-    def __init__(self, features: PairFeatures | ModuleFeatures, n_k: int, *, rcond: float = RCOND):
+    features: PairFeatures | ModuleFeatures
+
+    def __init__(self, features: Features, n_k: int, *, rcond: float = RCOND):
         checks.integer("n_k", n_k, least=0)
         checks.number("rcond", rcond, least=0)
         self.features, self.n_k = features, n_k

@@ -6,6 +6,7 @@ Nothing is downloaded, unpacked to disk, or unpickled.
 """
 
 import hashlib
+import io
 import math
 import os
 import tarfile
@@ -13,7 +14,6 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -118,8 +118,8 @@ def digits(
     from sklearn.datasets import load_digits  # a second to import, and only here
 
     _check_classes(classes, 10)
-    everything = load_digits()
-    X, labels = everything.images[:, None] / DIGIT_LEVELS, everything.target
+    rows, labels = load_digits(return_X_y=True)
+    X = np.reshape(rows, (-1, 1, 8, 8)) / DIGIT_LEVELS
     both = _two_classes(X, labels, classes)
     train, test = balanced_rows(both.y, (n_train, n_test), generator)
     return _standardized(both.rows(train), both.rows(test))
@@ -216,7 +216,7 @@ def _find(root: Path | str | None, layout: CifarFormat) -> Path:
     return path
 
 
-def _check_archive(stream: BinaryIO, layout: CifarFormat) -> None:
+def _check_archive(stream: io.BufferedReader, layout: CifarFormat) -> None:
     """Size and MD5; the stream is at its beginning again."""
     size = os.fstat(stream.fileno()).st_size
     again = f"fetch {layout.archive} again: the binary version, not that for Python or Matlab"
@@ -241,7 +241,7 @@ def _check_archive(stream: BinaryIO, layout: CifarFormat) -> None:
     stream.seek(0)
 
 
-def _read_members(stream: BinaryIO, layout: CifarFormat) -> dict[str, bytes]:
+def _read_members(stream: io.BufferedReader, layout: CifarFormat) -> dict[str, bytes]:
     """The bytes of the wanted files by their names, in one pass, in memory."""
     wanted, files = set(layout.members), {}
     n_bytes = layout.records * layout.record_bytes
@@ -249,7 +249,8 @@ def _read_members(stream: BinaryIO, layout: CifarFormat) -> dict[str, bytes]:
         for member in archive:
             if member.name not in wanted:
                 continue
-            if not member.isreg() or member.size != n_bytes:
+            content = archive.extractfile(member) if member.isreg() else None
+            if content is None or member.size != n_bytes:
                 raise DataFileError(
                     message(
                         expected=f"{member.name} to be a file of {layout.records} records of "
@@ -258,7 +259,7 @@ def _read_members(stream: BinaryIO, layout: CifarFormat) -> dict[str, bytes]:
                         remedy="use CIFAR-10: records of CIFAR-100 have two bytes of label",
                     )
                 )
-            files[Path(member.name).name] = archive.extractfile(member).read()
+            files[Path(member.name).name] = content.read()
     missing = sorted(name for name in wanted if Path(name).name not in files)
     if missing:
         raise DataFileError(

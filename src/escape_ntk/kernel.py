@@ -202,7 +202,8 @@ def _polar_rule(n: int, X: Tensor, weight_law: str) -> tuple[Tensor, Tensor, Ten
     angle = 2 * math.pi / n * np.arange(n)
     z = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)])[:, None, :]
     rule = (z[0], z[1], np.repeat(weights[:, None] / n, n, axis=1))
-    return tuple(torch.from_numpy(part.reshape(-1)).to(X) for part in rule)
+    z1, z2, weight = (torch.from_numpy(part.reshape(-1)).to(X) for part in rule)
+    return z1, z2, weight
 
 
 def _polar_row(activation: Activation, x: Tensor, length: Tensor, cosine: Tensor, rule) -> Tensor:

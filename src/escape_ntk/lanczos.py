@@ -33,7 +33,7 @@ def extreme_eigenpairs(
         return product(v.view_as(like)).flatten().double().cpu().numpy()
 
     size = like.numel()
-    operator = LinearOperator((size, size), matvec=matvec, dtype=np.float64)
+    operator = LinearOperator((size, size), matvec=matvec, dtype=np.float64)  # pyright: ignore[reportCallIssue]
     start = np.random.default_rng(seed).standard_normal(size)
     with threadpool_limits(1, "blas"):  # ARPACK's threads and torch's would wait for each other
         values, vectors = eigsh(
@@ -42,7 +42,7 @@ def extreme_eigenpairs(
             which="LA" if largest else "SA",
             v0=start,
             ncv=basis,
-            tol=tolerance,
+            tol=tolerance,  # pyright: ignore[reportArgumentType]
             maxiter=max_restarts,
         )
     order = np.argsort(values)[::-1]

@@ -10,7 +10,6 @@ Source: [D]; Lanczos and perturbed descent [L].
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from scipy.linalg import hadamard
@@ -346,7 +345,7 @@ def mean_curvature(
     risk.features.check_state(quadratic)
     pairs = quadratic.shape[1]
     order = 1 << (pairs - 1).bit_length()
-    signs = torch.from_numpy(hadamard(order, dtype=np.int8)[:, :pairs]).to(quadratic)
+    signs = torch.from_numpy(hadamard(order)[:, :pairs]).to(quadratic)
     moves = (row[None, :, None] * quadratic for row in signs)
     return sum(float((v * hessian_vector(risk, state, v)).sum()) for v in moves) / (2 * order)
 

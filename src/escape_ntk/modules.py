@@ -148,7 +148,7 @@ class ModuleFeatures:
             return self._kept_rows.T @ c
         total = torch.zeros(self.size, dtype=self.X.dtype, device=self.X.device)
         for x, weight in zip(self.X.split(self.chunk), c.split(self.chunk), strict=True):
-            _, back = vjp(lambda p, x=x: self._output(p, x), self.start)
+            back = vjp(lambda p, x=x: self._output(p, x), self.start)[1]
             total += self.join(back(weight)[0])
         return total
 
@@ -202,8 +202,8 @@ class _QuadraticForm(torch.autograd.Function):
         return value
 
     @staticmethod
-    def backward(ctx, upstream):
-        return upstream * ctx.saved_tensors[0], None, None
+    def backward(ctx, *grad_outputs):
+        return grad_outputs[0] * ctx.saved_tensors[0], None, None
 
 
 def empirical_leak(features: ModuleFeatures, projector, movement: Float[Tensor, " P"]):

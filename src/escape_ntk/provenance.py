@@ -59,8 +59,7 @@ def revision() -> tuple[str | None, bool | None]:
     Only :data:`CODE` counts as code: writing a record must not make the next one dirty.
     """
     root = checkout()
-    commit = None if root is None else _git(root, "rev-parse", "--verify", "HEAD")
-    if commit is None:
+    if root is None or (commit := _git(root, "rev-parse", "--verify", "HEAD")) is None:
         return None, None
     changes = _git(root, "status", "--porcelain", "--", *CODE)
     return commit, None if changes is None else bool(changes)

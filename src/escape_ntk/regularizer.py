@@ -10,6 +10,7 @@ R_1 comes from :mod:`escape_ntk.leaks`: in closed form, or by fresh inputs.
 """
 
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
@@ -20,6 +21,7 @@ from escape_ntk.directions import TrainingProjector
 from escape_ntk.leaks import PopulationLeak
 from escape_ntk.pairs import PairFeatures
 
+Part = TypeVar("Part")
 MODELS = ("joint", "linear", "quadratic")
 """What fits the labels: f_L + f_Q, f_L alone (NTK), f_Q alone (QuadNTK)."""
 
@@ -94,7 +96,7 @@ class RegularizedRisk:
         projector: TrainingProjector | None = None,
         population: PopulationLeak | None = None,
     ):
-        self.features, self.projector, self.population = features, projector, population
+        self.features, self._projector, self._population = features, projector, population
         self.y = checks.array("y", y, (len(features),), like=features.X)
         self.model = checks.one_of("model", model, MODELS)
         self.penalties = penalties if penalties is not None else Penalties()
@@ -107,27 +109,28 @@ class RegularizedRisk:
                     remedy='set the others to 0, or use model="joint"',
                 )
             )
-        needed = {
-            "projector": p.population or p.empirical or p.low_degree,
-            "population": p.population,
-        }
-        for name, positive in needed.items():
-            if positive and getattr(self, name) is None:
-                raise checks.InputError(
-                    checks.message(
-                        expected=f"{name} for the penalties {p}",
-                        got=None,
-                        remedy=f"pass {name}=…, or set its λ to 0",
-                    )
-                )
-        if p.empirical and projector.features is not features:
+        if p.population or p.empirical or p.low_degree:
+            _given("projector", projector, p)
+        if p.population:
+            _given("population", population, p)
+        if p.empirical and self.projector.features is not features:
             raise checks.InputError(
                 checks.message(
                     expected="a projector built from the training features of this risk (λ_2 > 0)",
-                    got=f"one built from {len(projector.features)} other inputs",
+                    got=f"one built from {len(self.projector.features)} other inputs",
                     remedy="TrainingProjector(features, n_k) with the same features object",
                 )
             )
+
+    @property
+    def projector(self) -> TrainingProjector:
+        """The projector it was given; :class:`~escape_ntk.checks.InputError` if there was none."""
+        return _given("projector", self._projector, self.penalties)
+
+    @property
+    def population(self) -> PopulationLeak:
+        """The leak it was given; :class:`~escape_ntk.checks.InputError` if there was none."""
+        return _given("population", self._population, self.penalties)
 
     def prediction(self, linear: Tensor, quadratic: Tensor) -> Tensor:
         """What ``model`` predicts when the terms are f_L and f_Q."""
@@ -161,3 +164,16 @@ class RegularizedRisk:
             values["norm"] = fourth.square()
             gradient.add_(slope, alpha=2 * p.norm * float(fourth))
         return RiskValue(**{name: float(v) for name, v in values.items()}), gradient
+
+
+def _given(name: str, part: Part | None, penalties: Penalties) -> Part:
+    """``part``, unless it is None: that is refused."""
+    if part is None:
+        raise checks.InputError(
+            checks.message(
+                expected=f"{name} for the penalties {penalties}",
+                got=None,
+                remedy=f"pass {name}=…, or set its λ to 0",
+            )
+        )
+    return part

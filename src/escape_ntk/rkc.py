@@ -108,7 +108,7 @@ def spectral_radius(
     """
     eps = torch.finfo(y.dtype).eps
     size = math.sqrt(eps) * max(float(y.norm()), 1.0)
-    rho, v = 0.0, direction / direction.norm()
+    rho, v, calls = 0.0, direction / direction.norm(), 0
     for calls in range(1, most + 1):
         w = velocity(torch.add(y, v, alpha=size)).sub_(f).div_(size)
         last, rho = rho, float(w.norm())

@@ -7,6 +7,7 @@ degree ℓ by λ_ℓ.  Source: [L] for the theory of ridge regression, [D] for t
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -88,7 +89,7 @@ class Spectrum:
                     remedy="keep more degrees, or use ridge > 0",
                 )
             )
-        return math.exp(optimize.brentq(excess, bottom, top, xtol=1e-12))
+        return math.exp(cast(float, optimize.brentq(excess, bottom, top, xtol=1e-12)))
 
     def learned(self, n: int, ridge: float = 0.0) -> np.ndarray:
         """λ_ℓ/(λ_ℓ + κ): the share of a degree-ℓ harmonic that n samples teach.  [L]"""

@@ -117,9 +117,8 @@ def rows(store: RecordStore) -> list[list[str]]:
 
 
 def _interval(values: Sequence[float | None]) -> str:
-    if any(v is None for v in values):
-        return ""
-    return plus_minus(values)
+    known = [v for v in values if v is not None]
+    return plus_minus(known) if len(known) == len(values) else ""
 
 
 CLAIMS: Sequence[Claim] = (

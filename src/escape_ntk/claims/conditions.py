@@ -16,6 +16,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ from escape_ntk.network import (
 from escape_ntk.polynomials import LAWS, gauss_gegenbauer, gauss_hermite
 from escape_ntk.records import Record
 
-Run = Mapping[str, object]
+Run = Mapping[str, Any]
 """A record's configuration without its seed, with ``experiment`` and what its code draws."""
 
 

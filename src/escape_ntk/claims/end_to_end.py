@@ -196,7 +196,7 @@ def _judge_remainder(values: Mapping) -> Finding:
     """Reproduced when every ratio is at most 3/4; what stands beside them is told, not judged."""
     finding = at_most(0.75)(values["ratios"])
     beside = {name: values[name] for name in ("without", "with")}
-    return Finding(finding.verdict, finding.measured | beside)
+    return Finding(finding.verdict, {**finding.measured, **beside})
 
 
 def _gather_carries(store: RecordStore, broken: bool) -> Evidence:

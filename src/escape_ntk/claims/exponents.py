@@ -82,7 +82,7 @@ def _gather_difference(store: RecordStore, broken: bool) -> Evidence:
         [log_slope(dims, [f[d][s] for d in dims]) for s in seeds]
         for f, seeds in zip(found, (own, SEEDS), strict=True)
     ]
-    values = {"differences": np.subtract(*slopes), "foreseen": foreseen_gap(2, dims)}
+    values = {"differences": np.subtract(slopes[0], slopes[1]), "foreseen": foreseen_gap(2, dims)}
     return Evidence(values, names([r for one in pair for r in one]))
 
 

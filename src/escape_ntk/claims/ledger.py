@@ -7,6 +7,7 @@ measurement with one hypothesis broken) by the same rule: the control must do wo
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from escape_ntk import checks
 from escape_ntk.experiments import sweep
@@ -15,6 +16,10 @@ from escape_ntk.stats import Interval, Numbers, log_slope, mean_interval
 
 SOURCES = ("A", "C", "L", "D", "M", "R")
 """Source tags: abstract, public code, literature, derived here, measured, recalled."""
+
+
+V = TypeVar("V")
+"""What a claim gathers and judges."""
 
 
 class Verdict(enum.StrEnum):
@@ -58,10 +63,10 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Evidence(Generic[V]):
     """Values gathered from records, and which records."""
 
-    values: object
+    values: V
     records: tuple[str, ...]
 
 
@@ -70,7 +75,7 @@ class MissingRecordError(checks.EscapeNTKError, LookupError):
 
 
 @dataclass(frozen=True)
-class Claim:
+class Claim(Generic[V]):
     """One entry of the ledger; ``gather(store, broken)`` collects the evidence or its control."""
 
     id: str
@@ -80,8 +85,8 @@ class Claim:
     target: str
     tolerance: str
     broken: str
-    gather: Callable[[RecordStore, bool], Evidence]
-    judge: Callable[[object], Finding]
+    gather: Callable[[RecordStore, bool], Evidence[V]]
+    judge: Callable[[V], Finding]
 
     def __post_init__(self):
         for letter in self.source.split("+"):
@@ -114,8 +119,9 @@ class Claim:
 
 def require(points: Sequence[sweep.Point], store: RecordStore, command: str) -> list[Record]:
     """Records of ``points``; raises :class:`MissingRecordError` naming the command to run."""
-    found = [sweep.lookup(point, store) for point in points]
-    missing = [p for p, record in zip(points, found, strict=True) if record is None]
+    looked_up = [sweep.lookup(point, store) for point in points]
+    found = [record for record in looked_up if record is not None]
+    missing = [p for p, record in zip(points, looked_up, strict=True) if record is None]
     if missing:
         raise MissingRecordError(
             checks.message(
@@ -127,31 +133,33 @@ def require(points: Sequence[sweep.Point], store: RecordStore, command: str) -> 
     return found
 
 
-Value = Callable[[Record, bool], object]
+Value = Callable[[Record, bool], V]
 """A number of one record; with ``True``, of its negative control."""
 
 
-def over_draws(points: Sequence[sweep.Point], value: Value, command: str):
+def over_draws(
+    points: Sequence[sweep.Point], value: Value[V], command: str
+) -> Callable[[RecordStore, bool], Evidence[list[V]]]:
     """A claim's ``gather``: ``value(record, broken)`` of every point."""
 
-    def gather(store: RecordStore, broken: bool) -> Evidence:
+    def gather(store: RecordStore, broken: bool) -> Evidence[list[V]]:
         records = require(points, store, command)
         return Evidence([value(record, broken) for record in records], names(records))
 
     return gather
 
 
-def summary_value(right: str, broken: str) -> Value:
+def summary_value(right: str, broken: str) -> Value[float]:
     """The summary entry ``right``; ``broken`` for the control."""
     return lambda record, control: float(record.summary[broken if control else right])
 
 
-def largest_value(right: str, broken: str) -> Value:
+def largest_value(right: str, broken: str) -> Value[float]:
     """The largest entry of the array ``right``; of ``broken`` for the control."""
     return lambda record, control: float(record.arrays[broken if control else right].max())
 
 
-def slope_value(x: str, right: str, broken: str) -> Value:
+def slope_value(x: str, right: str, broken: str) -> Value[float]:
     """The log-log slope of the array ``right`` on ``x``; of ``broken`` for the control."""
 
     def value(record: Record, control: bool) -> float:
@@ -254,7 +262,7 @@ def ratio_below_one(ratios: Numbers) -> Finding:
 def inside_intervals(rows: Sequence[tuple[str, float, Interval]]) -> Finding:
     """Reproduced when every published value lies in its interval; partly when most do."""
     hits = [published in interval for _, published, interval in rows]
-    measured = {
+    measured: dict[str, object] = {
         label: {"published": value, "own": i.value, "low": i.low, "high": i.high, "inside": hit}
         for (label, value, i), hit in zip(rows, hits, strict=True)
     }

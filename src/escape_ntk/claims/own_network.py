@@ -1,11 +1,12 @@
 """Claims of the page *Use it on your own network*."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from escape_ntk.claims.ledger import (
     Claim,
+    Value,
     at_most,
     over_draws,
     plus_minus,
@@ -112,7 +113,7 @@ def _compared(name: str, statement: str, above: str, below: str, broken: tuple[s
     )
 
 
-def _slope(name: str, broken: str) -> Callable[[Record, bool], float]:
+def _slope(name: str, broken: str) -> Value[float]:
     return summary_value(f"slope_{name}", f"slope_{broken}")
 
 

@@ -241,7 +241,7 @@ def _mixing(run: Run, tool: str) -> float:
     """‖P_{≤k} Σ P_{>k}t‖/‖ΣP_{>k}t‖ for a drawn t; 0 for the population's projector."""
     d, k = int(min(sizes([run], "d", "dims"))), _ks(run)[0]
     weights, n_k = draw_weights(NEURONS, d, _seeded(3), dtype=F64), cumulative_multiplicity(d, k)
-    leak, shape = SphereLeak(weights, act_of(run)), tuple(weights.shape)
+    leak, shape = SphereLeak(weights, act_of(run)), (len(weights), d)
     if tool == "PopulationProjector":
         projector = PopulationProjector(leak, shape, n_k, tolerance=1e-8)
     else:

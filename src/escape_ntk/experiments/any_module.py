@@ -37,6 +37,8 @@ def default_module(build: Callable[[], nn.Module], generator: torch.Generator) -
 class TwoLayer(nn.Module):
     """The paired two-layer network as a module: its weights are parameters, its signs are not."""
 
+    signs: Tensor
+
     def __init__(self, weights: Tensor, act: Activation):
         super().__init__()
         network = paired_network(weights, act)
@@ -78,7 +80,7 @@ class ClosedForm:
         network, pairs = paired_network(weights, act), PairFeatures(X, weights, act)
         linear, quadratic = features.terms(U.flatten())
         kernel = pairs.kernel_factor * pairs.cross_gram(pairs)
-        generic, special = (TrainingProjector(f, self.n_k) for f in (features, pairs))
+        generic, special = TrainingProjector(features, self.n_k), TrainingProjector(pairs, self.n_k)
         leak = empirical_leak(features, generic, U.flatten())
         wanted = special.high_outputs(pairs.linear(to_pairs(U)[1])).square().mean()
         f_q = quadratic_term(network, X, U)

@@ -39,8 +39,8 @@ class Experiment:
     name: str
     title: str
     seeds: tuple[int, ...]
-    live: Callable[..., list[Point]]
-    full: Callable[..., list[Point]]
+    live: Callable[..., Sequence[Point]]
+    full: Callable[..., Sequence[Point]]
     data: tuple[str, ...] = ()
     together: sweep.Together | None = None
 
@@ -51,7 +51,7 @@ class Experiment:
         *,
         data: str | None = None,
         root: Path | None = None,
-    ) -> list[Point]:
+    ) -> Sequence[Point]:
         """The frozen points of ``scale``, for the default seeds and data or for these."""
         checks.one_of("scale", scale, SCALES)
         chosen = self.seeds if seeds is None else tuple(seeds)
@@ -119,7 +119,7 @@ def _limits_live(seeds: Sequence[int]) -> list[Point]:
     return [ntk_limits.Staircase(seed, 10) for seed in seeds]
 
 
-def _quadntk_live(seeds: Sequence[int]) -> list[Point]:
+def _quadntk_live(seeds: Sequence[int]) -> Sequence[Point]:
     return quadntk.saddle_points(seeds)
 
 
@@ -127,7 +127,7 @@ def _directions_live(seeds: Sequence[int]) -> list[Point]:
     return [directions.Movements(seed) for seed in seeds]
 
 
-def _regularizer_live(seeds: Sequence[int]) -> list[Point]:
+def _regularizer_live(seeds: Sequence[int]) -> Sequence[Point]:
     return regularizer.switch_points(seeds)
 
 

@@ -51,12 +51,12 @@ def convolutional(
 
     def drawn(kind: type[nn.Module], *sizes: int, **options) -> nn.Module:
         layer = nn.utils.skip_init(kind, *sizes, **options, dtype=dtype)  # no global generator
-        shape = layer.weight.shape
-        bound = math.sqrt(1.5 / math.prod(shape[1:]))
-        weights = 2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1
+        weight, bias = layer.parameters()
+        bound = math.sqrt(1.5 / math.prod(weight.shape[1:]))
+        drawn = 2 * torch.rand(weight.shape, generator=generator, dtype=torch.float64) - 1
         with torch.no_grad():
-            layer.weight.copy_(weights * bound)
-            layer.bias.zero_()
+            weight.copy_(drawn * bound)
+            bias.zero_()
         return layer
 
     layers: list[nn.Module] = []
@@ -279,7 +279,8 @@ class Convolutional:
         if self.data == "digits":
             sizes = {"n_train": self.n_train, "n_test": self.n_test}
             return digits(generator, self.classes, **sizes)
-        return cifar10(self.root, self.classes).balanced(self.n_train, self.n_test, generator)
+        both = cifar10(vars(self)["root"], self.classes)
+        return both.balanced(self.n_train, self.n_test, generator)
 
     def times(self) -> np.ndarray:
         """The epochs after which all is measured: 0, 1, …, the last, even in their logarithm."""
@@ -340,7 +341,7 @@ LIVE = {
 
 def full_points(
     seeds: Sequence[int], data: str = "digits", root: Path | str | None = None
-) -> list[Point]:
+) -> list[Convolutional]:
     """The published activation, ReLU, and a smooth one, GELU, for comparison."""
     size = FULL[checks.one_of("data", data, DATA)]
     return [

@@ -76,15 +76,28 @@ class Curve:
     def compute(self, run: Run = UNSAVED) -> Result:
         """Train and measure: (summary, arrays) for the record."""
         problem = Problem.draw(self)
-        common = dict(record_at=self.record_times, observe=problem.observer(), run=run)
-        start = problem.features.zero_state()
+        start, times = problem.features.zero_state(), self.record_times
+        observe = problem.observer()
         if self.method == "descent":
             trained = gradient_descent(
-                problem.risk, start, step=self.step, n_steps=self.t_end, **common
+                problem.risk,
+                start,
+                step=self.step,
+                n_steps=self.t_end,
+                record_at=times,
+                observe=observe,
+                run=run,
             )
         else:
             trained = gradient_flow(
-                problem.risk, start, t_end=self.t_end, rtol=self.rtol, atol=self.atol, **common
+                problem.risk,
+                start,
+                t_end=self.t_end,
+                record_at=times,
+                observe=observe,
+                rtol=self.rtol,
+                atol=self.atol,
+                run=run,
             )
         summary = {
             "outcome": str(trained.outcome),

@@ -127,7 +127,7 @@ class Leaks:
         exact = {"generator": generator, "dtype": F64}
         act, n_k = activation(self.activation), cumulative_multiplicity(self.d, self.k)
         weights = draw_weights(self.m, self.d, **exact)
-        leak, shape = SphereLeak(weights, act), tuple(weights.shape)
+        leak, shape = SphereLeak(weights, act), (len(weights), self.d)
         population = PopulationProjector(leak, shape, n_k, tolerance=1e-8)
         unit = float(population.eigenvalues[n_k])
 

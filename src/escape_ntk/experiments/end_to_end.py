@@ -17,7 +17,7 @@ from escape_ntk.data import random_signs
 from escape_ntk.descent import gradient_descent
 from escape_ntk.experiments.joint import explicit
 from escape_ntk.experiments.problem import Problem
-from escape_ntk.experiments.sample_complexity import PARTS, Fit, error_by_part, samples
+from escape_ntk.experiments.sample_complexity import PARTS, Wide, error_by_part, samples
 from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.flow import gradient_flow
 from escape_ntk.generalization import gap_bound, quadratic_complexity
@@ -39,7 +39,7 @@ METHODS = ("flow", "descent", "perturbed")
 
 
 @dataclass(frozen=True)
-class Descent(Fit):
+class Descent(Wide):
     """From W = 0 by gradient flow, by plain descent, or by perturbed descent; the end against W*.
 
     ``penalties`` are λ_1…λ_4.  Plain descent takes ``t_end``/``step`` steps.
@@ -143,7 +143,7 @@ class Descent(Fit):
 
 
 @dataclass(frozen=True)
-class FullNetwork(Fit):
+class FullNetwork(Wide):
     """The network f itself trained with the same regulariser, beside its Taylor model, at one m."""
 
     experiment: ClassVar[str] = "end-to-end-network"
@@ -205,8 +205,8 @@ NORM = 1e-6
 def descent_points(seeds: Sequence[int]) -> list[Descent]:
     """Flow, plain and perturbed descent with R_2 alone, and flow with all four."""
     n = samples(FACTOR, DIM, 2)
-    settings = [{"method": method} for method in METHODS] + [{"penalties": ALL_FOUR}]
-    return [Descent(seed, 2, DIM, n, **setting) for setting in settings for seed in seeds]
+    alone = [Descent(seed, 2, DIM, n, method=method) for method in METHODS for seed in seeds]
+    return alone + [Descent(seed, 2, DIM, n, penalties=ALL_FOUR) for seed in seeds]
 
 
 def network_points(seeds: Sequence[int], norm: float) -> list[FullNetwork]:

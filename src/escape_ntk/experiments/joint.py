@@ -16,7 +16,7 @@ from escape_ntk.constructions import JointMovement, represent_harmonic, represen
 from escape_ntk.data import Target, draw_inputs, random_signs
 from escape_ntk.directions import PopulationProjector, Projector, TrainingProjector
 from escape_ntk.experiments.problem import Problem
-from escape_ntk.experiments.sample_complexity import SINE, Fit, draw_target
+from escape_ntk.experiments.sample_complexity import SINE, Wide, draw_target
 from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.flow import gradient_flow
 from escape_ntk.generalization import gap_bound, quadratic_complexity
@@ -106,7 +106,7 @@ class Budgets:
         made = explicit(weights, self.activation, target)
         X = draw_inputs(round(self.factor * n_k), self.d, "sphere", **exact)
         leak, features = SphereLeak(weights, act), PairFeatures(X, weights, act)
-        population = PopulationProjector(leak, tuple(weights.shape), n_k, tolerance=1e-6)
+        population = PopulationProjector(leak, (len(weights), self.d), n_k, tolerance=1e-6)
         training = TrainingProjector(features, n_k)
         rows = []
         for _ in range(self.n_signs):
@@ -186,7 +186,7 @@ class Norms:
 
 
 @dataclass(frozen=True)
-class Gap(Fit):
+class Gap(Wide):
     """A joint model trained with R_2 and R_4: its gap on min(|z|, ``cap``), and the bound."""
 
     experiment: ClassVar[str] = "joint-gap"

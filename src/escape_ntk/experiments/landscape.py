@@ -20,6 +20,7 @@ from escape_ntk.experiments.regularizer import (
     SINE,
     Problem,
     Regularized,
+    four,
     settings,
 )
 from escape_ntk.experiments.sweep import Point, Result
@@ -176,7 +177,7 @@ class Certified(Landscape):
         for when, state in (("plateau_", trained.kept[str(self.plateau)]), ("end_", point.state)):
             seen = certificate(risk)(state)
             parts = self._balance(problem, risk, state, {"lowest": seen["floor"]})
-            summary |= {when + name: value for name, value in (seen | parts).items()}
+            summary |= {when + name: value for name, value in {**seen, **parts}.items()}
         return summary, {"times": trained.times, **trained.values}
 
     def certified(self, risk: RegularizedRisk, run: Run) -> Trajectory:
@@ -433,7 +434,7 @@ def plateau_points(seeds: Sequence[int]) -> list[Certified]:
 def switch_points(seeds: Sequence[int]) -> list[CertifiedSwitches]:
     """All sixteen settings of R_1 … R_4."""
     return [
-        CertifiedSwitches(seed, **{name: BASE[name] for name in on})
+        CertifiedSwitches(seed, *four({name: BASE[name] for name in on}))
         for on in settings()
         for seed in seeds
     ]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from escape_ntk.directions import TrainingProjector
-from escape_ntk.experiments.sample_complexity import PARTS, Data, Fit, draw_data, error_by_part
+from escape_ntk.experiments.sample_complexity import PARTS, Data, Wide, draw_data, error_by_part
 from escape_ntk.leaks import SphereLeak
 from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures
@@ -17,9 +17,9 @@ from escape_ntk.regularizer import Penalties, RegularizedRisk, low_degree_size, 
 
 @dataclass(frozen=True)
 class Problem:
-    """Everything that training and measuring need, drawn for ``config`` (a Fit with a width m)."""
+    """Everything that training and measuring need, drawn for ``config``."""
 
-    config: Fit
+    config: Wide
     kind: type[PairFeatures] = PairFeatures
     dtype: torch.dtype = torch.float64
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypedDict
 
 import torch
 
@@ -17,7 +17,20 @@ LAMBDAS = (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 """The plotted coefficients λ of the published figure.  [C]"""
 LIVE_LAMBDAS = (0.0, 1e-3, 1e-2)
 """Coefficients shown at the reduced size."""
-LIVE_SIZE = dict(d=40, n=400, m=2000, n_k=40, n_test=4000, t_end=4000)
+
+
+class Size(TypedDict):
+    """Fields of a curve that say how large it is."""
+
+    d: int
+    n: int
+    m: int
+    n_k: int
+    n_test: int
+    t_end: int
+
+
+LIVE_SIZE: Size = {"d": 40, "n": 400, "m": 2000, "n_k": 40, "n_test": 4000, "t_end": 4000}
 """A reduced problem of the same shape (n = 10d), seconds a curve."""
 
 

@@ -3,10 +3,10 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -35,15 +35,32 @@ BASE = {"population": 1.0, "empirical": 10.0, "low_degree": 1e-4, "norm": 1e-8}
 """λ_1…λ_4 of the on/off table, and the centre of the sensitivity scans."""
 
 
+@runtime_checkable
+class Sizes(Protocol):
+    """What a problem is drawn for."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def d(self) -> int: ...
+    @property
+    def n(self) -> int: ...
+    @property
+    def m(self) -> int: ...
+    @property
+    def n_test(self) -> int: ...
+    @property
+    def activation(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Problem:
     """f* = (linear + sparse quadratic)/√2 in two directions on the sphere, drawn for ``config``.
 
-    ``config`` is a point with seed, d, n, m, n_test and activation; ``n_k`` directions are kept;
-    labels carry normal noise of deviation ``label_noise``.
+    ``n_k`` directions are kept; labels carry normal noise of deviation ``label_noise``.
     """
 
-    config: Point
+    config: Sizes
     n_k: int
     label_noise: float = 0.0
 
@@ -218,10 +235,16 @@ def settings() -> list[tuple[str, ...]]:
     return [c for r in range(len(names) + 1) for c in itertools.combinations(names, r)]
 
 
+def four(lambdas: Mapping[str, float]) -> tuple[float, float, float, float]:
+    """λ_1…λ_4 by their names in BASE; 0 where one is missing."""
+    one, two, three, last = (lambdas.get(name, 0.0) for name in BASE)
+    return one, two, three, last
+
+
 def switch_points(seeds: Sequence[int]) -> list[Regularized]:
     """All sixteen settings."""
     return [
-        Regularized(seed, **{name: BASE[name] for name in on})
+        Regularized(seed, *four({name: BASE[name] for name in on}))
         for on in settings()
         for seed in seeds
     ]
@@ -231,7 +254,7 @@ def scan_points(seeds: Sequence[int]) -> dict[str, list[Regularized]]:
     """Each λ over four decades, the others at BASE."""
     return {
         name: [
-            Regularized(seed, **(BASE | {name: factor * BASE[name]}))
+            Regularized(seed, *four(BASE | {name: factor * BASE[name]}))
             for factor in DECADES
             for seed in seeds
         ]
@@ -250,7 +273,8 @@ def noise_points(seeds: Sequence[int]) -> list[NoisyLabels]:
     """Noisy labels: nothing, R_2, and each other penalty on top of R_2."""
     two = {"empirical": BASE["empirical"]}
     more = [{name: BASE[name]} for name in BASE if name != "empirical"]
-    return [NoisyLabels(seed, **on) for on in ({}, two, *(two | m for m in more)) for seed in seeds]
+    lambdas = [four(on) for on in ({}, two, *(two | m for m in more))]
+    return [NoisyLabels(seed, *values) for values in lambdas for seed in seeds]
 
 
 def ablation_points(seeds: Sequence[int]) -> list[Curve]:

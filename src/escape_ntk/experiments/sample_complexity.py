@@ -110,6 +110,12 @@ class Fit:
         checks.integer("k", self.k, least=1)
 
 
+class Wide(Fit):
+    """A Fit that says how many neurons there are."""
+
+    m: int
+
+
 @dataclass(frozen=True)
 class NTK(Fit):
     """Ridge regression with the infinite tangent kernel; ridges in units of K(x, x)."""
@@ -147,6 +153,9 @@ class NTK(Fit):
         return torch.cat([infinite_ntk(z, data.X, act) @ alphas for z in Z.split(block)])
 
 
+Prepared = tuple[Data, PairFeatures, PairFeatures, PairFeatures]
+
+
 @dataclass(frozen=True)
 class Flow(Fit):
     """What both Taylor models share: width, flow, and the test error of the best moment."""
@@ -157,15 +166,16 @@ class Flow(Fit):
     rtol: float = 1e-2
     atol: float = 1e-4
 
-    def prepare(self):
+    def prepare(self) -> Prepared:
         """(data, features of the training inputs, of the validation inputs, of the test inputs)."""
         data, act = draw_data(self), activation(self.activation)
         weights = draw_weights(self.m, self.d, data.generator, dtype=torch.float32)
         inputs = (data.X, data.validation, data.test)
-        return data, *(PairFeatures(Z, weights, act) for Z in inputs)
+        seen, validation, test = (PairFeatures(Z, weights, act) for Z in inputs)
+        return data, seen, validation, test
 
     def best_moment(
-        self, risk: RegularizedRisk, start: Tensor, prepared, run: Run
+        self, risk: RegularizedRisk, start: Tensor, prepared: Prepared, run: Run
     ) -> dict[str, float]:
         """Errors at the recorded time with the least validation error."""
         data, _, validation, test = prepared
@@ -264,12 +274,16 @@ class QuadNTK(Flow):
         return _chosen({name: np.concatenate([first[name], others[name]]) for name in first})
 
 
+Method = NTK | QuadNTK | Joint
 SEEDS = (1, 2, 3, 4, 5)
 DIMS = {1: (25, 50, 100, 200), 2: (12, 16, 24, 32, 40)}
 CHIEF_FACTOR = 3.0
 """n/n_2 of the comparison in every run."""
 CHIEF_DIMS = (16, 24, 32, 40)
-TAYLOR_FACTORS = {1: (2.0, 4.0, 6.0, 8.0, 12.0, 16.0), 2: (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)}
+TAYLOR_FACTORS: dict[int, tuple[float, ...]] = {
+    1: (2.0, 4.0, 6.0, 8.0, 12.0, 16.0),
+    2: (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0),
+}
 """n/n_k of the joint model and of QuadNTK; the kernel is run there as well."""
 NTK_FACTORS = {1: (0.6, 0.85, 1.1, 1.4), 2: (0.55, 0.7, 0.85, 1.05, 1.3, 1.6)}
 """n/n_{k+1}, for the kernel alone."""
@@ -299,7 +313,7 @@ def samples(factor: float, d: int, k: int) -> int:
     return round(factor * cumulative_multiplicity(d, k))
 
 
-def chief_points(seeds: Sequence[int], dims: Iterable[int] = CHIEF_DIMS) -> list[Fit]:
+def chief_points(seeds: Sequence[int], dims: Iterable[int] = CHIEF_DIMS) -> list[Method]:
     """Every method at n = 3 n_2, k = 2."""
     return [
         kind(seed, 2, d, samples(CHIEF_FACTOR, d, 2))
@@ -309,11 +323,11 @@ def chief_points(seeds: Sequence[int], dims: Iterable[int] = CHIEF_DIMS) -> list
     ]
 
 
-def map_points(seeds: Sequence[int], k: int, dims: Iterable[int] | None = None) -> list[Fit]:
+def map_points(seeds: Sequence[int], k: int, dims: Iterable[int] | None = None) -> list[Method]:
     """Every method over d and n: the error map, from which the thresholds are read."""
-    points: list[Fit] = []
+    points: list[Method] = []
     for d in DIMS[k] if dims is None else dims:
-        grids = {
+        grids: dict[type[Method], list[int]] = {
             kind: [samples(f, d, k) for f in TAYLOR_RUN.get((kind, k, d), TAYLOR_FACTORS[k])]
             for kind in (Joint, QuadNTK)
         }
@@ -374,7 +388,7 @@ LIVE_FACTORS = (1.0, 2.0, 4.0)
 
 def live_points(seeds: Sequence[int]) -> list[Point]:
     """One small corner of the map, for the reader's machine."""
-    sizes: dict[type[Fit], dict] = {NTK: {}, QuadNTK: {"m": 800}, Joint: {"m": 800}}
+    sizes: dict[type[Method], dict] = {NTK: {}, QuadNTK: {"m": 800}, Joint: {"m": 800}}
     return [
         kind(seed, 2, LIVE_DIM, samples(factor, LIVE_DIM, 2), n_test=4000, **size)
         for factor in LIVE_FACTORS

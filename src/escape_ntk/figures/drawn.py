@@ -8,6 +8,7 @@ import csv
 import io
 from collections.abc import Iterator
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from matplotlib import colors
@@ -24,7 +25,7 @@ COLUMNS = (
 )
 """``low`` and ``high`` bound a band or an interval; ``value`` is what a cell's colour stands for;
 ``x_name`` and ``y_name``: what the nearest tick says, on an axis that counts names."""
-Row = dict[str, object]
+Row = dict[str, Any]
 
 
 def table(figure: Figure) -> str:
@@ -55,7 +56,7 @@ def _marks(ax: Axes) -> Iterator[Row]:
         label = str(named.get(id(artist), artist.get_label()))
         series = "" if label.startswith("_") else label
         for row in _rows(ax, artist):
-            if not np.isfinite([v for v in row.values() if isinstance(v, Real)]).all():
+            if not np.isfinite([float(v) for v in row.values() if isinstance(v, Real)]).all():
                 continue  # a gap in a curve
             names = {f"{k}_name": ticks[k].get(round(row[k]), "") for k in ticks if k in row}
             yield {"series": series} | row | names
@@ -85,7 +86,7 @@ def _rows(ax: Axes, artist) -> Iterator[Row]:
             own = {} if values is None else {"value": values[i]}
             yield {"mark": "point", "color": color, "x": x, "y": y} | own
     elif isinstance(artist, QuadMesh):
-        yield from _cells(_centres(artist.get_coordinates()), artist.get_array())
+        yield from _cells(_centres(np.asarray(artist.get_coordinates())), artist.get_array())
     elif isinstance(artist, LineCollection):
         yield from _segments(artist)
     elif isinstance(artist, PolyCollection):
@@ -114,8 +115,9 @@ def _band(polygons: PolyCollection) -> Iterator[Row]:
     """Lower and upper edge at every x."""
     color = _hex(polygons.get_facecolor())
     for path in polygons.get_paths():
-        for x in np.unique(path.vertices[:, 0]):
-            y = path.vertices[path.vertices[:, 0] == x, 1]
+        corners = np.asarray(path.vertices)
+        for x in np.unique(corners[:, 0]):
+            y = corners[corners[:, 0] == x, 1]
             yield {"mark": "band", "color": color, "x": x, "low": y.min(), "high": y.max()}
 
 
@@ -140,8 +142,10 @@ def _bars(container: BarContainer) -> Iterator[Row]:
         yield {"mark": "bar", "color": color, "low": ends[0], "high": ends[1]} | where
 
 
-def _cells(grid: np.ndarray, values: np.ma.MaskedArray) -> Iterator[Row]:
+def _cells(grid: np.ndarray, values: np.ndarray | None) -> Iterator[Row]:
     """Cells of a picture that have a value."""
+    if values is None:
+        return
     values = np.ma.masked_invalid(values).reshape(grid.shape[:2])
     for index in zip(*np.nonzero(~np.ma.getmaskarray(values)), strict=True):
         x, y = grid[index]

@@ -37,12 +37,12 @@ def two_phases(runs: Sequence[Run]) -> Figure:
     shares.set(ylabel="coefficient (1 = learned)", ylim=(-0.1, 1.05))
     _band(errors, t, [r.arrays["error"][1:] for r in runs], COLOURS["joint"], "test error")
     _band(errors, t, [r.arrays["train"][1:] for r in runs], "#777777", "training loss")
-    level = np.mean([r.summary["explicit_error"] for r in runs])
+    level = float(np.mean([r.summary["explicit_error"] for r in runs]))
     errors.axhline(level, color=COLOURS["joint"], ls=":", lw=1.2, label="test error of $W^*$")
     errors.set(ylabel="mean square", yscale="log", ylim=(1e-3, 1.5))
     for key, (label, colour) in LEAKS.items():
         _band(leaks, t, [np.maximum(r.arrays[key][1:], 1e-9) for r in runs], colour, label)
-        level = np.mean([r.summary[f"explicit_{key}"] for r in runs])
+        level = float(np.mean([r.summary[f"explicit_{key}"] for r in runs]))
         leaks.axhline(level, color=colour, ls=":", lw=1.2)
     leaks.set(ylabel="leak", yscale="log", ylim=(1e-5, 0.3))
     for ax in axes:

@@ -78,7 +78,7 @@ def gap_over_samples(runs: Sequence[Run]) -> Figure:
         left.plot(n, [np.mean(row) for row in rows], color=colour, marker=mark, ms=4, label=label)
         low, high = [min(row) for row in rows], [max(row) for row in rows]
         left.fill_between(n, low, high, color=colour, alpha=0.2, lw=0)
-    zero = np.mean([r.summary["zero"] for r in runs])
+    zero = float(np.mean([r.summary["zero"] for r in runs]))
     left.axhline(zero, color=COLOURS["test"], lw=1, ls=":", label="error of $f=0$")
     left.set(xscale="log", yscale="log", xlabel="samples $n$", ylabel="$\\min(|f-f^*|,1)$")
     for key, (label, colour, line) in BOUND_TERMS.items():

@@ -82,7 +82,7 @@ def bound_over_width(runs: Sequence[Run]) -> Figure:
         ax.fill_between(widths, rows.min(1), rows.max(1), color=colour, alpha=0.2, lw=0)
         ax.loglog(widths, centre, color=colour, marker=mark, ms=5, label=label + slope)
     ax.axhline(
-        np.mean([r.summary["start_value"] for r in runs]),
+        float(np.mean([r.summary["start_value"] for r in runs])),
         color="#555555",
         ls=":",
         label=r"$L_\lambda(0)$",

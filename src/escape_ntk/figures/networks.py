@@ -160,7 +160,8 @@ def orders_of_remainder(runs: Sequence[Run]) -> Figure:
             ax.loglog(x, y[0] * (x / x[0]) ** slope, color="#555555", ls=":", lw=1)
         ax.set(xlabel="size of the movement", title=title)
         ax.minorticks_off()
-        ax.set_xticks(x, [f"{v:g}" for v in x], fontsize=8)
+        sizes = next(r.arrays["sizes"] for r in runs if r.config["network"] == kind)
+        ax.set_xticks(sizes, [f"{v:g}" for v in sizes], fontsize=8)
     axes[0].set_ylabel("rms remainder of $f$")
     axes[0].legend(fontsize=8)
     return figure

@@ -6,6 +6,7 @@ The same figure gives the same file, byte by byte: no date, no random names.
 import io
 import json
 import re
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 from matplotlib import pyplot as plt
@@ -15,11 +16,14 @@ from matplotlib.figure import Figure
 from escape_ntk.figures.drawn import table
 from escape_ntk.figures.pieces import POINTS, pieces
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
 KEEP = "keep"
 """Groups of the file with such a name keep their colours on a dark page."""
 DATA = '<metadata id="data">'
 """What opens the table of :func:`escape_ntk.figures.drawn.table` in the file."""
-SVG = {"svg.hashsalt": "escape-ntk", "svg.fonttype": "path"}
+SVG: "dict[RcKeyType, str]" = {"svg.hashsalt": "escape-ntk", "svg.fonttype": "path"}
 PIECES = '<metadata id="pieces">'
 """What opens :func:`escape_ntk.figures.pieces.pieces`, as JSON, in the file."""
 PAD = 0.1

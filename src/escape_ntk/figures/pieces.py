@@ -32,7 +32,7 @@ def pieces(figure: Figure, picture: Bbox) -> dict[str, list]:
     """
     nothing: dict[str, list] = {"panels": [], "legend": []}
     columns = _columns(figure)
-    if len(columns) < 2 or figure.texts or figure._suptitle or len(figure.legends) > 1:
+    if len(columns) < 2 or figure.texts or figure.get_suptitle() or len(figure.legends) > 1:
         return nothing
     height = picture.height * POINTS
     bottom, legend = height, []
@@ -100,7 +100,7 @@ def _entries(legend: Legend, figure: Figure, picture: Bbox, top: float, bottom: 
     spans = []
     for text in legend.get_texts():
         left, _, right, _ = _box(text.get_window_extent(), figure, picture)
-        spans.append((left - HANDLE * text.get_fontsize(), right + 2))
+        spans.append((left - HANDLE * float(text.get_fontsize()), right + 2))
     merged: list[tuple[float, float]] = []
     for left, right in sorted(spans):
         if merged and left < merged[-1][1]:

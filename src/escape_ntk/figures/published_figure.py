@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from escape_ntk import published
 from escape_ntk.figures.style import COLOURS, Run, in_style, new_axes
@@ -33,7 +33,8 @@ def lambda_label(lam: float, name: str = "\\lambda=") -> str:
 def curve_band(values: np.ndarray, n_mean: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean and 95 % prediction interval of a mean of ``n_mean`` runs, for each column."""
     bands = [prediction_interval(column, n_mean) for column in values.T]
-    return tuple(np.array([getattr(b, k) for b in bands]) for k in ("value", "low", "high"))
+    value, low, high = (np.array([getattr(b, k) for b in bands]) for k in ("value", "low", "high"))
+    return value, low, high
 
 
 def log_x(t: np.ndarray) -> np.ndarray:
@@ -63,7 +64,7 @@ def figure_panels(runs: Mapping[float, Sequence[Run]], panels: Sequence[str]) ->
         ax.set(xscale="log", xlabel="$t+1$ (steps of size 1)", ylabel=titles[panel])
         ax.set_ylim(bottom=0)
     handles, labels = axes[0].get_legend_handles_labels()
-    handles.append(plt.Line2D([], [], ls="", marker="o", mfc="white", mec="#333333", ms=5))
+    handles.append(Line2D([], [], ls="", marker="o", mfc="white", mec="#333333", ms=5))
     labels.append("published")
     if len(axes) > len(panels):
         axes[-1].legend(handles, labels, loc="center", fontsize=11)
@@ -119,10 +120,10 @@ def finals_by_hypothesis(rows: Sequence) -> Figure:
         ax.set_xticks(range(len(lambdas)), [lambda_label(lam, name="") for lam in lambdas])
         ax.set(xlabel="$\\lambda$", ylabel=title, ylim=(0, None))
     keys = [
-        plt.Line2D([], [], color=colour, marker=mark, ms=5, lw=1.4)
+        Line2D([], [], color=colour, marker=mark, ms=5, lw=1.4)
         for colour, mark, _ in zip(HYPOTHESIS_COLOURS, HYPOTHESIS_MARKS, names, strict=False)
     ]
-    keys.append(plt.Line2D([], [], color="#000000", lw=1.6))
+    keys.append(Line2D([], [], color="#000000", lw=1.6))
     figure.legend(keys, [*names, "published"], loc="outside lower center", ncols=6)
     return figure
 

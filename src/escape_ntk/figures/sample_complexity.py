@@ -18,6 +18,7 @@ PARTS = {"error": "test error", "dense": "missed of dense", "sparse": "missed of
 def methods_by_dimension(runs: Mapping[str, Sequence[Run]]) -> Figure:
     """Test error, and what is missed of each part, over the dimension: one colour a method."""
     figure, axes = new_axes(len(PARTS), 3.2)
+    every = sorted({r.config["d"] for method in METHODS for r in runs[method]})
     for ax, (part, label) in zip(axes, PARTS.items(), strict=True):
         for place, (method, (name, mark)) in enumerate(METHODS.items()):
             dims = sorted({r.config["d"] for r in runs[method]})
@@ -27,7 +28,7 @@ def methods_by_dimension(runs: Mapping[str, Sequence[Run]]) -> Figure:
                 ax.plot([at] * len(row), row, mark, color=colour, ms=3.5, alpha=0.6, mew=0)
             ax.plot(x, [np.mean(row) for row in rows], color=colour, label=name)
         ax.set(xlabel="dimension $d$", ylabel=label, ylim=(0, None))
-        ax.set_xticks(dims)
+        ax.set_xticks(every)
         if part != "error":
             ax.axhline(0.5, color="#555555", lw=1, ls=":")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
@@ -78,7 +79,7 @@ def error_map(runs: Mapping[str, Sequence[Run]], factors: Sequence[float], n_k: 
     """Mean test error over d and n/n_k, one panel a method; cells that were not run stay empty."""
     dims = sorted({r.config["d"] for rows in runs.values() for r in rows})
     figure, axes = new_axes(len(runs), 3.9, sharey=True)
-    norm = LogNorm(0.03, 1.0)
+    norm, pictures = LogNorm(0.03, 1.0), []
     for ax, method in zip(axes, METHODS, strict=True):
         cells: dict[tuple[int, int], list[float]] = {}
         for r in runs[method]:
@@ -88,7 +89,9 @@ def error_map(runs: Mapping[str, Sequence[Run]], factors: Sequence[float], n_k: 
             for j, d in enumerate(dims):
                 if (d, round(factor * n_k(d))) in cells:
                     values[i, j] = np.mean(cells[d, round(factor * n_k(d))])
-        picture = ax.imshow(values, origin="lower", aspect="auto", cmap="cividis_r", norm=norm)
+        pictures.append(
+            ax.imshow(values, origin="lower", aspect="auto", cmap="cividis_r", norm=norm)
+        )
         for (i, j), value in np.ndenumerate(values):
             if np.isfinite(value):
                 light = norm(value) > 0.55
@@ -100,5 +103,7 @@ def error_map(runs: Mapping[str, Sequence[Run]], factors: Sequence[float], n_k: 
         ax.set_xticks(range(len(dims)), [str(d) for d in dims])
         ax.set_yticks(range(len(factors)), [f"{f:g}" for f in factors])
     axes[0].set_ylabel("samples, in units of $n_k$")
-    figure.colorbar(picture, ax=axes, label="test error", shrink=0.9, ticks=[0.03, 0.1, 0.3, 1])
+    figure.colorbar(
+        pictures[-1], ax=axes, label="test error", shrink=0.9, ticks=[0.03, 0.1, 0.3, 1]
+    )
     return figure

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -11,13 +11,22 @@ from matplotlib.figure import Figure
 
 from escape_ntk.figures.picture import as_svg
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
 
 @runtime_checkable
 class Run(Protocol):
     """What a figure draws: a record, or a result computed live."""
 
-    config: Mapping
-    arrays: Mapping[str, np.ndarray]
+    @property
+    def config(self) -> Mapping[str, Any]: ...
+
+    @property
+    def summary(self) -> Mapping[str, Any]: ...
+
+    @property
+    def arrays(self) -> Mapping[str, np.ndarray]: ...
 
 
 COLOURS = {
@@ -34,7 +43,7 @@ COLOURS = {
 }
 DEGREE_COLOURS = ("#000000", "#56B4E9", "#009E73", "#CC79A7")
 """Degrees 0, 1, 2, 3."""
-STYLE = {
+STYLE: "dict[RcKeyType, Any]" = {
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,

@@ -107,7 +107,8 @@ def _scale(grid: Grid) -> tuple[float, float]:
     largest = round(max(max(c.high, sum(max(0.0, v) for v in c[:3])) for c in every), 3)
     steps = (m * 10.0**e for e in range(-3, 300) for m in (1, 2, 5))
     step = next(s for s in steps if largest <= 6 * s)
-    return tuple(float(f"{v:.6g}") for v in (step * max(1, math.ceil(largest / step)), step))
+    end = step * max(1, math.ceil(largest / step))
+    return float(f"{end:.6g}"), float(f"{step:.6g}")
 
 
 def _axes(limit: float, step: float) -> str:
