@@ -34,9 +34,13 @@ def _files(root: Path, inputs: tuple[str, ...]) -> list[Path]:
     return [p for p in found if not any(part.endswith(GENERATED) for part in p.parts)]
 
 
+def cache_folder(root: Path) -> Path:
+    """Where the outputs of the pages below ``root`` are kept, for the sources as they are now."""
+    return root / "_build/.jupyter_cache" / source_hash(root)
+
+
 def _set_cache_path(app, config) -> None:
-    cache = Path(app.outdir).parent / ".jupyter_cache" / source_hash(Path(app.srcdir))
-    config.nb_execution_cache_path = str(cache)
+    config.nb_execution_cache_path = str(cache_folder(Path(app.srcdir)))
 
 
 def setup(app) -> dict[str, object]:
