@@ -70,25 +70,22 @@
     element.classList.add("may-break");
   }
 
-  /* What wide spaces set apart stands on lines of its own rather than being broken itself. */
-  function setApart(node, element) {
-    const row = parts(node, element);
-    const wide = ([inner]) =>
-      inner.isKind("mspace") && parseFloat(inner.attributes.get("width")) >= 1;
-    if (!row.some(wide)) return;
-    let piece;
-    for (const [inner, e] of row) {
-      if (wide([inner])) {
-        e.remove();
-        piece = undefined;
-      } else {
-        piece ??= element.appendChild(document.createElement("span"));
-        piece.className = "apart";
-        piece.append(e);
-      }
+  /* What wide spaces set apart (\quad) stands on lines of its own rather than being broken. */
+  function setApart(row) {
+    const wide = (e) => !length(e)
+      && parseFloat((e.querySelector("mjx-mspace") ?? e).style.width) >= 1; // em
+    const pieces = [[]];
+    for (const e of [...row.children]) {
+      if (wide(e)) pieces.push([]);
+      else pieces.at(-1).push(e);
     }
-    element.querySelectorAll(":scope > .apart").forEach((e) =>
-      e.before(document.createElement("wbr")));
+    if (pieces.length === 1) return;
+    row.replaceChildren(...pieces.flatMap((piece) => {
+      const apart = document.createElement("span");
+      apart.className = "apart";
+      apart.append(...piece);
+      return [apart, document.createElement("wbr")];
+    }));
   }
 
   function openLong() {
@@ -96,7 +93,7 @@
       const row = typesetRoot?.querySelector(":scope > mjx-math");
       if (!row || length(row) <= LONG) continue;
       open(root, row);
-      if (display) setApart(root, row);
+      if (display) setApart(row);
     }
   }
 

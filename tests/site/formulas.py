@@ -5,12 +5,14 @@ A formula is at fault when a part of it
 * lies outside what an ancestor shows that hides or scrolls what is too large (``overflow``): to
   the side, or above and below (*shaved*);
 * sticks out of the block that it stands in (paragraph, cell, note), into what is beside it;
-* lies to the left or to the right of the page.
+* lies to the left or to the right of the page;
+
+or when it is *torn* from the stop that follows it, which begins the next line.
 
 So a box that scrolls sideways is at fault at every width, but for one: at :data:`PHONE` it is
 excused if the formula can be scrolled to whole (a cell of a table) or, being the formula's own
-box, shows that it goes on (the class :data:`HINT`, set by book/_static/formulas.js, with a bar
-drawn by book/_static/book.css).  A page that itself scrolls sideways is never excused.  Details
+box, shows that it goes on (the class :data:`HINT`, set by book/_static/formulas.js, for which
+book/_static/book.css draws a bar).  A page that itself scrolls sideways is never excused.  Details
 are opened first; what is not displayed (the boxes of terms) is not looked at.
 """
 
@@ -48,6 +50,7 @@ FAULTS = """({phone, hint, slack, room, overhang}) => {
                 sideways: /auto|scroll/.test(style.overflowX),
                 // Tall enough to be scrolled on purpose: the side bars.
                 upright: /auto|scroll/.test(style.overflowY) && e.clientHeight > 300,
+                bar: e.classList.contains(hint) && style.backgroundImage !== 'none',
             });
         }
         return seen.get(e);
@@ -69,15 +72,21 @@ FAULTS = """({phone, hint, slack, room, overhang}) => {
             if (b.clips && out(b, slack)) {
                 if (!b.sideways) return 'cut';
                 const whole = right - left <= b.right - b.left + slack;
-                if (!phone || !(whole || e.classList.contains(hint))) return 'scrolls';
-                return '';
+                return phone && (whole || b.bar) ? '' : 'scrolls';
             }
             if (b.block && free) {
                 if (out(b, overhang)) return 'sticks out';
                 free = false;
             }
         }
-        return left < -slack || right > root.clientWidth + slack ? 'beyond the page' : '';
+        if (left < -slack || right > root.clientWidth + slack) return 'beyond the page';
+        const after = formula.parentElement.parentElement.nextSibling;
+        if (after?.nodeType !== Node.TEXT_NODE || /^\\s/.test(after.data)) return '';
+        const range = document.createRange();
+        range.setStart(after, 0);
+        range.setEnd(after, 1);
+        const stop = range.getBoundingClientRect();
+        return stop.left < parts.at(-1).right - overhang ? 'torn' : '';
     };
     const written = new Map();
     for (const item of window.MathJax?.startup?.document?.math ?? [])
