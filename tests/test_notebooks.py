@@ -5,6 +5,7 @@ Every check is a function that returns what is wrong; its twin below breaks a co
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import jupytext
@@ -139,6 +140,27 @@ def test_drift_is_found(page, old, new):
 def test_drift_in_tags_is_found(page):
     page.write_text(PAGE.replace(":tags: [nbval-check-output]\n", ""), "utf-8")
     assert drift(page)
+
+
+@pytest.fixture
+def pair_notebooks(extensions):
+    return importlib.import_module("pair_notebooks")
+
+
+def test_new_text_alone_needs_no_execution(page, pair_notebooks):
+    page.write_text(PAGE.replace("# A page", "# Another page"), "utf-8")
+    before = jupytext.read(page.with_suffix(".ipynb")).cells[-1]
+    pair_notebooks.main(["--text", str(page)])
+    assert drift(page) == "" and uncheckable(page) == []
+    assert jupytext.read(page.with_suffix(".ipynb")).cells[-1] == before
+
+
+def test_new_code_is_not_taken_for_new_text(page, pair_notebooks):
+    kept = page.with_suffix(".ipynb").read_bytes()
+    page.write_text(PAGE.replace("1 + 1", "1 + 2"), "utf-8")
+    with pytest.raises(ValueError, match=r"expected .* in text alone; .* without --text"):
+        pair_notebooks.main(["--text", str(page)])
+    assert page.with_suffix(".ipynb").read_bytes() == kept
 
 
 def test_missing_output_is_found(page):

@@ -5,6 +5,8 @@ from it, for Jupyter, for readers of the repository and for the notebook tests. 
 fails leaves its old notebook as it was.
 
 Called by ``make notebooks``, or by hand: ``python book/_ext/pair_notebooks.py book/setup.md``.
+With ``--text`` first, a page whose cells of code are those of its notebook gives it its new text
+alone: nothing is executed, and every stored output stays.
 """
 
 from __future__ import annotations
@@ -47,10 +49,34 @@ def without_copies(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
+def retold(page: Path) -> NotebookNode:
+    """The notebook beside ``page`` with the page's text; raises ValueError where code differs."""
+    notebook, new = jupytext.read(page.with_suffix(".ipynb")), jupytext.read(page).cells
+    old = [cell for cell in notebook.cells if not launch.is_setup(cell)]
+    same = len(old) == len(new) and all(
+        a.cell_type == b.cell_type and (a.cell_type == "markdown" or a.source == b.source)
+        for a, b in zip(old, new, strict=True)
+    )
+    if not same:
+        raise ValueError(
+            f"expected {page} to differ from its notebook in text alone; got other cells; "
+            "remedy: execute it, without --text"
+        )
+    for a, b in zip(old, new, strict=True):
+        a.source = b.source
+    return notebook
+
+
 def main(names: list[str]) -> None:
-    """Execute the pages ``names`` one after the other."""
+    """Execute the pages ``names`` one after the other; after ``--text``, give them their text."""
+    text_alone = names[:1] == ["--text"]
+    names = names[text_alone:]
     if not names:
         raise SystemExit("expected at least one page; got none; for example book/setup.md")
+    if text_alone:
+        for page in map(Path, names):
+            jupytext.write(retold(page), page.with_suffix(".ipynb"))
+        return
     setting = launch.configured(launch.ROOT)
     for page in map(Path, names):
         start = time.perf_counter()

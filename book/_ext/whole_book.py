@@ -57,7 +57,6 @@ FAULTS = """async () => {
     const edge = document.documentElement.clientWidth + 1;
     const cut = [...document.querySelectorAll('main *')].filter((e) => !typeset(e)
         && (e.getBoundingClientRect().right > edge || e.clientWidth > 0
-            && !e.matches('span.math')  // hats and tildes reach over their letters
             && getComputedStyle(e).overflowX !== 'visible' && e.scrollWidth > e.clientWidth + 1));
     return {
         formula: [...document.querySelectorAll('.math')].filter((e) =>
@@ -69,6 +68,8 @@ FAULTS = """async () => {
     };
 }"""
 """What must not be printed: formulas not typeset, pictures not there, text beyond the edge."""
+FORMULAS = re.compile(r"mathjax/|/formulas\.js")
+"""The scripts that set formulas."""
 TEXT_WIDTH = round((210 - 2 * 24) / 25.4 * 96)
 """Of a leaf, in CSS pixels: A4 without the margins of the style sheet."""
 logging.getLogger("pypdf").setLevel(logging.ERROR)  # the browser counts its objects one short
@@ -250,7 +251,7 @@ def styles(site: Path) -> str:
     soup = BeautifulSoup((site / "book/index.html").read_text("utf-8"), "html.parser").head
     found = [e for e in soup.find_all("link", rel="stylesheet")]
     found += [e for e in soup.find_all("script") if "MathJax" in e.text]
-    found += [e for e in soup.find_all("script", src=True) if "mathjax/" in e["src"]]
+    found += [e for e in soup.find_all("script", src=True) if FORMULAS.search(e["src"])]
     for element in found:
         for key in ("href", "src"):
             if element.get(key):

@@ -46,3 +46,36 @@ def test_notes_stand_beside_the_text(browser, site, width):
 def test_notes_stand_in_line_where_there_is_no_margin(browser, site, width, media):
     for note in notes(browser, site, width, media):
         assert abs(note["left"]) < 2 and abs(note["right"]) < 2 and note["cut"] <= 0, note
+
+
+LOW = 650  # of a window, in pixels: a laptop's, between its bars
+COVERED = """async () => {
+    const found = [];
+    for (const note of document.querySelectorAll('aside.margin')) {
+        const height = note.getBoundingClientRect().height;
+        const below = Math.max(innerHeight - height - 10, 60);
+        const top = scrollY + note.getBoundingClientRect().top - below;
+        scrollTo({top, behavior: 'instant'});
+        await new Promise((done) => setTimeout(done, 600));  // the contents fold in 0.4 s
+        const own = note.getBoundingClientRect();
+        for (const x of [own.left + 3, own.left + 40, own.right - 3]) {
+            const seen = document.elementFromPoint(x, own.top + 5);
+            if (!note.contains(seen)) found.push(note.textContent.trim().slice(0, 40));
+        }
+    }
+    return found;
+}"""
+
+
+@pytest.mark.parametrize("unfolded", [False, True])
+def test_the_contents_of_the_page_cover_no_note(browser, site, unfolded):
+    """Notes low in a low window; control: with contents as high as the window they are covered."""
+    with browser.new_context(viewport={"width": DESKTOP, "height": LOW}) as context:
+        page = context.new_page()
+        page.goto(f"{site}/book/regularizer.html", wait_until="networkidle")
+        if unfolded:
+            page.add_style_tag(
+                content=".bd-sidebar-secondary { height: 100vh !important; max-height: none !important }"
+            )
+        found = page.evaluate(COVERED)
+    assert bool(found) == unfolded, found
