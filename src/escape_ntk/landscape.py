@@ -12,13 +12,11 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from scipy.linalg import hadamard
-from scipy.sparse.linalg import ArpackNoConvergence
 from torch import Tensor
 
 from escape_ntk import checks
 from escape_ntk.flow import gradient_flow
-from escape_ntk.lanczos import extreme_eigenpairs
+from escape_ntk.lanczos import NoConvergenceError, extreme_eigenpairs
 from escape_ntk.pairs import STEP_FACTOR
 from escape_ntk.regularizer import RegularizedRisk, low_degree_size, norm_2_4_to_the_4
 from escape_ntk.run import UNSAVED, Run
@@ -138,7 +136,7 @@ def lowest_curvature(
             basis=basis,
             max_restarts=max(1, 2 * max_products // basis - 1),  # each costs half the basis
         )
-    except ArpackNoConvergence as error:
+    except NoConvergenceError as error:
         raise checks.InputError(
             checks.message(
                 expected=f"an eigenvalue to {tolerance:g} within {max_products} products",
@@ -342,6 +340,8 @@ def mean_curvature(
     all signs.  It has fewer than 2p rows, and each costs one product: for small p, as the second
     route to the ``curvature`` of :func:`random_sign_balance`.  [D]
     """
+    from scipy.linalg import hadamard  # slow to import
+
     risk.features.check_state(quadratic)
     pairs = quadratic.shape[1]
     order = 1 << (pairs - 1).bit_length()

@@ -34,13 +34,13 @@ class Activation:
     second: Callable[[Tensor], Tensor]
 
     def __post_init__(self):
-        z = torch.linspace(-4, 4, 41, dtype=torch.float64)
+        z = torch.linspace(-4, 4, 41, dtype=torch.float64, requires_grad=True)
         for lower, upper, label in (
             (self.value, self.first, "σ'"),
             (self.first, self.second, "σ''"),
         ):
-            slope = torch.func.jvp(lower, (z,), (torch.ones_like(z),))[1]
-            gap = float((upper(z) - slope).abs().max())
+            slope = _slope(lower(z), z)
+            gap = float((upper(z) - slope).detach().abs().max())
             if not gap <= 1e-8 * (1 + float(slope.abs().max())):
                 raise checks.InputError(
                     checks.message(
@@ -58,6 +58,13 @@ class Activation:
             return lambda z: torch.func.jvp(f, (z,), (torch.ones_like(z),))[1]
 
         return Activation(name, value, slope(value), slope(slope(value)))
+
+
+def _slope(values: Tensor, z: Tensor) -> Tensor:
+    """dσ(z_i)/dz_i by reverse mode; 0 where σ does not depend on z."""
+    if not values.requires_grad:
+        return torch.zeros_like(z)
+    return torch.autograd.grad(values.sum(), z)[0]
 
 
 def _shifted_sigmoid() -> Activation:

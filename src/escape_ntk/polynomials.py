@@ -9,13 +9,13 @@ Two laws of the inputs, two families of orthogonal polynomials of a single proje
 Source: [L] Szegő, *Orthogonal Polynomials*; conventions of the book's notation page.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy import linalg
 from torch import Tensor
 
 from escape_ntk import checks
@@ -104,7 +104,7 @@ def gauss_jacobi(n_nodes: int, alpha: float, beta: float) -> tuple[np.ndarray, n
     ``scipy.special.roots_jacobi`` returns NaN.  Source: [L].
     """
     nodes, vectors = _jacobi_eigensystem(n_nodes, alpha, beta)
-    return nodes, vectors[0] ** 2
+    return nodes.copy(), vectors[0] ** 2
 
 
 def gauss_gegenbauer(d: int, n_nodes: int = 200) -> tuple[np.ndarray, np.ndarray]:
@@ -137,17 +137,28 @@ def gegenbauer_coefficients(
 
 
 def _jacobi_eigensystem(n_nodes: int, alpha: float, beta: float) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes τ_i, and √w_i p_j(τ_i) in row j, with the orthonormal polynomials p_j."""
-    j = np.arange(1, checks.integer("n_nodes", n_nodes, least=1), dtype=float)
+    """Nodes τ_i, and √w_i p_j(τ_i) in row j, with the orthonormal polynomials p_j; read-only."""
+    checks.integer("n_nodes", n_nodes, least=1)
     checks.number("alpha", alpha, least=-1, strict=True)
-    total = alpha + checks.number("beta", beta, least=-1, strict=True)
+    checks.number("beta", beta, least=-1, strict=True)
+    return _golub_welsch(int(n_nodes), float(alpha), float(beta))
+
+
+@functools.lru_cache(maxsize=32)  # of 400 nodes: 1.3 MB each
+def _golub_welsch(n_nodes: int, alpha: float, beta: float) -> tuple[np.ndarray, np.ndarray]:
+    from scipy.linalg import eigh_tridiagonal  # scipy takes longer to import than this package
+
+    j, total = np.arange(1, n_nodes, dtype=float), alpha + beta
     first = (beta - alpha) / (total + 2)
     diagonal = (beta**2 - alpha**2) / ((2 * j + total) * (2 * j + total + 2))
     ratio = np.ones_like(j)  # (j+α+β)/(2j+α+β−1) is 1 at j = 1, also where it reads 0/0
     ratio[1:] = (j[1:] + total) / (2 * j[1:] + total - 1)
     below = 4 * j * (j + alpha) * (j + beta) * ratio / ((2 * j + total) ** 2 * (2 * j + total + 1))
-    nodes, vectors = linalg.eigh_tridiagonal(np.concatenate([[first], diagonal]), np.sqrt(below))
-    return nodes, vectors * np.where(vectors[0] < 0, -1.0, 1.0)
+    nodes, vectors = eigh_tridiagonal(np.concatenate([[first], diagonal]), np.sqrt(below))
+    vectors = vectors * np.where(vectors[0] < 0, -1.0, 1.0)
+    for array in (nodes, vectors):
+        array.flags.writeable = False
+    return nodes, vectors
 
 
 def gauss_hermite(n_nodes: int = 200) -> tuple[np.ndarray, np.ndarray]:

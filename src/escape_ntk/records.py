@@ -83,18 +83,22 @@ class Record:
 
 
 Stamp = tuple[int, int, int]
-_READ: dict[Path, tuple[Stamp, dict[str, Record]]] = {}
+_READ: dict[str, tuple[Stamp, dict[str, Record]]] = {}
 """What this process has verified, by file: good as long as the file's stamp is the same."""
 
 
-def _remembered(path: Path) -> dict[str, Record]:
-    """The verified records of the file as it is now; add to it what is read."""
-    facts = path.stat()
+def _remembered(path: Path) -> dict[str, Record] | None:
+    """The verified records of the file as it is now, to add to; None where there is no file."""
+    name = os.fspath(path)
+    try:
+        facts = os.stat(name)
+    except FileNotFoundError:
+        return None
     stamp = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
-    known, records = _READ.get(path, (None, {}))
+    known, records = _READ.get(name, (None, {}))
     if known != stamp:
         records = {}
-        _READ[path] = stamp, records
+        _READ[name] = stamp, records
     return records
 
 
@@ -149,7 +153,11 @@ class RecordStore:
         :meth:`save` puts it aside.  Raises :class:`InputError` as :func:`record_key`,
         :class:`RecordError` when the disk cannot be read or the file is not one of ours.
         """
-        key, path = record_key(experiment, config), self.path(experiment)
+        return self.load_key(experiment, record_key(experiment, config))
+
+    def load_key(self, experiment: str, key: str) -> Record | None:
+        """As :meth:`load`, by the :func:`record_key` of the config."""
+        path = self.path(experiment)
         try:
             return self._verified(experiment, path, key)
         except encoding.BadFileError as reason:
@@ -159,9 +167,9 @@ class RecordStore:
     def _verified(self, experiment: str, path: Path, key: str) -> Record | None:
         """The record of ``key``, from memory if the file is still the same."""
         with database.disk("read", path):
-            if not database.exists(path):
-                return None
             known = _remembered(path)
+            if known is None:
+                return None
             if key not in known:
                 with database.reading(path) as connection:
                     found = None if connection is None else database.get(connection, key)

@@ -4,6 +4,7 @@ On S^{d−1}(√d) the kernel is K(x, y) = Σ_ℓ λ_ℓ B(d,ℓ) P_ℓ(x·y/d):
 degree ℓ by λ_ℓ.  Source: [L] for the theory of ridge regression, [D] for the formula of λ_ℓ.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ from typing import cast
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy import optimize
 from torch import Tensor
 
 from escape_ntk import checks
@@ -43,7 +43,7 @@ class Spectrum:
     eigenvalues: np.ndarray
     rest: float
 
-    @property
+    @functools.cached_property
     def multiplicities(self) -> np.ndarray:
         """B(d, ℓ), ℓ = 0…J."""
         return np.array([float(multiplicity(self.d, j)) for j in range(len(self.eigenvalues))])
@@ -89,7 +89,9 @@ class Spectrum:
                     remedy="keep more degrees, or use ridge > 0",
                 )
             )
-        return math.exp(cast(float, optimize.brentq(excess, bottom, top, xtol=1e-12)))
+        from scipy.optimize import brentq  # slow to import
+
+        return math.exp(cast(float, brentq(excess, bottom, top, xtol=1e-12)))
 
     def learned(self, n: int, ridge: float = 0.0) -> np.ndarray:
         """λ_ℓ/(λ_ℓ + κ): the share of a degree-ℓ harmonic that n samples teach.  [L]"""

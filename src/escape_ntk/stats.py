@@ -1,11 +1,11 @@
 """Slopes with intervals, means with intervals, and prediction intervals: one place for all."""
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 from torch import Tensor
 
 from escape_ntk import checks
@@ -29,6 +29,14 @@ class Interval:
 
     def __str__(self) -> str:
         return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
+
+
+@functools.cache
+def t_quantile(level: float, freedom: float) -> float:
+    """The q for which |t| ≤ q with chance ``level``, t Student's with ``freedom`` degrees."""
+    from scipy.stats import t  # half a second to import
+
+    return float(t.ppf((1 + level) / 2, freedom))
 
 
 def rms(f: Tensor) -> float:
@@ -127,7 +135,7 @@ def welch_interval(
     total = variances.sum()
     together = total**2 / (variances**2 / dof).sum() if total > 0 else dof.min()
     error = math.sqrt(total)
-    half = float(stats.t.ppf((1 + level) / 2, together)) * error
+    half = t_quantile(level, together) * error
     return error, Interval(value, value - half, value + half)
 
 
@@ -141,6 +149,6 @@ def _spread(values: Numbers, level: float, variance_factor) -> Interval:
                 remedy="run more seeds",
             )
         )
-    half = stats.t.ppf((1 + level) / 2, len(v) - 1) * v.std(ddof=1)
+    half = t_quantile(level, len(v) - 1) * v.std(ddof=1)
     half *= math.sqrt(variance_factor(len(v)))
     return Interval(float(v.mean()), float(v.mean() - half), float(v.mean() + half))

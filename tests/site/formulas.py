@@ -123,5 +123,11 @@ def clipped_formulas(page: Page) -> list[str]:
 
 def faults(page: Page, width: int) -> list[str]:
     """What is wrong with the formulas of ``page`` as it is set now, ``width`` pixels wide."""
-    rules = {"phone": width == PHONE, "hint": HINT, "slack": SLACK, "room": ROOM, "overhang": OVERHANG}
+    rules = {
+        "phone": width == PHONE,
+        "hint": HINT,
+        "slack": SLACK,
+        "room": ROOM,
+        "overhang": OVERHANG,
+    }
     return page.evaluate(FAULTS, rules)

@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from escape_ntk import checks
 from escape_ntk.provenance import environment
-from escape_ntk.records import Record, RecordStore, default_root
+from escape_ntk.records import Record, RecordStore, default_root, record_key
 from escape_ntk.run import UNSAVED, Run
 
 CHECKPOINT_SECONDS = 20.0
@@ -83,9 +83,23 @@ def configuration(point: Point) -> dict:
     return dataclasses.asdict(point)
 
 
+_KEYS: dict[tuple[type, str], str] = {}
+
+
+def key_of(point: Point) -> str:
+    """The key of a point's record.
+
+    Kept by class and ``repr``, which tells 1 from 1.0: points that are equal may differ in that.
+    """
+    said = type(point), repr(point)
+    if said not in _KEYS:
+        _KEYS[said] = record_key(point.experiment, configuration(point))
+    return _KEYS[said]
+
+
 def lookup(point: Point, store: RecordStore) -> Record | None:
     """The stored record of a point, or None."""
-    return store.load(point.experiment, configuration(point))
+    return store.load_key(point.experiment, key_of(point))
 
 
 def compute(point: Point, root: Path, every: float, progress: str | None = None) -> Computed:
