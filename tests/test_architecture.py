@@ -24,7 +24,7 @@ FLOORS = (
     {"descent", "flow"},
     {"generalization", "landscape"},
     {"experiments"},
-    {"claims", "figures", "page"},
+    {"claims", "figures", "page", "tables"},
     {"interactive", "inventory"},
     {"__main__"},
 )
