@@ -28,8 +28,10 @@ PACKAGE = Path(escape_ntk.__file__).parent
 PAGES = "book/reference/"
 MACHINERY = (
     "encoding",
+    "database",
     "records",
     "provenance",
+    "tables",
     "inventory",
     "experiments",
     "claims",

@@ -17,8 +17,9 @@ import torch
 from escape_ntk import checks
 
 Value = np.ndarray | float | int
-SECONDS = "seconds_before"
-DRAWS = "generator"
+"""What can be kept: an array, or a number, which is kept as an array without axes."""
+_SECONDS = "seconds_before"
+_DRAWS = "generator"
 
 
 @runtime_checkable
@@ -41,7 +42,7 @@ class _Notebook:
         self.saves, self.every = saves, every
         self.started = self.written = time.monotonic()
         self.state: dict[str, Value] = dict(saves.load() or {})
-        self.before = float(self.state.pop(SECONDS, 0.0))
+        self.before = float(self.state.pop(_SECONDS, 0.0))
 
     def seconds(self) -> float:
         return self.before + time.monotonic() - self.started
@@ -50,7 +51,7 @@ class _Notebook:
         return time.monotonic() - self.written >= self.every
 
     def write(self) -> None:
-        self.saves.save({**self.state, SECONDS: self.seconds()})
+        self.saves.save({**self.state, _SECONDS: self.seconds()})
         self.written = time.monotonic()
 
 
@@ -137,11 +138,11 @@ class Run:
             kept = {key: np.asarray(value) for key, value in compute(inner).items()}
             if self._notebook is not None:
                 inner._drop()
-                draws = {} if generator is None else {DRAWS: generator.get_state().numpy()}
+                draws = {} if generator is None else {_DRAWS: generator.get_state().numpy()}
                 (place.save if self.due() else place.keep)(kept | draws)
         elif generator is not None:
-            generator.set_state(torch.from_numpy(np.array(kept[DRAWS])))
-        return {k: v if v.ndim else v.item() for k, v in kept.items() if k != DRAWS}
+            generator.set_state(torch.from_numpy(np.array(kept[_DRAWS])))
+        return {k: v if v.ndim else v.item() for k, v in kept.items() if k != _DRAWS}
 
     def tabulate(
         self,

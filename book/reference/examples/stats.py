@@ -25,6 +25,8 @@ seeds: stats.Numbers = [0.51, 0.48, 0.50, 0.52, 0.49]
 mean = stats.mean_interval(seeds)
 assert isinstance(mean, stats.Interval) and stats.LEVEL == 0.95
 assert mean.value in mean and 0.6 not in mean
+# Student's quantile of five seeds: wider than the 1.96 of a normal law.
+assert 2.7 < stats.t_quantile(stats.LEVEL, 4) < 2.8
 # One further seed scatters more than the mean of many.
 one, many = (stats.prediction_interval(seeds, n) for n in (1, 10**6))
 assert one.high - one.low > many.high - many.low >= mean.high - mean.low

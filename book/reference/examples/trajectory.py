@@ -32,21 +32,8 @@ run = trajectory.Trajectory(
     second.times, values, end, outcome, n_gradients=1, n_steps=1
 )
 assert run.outcome == "diverged"
-
-
-class Memory:
-    """A checkpoint that lives as long as the program."""
-
-    state = None
-
-    def load(self):
-        return self.state
-
-    def save(self, state):
-        self.state = dict(state)
-
-
-checkpoint: trajectory.Saves = Memory()
-assert isinstance(checkpoint, trajectory.Saves) and checkpoint.load() is None
-checkpoint.save(second.dump())
-assert len(checkpoint.load()["recorded/size"]) == 2
+# States on the way: the best one by a measurement, and those of numbered times.
+third = trajectory.Recorder([0.0, 1.0, 2.0], observe, best="size", keep=[0])
+for scale in (3.0, 1.0, 2.0):
+    third.record(scale * torch.ones(2, 1, 2))
+assert third.kept["best"][0, 0, 0] == 1.0 and third.kept["0"][0, 0, 0] == 3.0
