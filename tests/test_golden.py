@@ -15,18 +15,22 @@ from unittest.mock import patch
 import pytest
 from golden import points, stored
 from golden.points import POINTS
+from golden.spy import Seen, spied
 from golden.stored import GOLDEN, Allowed, Tolerance, moved
 
 from escape_ntk.experiments import mlp, quadntk
+from escape_ntk.experiments.laws import Draws, classes, draws_of
 
 SAVED = stored.load(GOLDEN)
 TOLERANCE = Tolerance.of(SAVED)
 
 
 @functools.cache
-def today(label: str) -> dict:
-    """The entry of a label, computed now."""
-    return stored.entry(POINTS[label], points.run(POINTS[label]))
+def today(label: str) -> tuple[dict, Seen]:
+    """The entry of a label, computed now, and what was drawn for it."""
+    with spied() as seen:
+        result = points.run(POINTS[label])
+    return stored.entry(POINTS[label], result), seen
 
 
 def told(changes) -> str:
@@ -34,10 +38,64 @@ def told(changes) -> str:
     return "\n".join(str(change) for change in changes)
 
 
-@pytest.mark.parametrize("label", POINTS)
+def runs() -> list:
+    """Every label, its tests on one worker: the run is computed once for them."""
+    return [pytest.param(label, marks=pytest.mark.xdist_group(label)) for label in POINTS]
+
+
+@pytest.mark.parametrize("label", runs())
 def test_numbers_are_those_stored(label):
     assert label in SAVED["runs"], f"no stored numbers: python tests/golden/remake.py for {label}"
-    assert told(moved(label, SAVED["runs"][label], today(label), TOLERANCE)) == ""
+    assert told(moved(label, SAVED["runs"][label], today(label)[0], TOLERANCE)) == ""
+
+
+def unlike_declared(seen: Seen, draws: Draws) -> str:
+    """What of the laws and tools of a run is not what its class declares."""
+    pairs = {
+        "inputs": (seen.inputs, {draws.inputs, draws.beside} - {None}),
+        "weights": (seen.weights, {draws.weights} - {None}),
+        "tools": (seen.tools, {*draws.tools}),
+    }
+    told = (f"{name}: {got}, not {wanted}" for name, (got, wanted) in pairs.items() if got ^ wanted)
+    return "; ".join(told)
+
+
+@pytest.mark.parametrize("label", runs())
+def test_what_is_drawn_is_what_is_declared(label):
+    assert POINTS[label].draws == draws_of(POINTS[label].experiment, today(label)[0]["config"])
+    assert unlike_declared(today(label)[1], POINTS[label].draws) == ""
+
+
+@pytest.mark.parametrize(
+    ("label", "change"),
+    [
+        ("setup-dense-projector", {"inputs": "sphere"}),
+        ("setup-dense-projector", {"weights": "gaussian"}),
+        ("setup-dense-projector", {"tools": ()}),
+        ("landscape-published", {"inputs": "sphere"}),
+        ("ntk-eigenvalue-samples", {"inputs": None}),
+        ("ntk-staircase", {"beside": "gaussian"}),
+        ("mlp", {"weights": "sphere"}),
+    ],
+)
+def test_a_declaration_that_is_not_what_is_drawn_fails(label, change):
+    wrong = dataclasses.replace(POINTS[label].draws, **change)
+    (name,) = change
+    said = unlike_declared(today(label)[1], wrong)
+    assert said.startswith("inputs: " if name == "beside" else f"{name}: ")
+
+
+def test_a_run_that_draws_by_a_law_of_its_own_fails():
+    """The declaration stays and a literal takes its place in the code: the spy looks at values."""
+    old, new = (
+        "self.draws.inputs, generator)\n        return",
+        "'sphere', generator)\n        return",
+    )
+    twin = edited(mlp.Climb, old, new)
+    with spied() as seen:
+        points.run(twin(*dataclasses.astuple(POINTS["mlp"])))
+    said = unlike_declared(seen, POINTS["mlp"].draws)
+    assert said.startswith("inputs: ") and said.endswith(", not {'gaussian'}")
 
 
 def unlike(runs, known) -> set[str]:
@@ -46,7 +104,7 @@ def unlike(runs, known) -> set[str]:
 
 
 def test_every_class_has_an_entry_and_every_entry_a_class():
-    known = points.classes()
+    known = classes()
     assert unlike(SAVED["runs"], known) == set()
     assert {**POINTS}.keys() == SAVED["runs"].keys()
     for label, point in POINTS.items():

@@ -87,18 +87,25 @@ def test_the_guarantee_has_the_rows_of_its_page(settings):
 
 
 @pytest.mark.parametrize(
-    ("experiment", "inputs", "weights"),
+    ("experiment", "config", "inputs", "weights"),
     [
-        ("setup-initialization", {"gaussian"}, {"sphere"}),
-        ("quadntk-construction", {"gaussian", "sphere"}, {"sphere"}),  # law in a loop
-        ("regularizer-closed-forms", {"gaussian", "sphere"}, {"sphere"}),  # passed to a helper
-        ("joint-gap", {"sphere"}, {"sphere"}),  # drawn by a base class's problem
-        ("directions-gap", set(), set()),  # nothing drawn
+        ("setup-initialization", {"seed": 1}, {"gaussian"}, {"sphere"}),
+        ("quadntk-construction", {"seed": 1, "k": 1}, {"gaussian", "sphere"}, {"sphere"}),
+        ("joint-gap", {"seed": 1, "k": 1, "d": 5, "n": 9}, {"sphere"}, {"sphere"}),
+        ("directions-gap", {"activation": "erf"}, set(), set()),  # nothing drawn
+        ("landscape-published", {"seed": 1, "times": [0.0, 1.0]}, {"gaussian"}, {"sphere"}),
     ],
 )
-def test_laws_are_read_off_the_code(experiment, inputs, weights):
-    got = c.drawn(experiment)
+def test_a_class_is_asked_what_it_draws(experiment, config, inputs, weights):
+    got = c.drawn(experiment, config)
     assert (set(got["inputs"]), set(got["weights"])) == (inputs, weights)
+
+
+@pytest.mark.parametrize("law", ["gaussian", "sphere"])
+def test_a_law_that_is_a_field_is_the_records(law):
+    config = {"seed": 1, "penalty_empirical": 0.0, "input_law": law, "weight_law": law}
+    got = c.drawn("curves", config)
+    assert (got["inputs"], got["weights"]) == ((law,), (law,))
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,14 @@ def draw_inputs(
     checks.integer("d", d, least=1)
     checks.one_of("law", law, LAWS)
     x = torch.randn(n, d, generator=generator, dtype=torch.float64, device=generator.device)
-    if law == "sphere":
-        x *= math.sqrt(d) / x.norm(dim=1, keepdim=True)
-    return x.to(dtype)
+    return inputs_of_law(x, law).to(dtype)
+
+
+def inputs_of_law(normal: Float[Tensor, "n d"], law: str) -> Float[Tensor, "n d"]:
+    """Inputs of this law from rows of N(0, I_d)."""
+    if law == "gaussian":
+        return normal
+    return normal * (math.sqrt(normal.shape[1]) / normal.norm(dim=1, keepdim=True))
 
 
 @dataclass(frozen=True)

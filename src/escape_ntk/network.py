@@ -192,5 +192,11 @@ def draw_weights(
     checks.integer("d", d, least=1)
     checks.one_of("law", law, WEIGHT_LAWS)
     w = torch.randn(m // 2, d, generator=generator, dtype=torch.float64, device=generator.device)
-    w = w / (w.norm(dim=1, keepdim=True) if law == "sphere" else math.sqrt(d))
-    return w.to(dtype)
+    return weights_of_law(w, law).to(dtype)
+
+
+def weights_of_law(normal: Float[Tensor, "p d"], law: str) -> Float[Tensor, "p d"]:
+    """Frozen weights of this law from rows of N(0, I_d)."""
+    if law == "gaussian":
+        return normal / math.sqrt(normal.shape[1])
+    return normal / normal.norm(dim=1, keepdim=True)

@@ -3,9 +3,6 @@
 A label is the class's ``experiment``, with a word behind a slash where a class has several runs.
 """
 
-import importlib
-import inspect
-import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
@@ -13,7 +10,6 @@ from unittest.mock import patch
 import torch
 from threadpoolctl import threadpool_limits
 
-from escape_ntk import experiments
 from escape_ntk.experiments import (
     any_module,
     curves,
@@ -148,27 +144,13 @@ POINTS: dict[str, Point] = {
 }  # fmt: skip
 
 
-def classes() -> dict[str, type]:
-    """Experiment → its class, for every class of the package that declares one."""
-    found: dict[str, type] = {}
-    for info in pkgutil.iter_modules(experiments.__path__):
-        module = importlib.import_module(f"{experiments.__name__}.{info.name}")
-        for kind in vars(module).values():
-            own = inspect.isclass(kind) and kind.__module__ == module.__name__
-            if own and isinstance(vars(kind).get("experiment"), str):
-                if kind.experiment in found:
-                    raise ValueError(f"two classes write {kind.experiment}")
-                found[kind.experiment] = kind
-    return found
-
-
 @contextmanager
 def published_size_made_small() -> Iterator[None]:
     """The runs that fix the published size inside take the one of :data:`CURVE` for it."""
 
-    def small(seed: int, empirical: float, population: float, n_test: int) -> curves.Curve:
+    def small(seed: int, empirical: float, population: float, n_test: int, **laws) -> curves.Curve:
         weights = {"penalty_empirical": empirical, "penalty_population": population}
-        return CURVE.at(seed=seed, **weights, n_test=min(n_test, CURVE.n_test))
+        return CURVE.at(seed=seed, **weights, n_test=min(n_test, CURVE.n_test), **laws)
 
     with patch.object(landscape, "Curve", small):
         yield

@@ -2,28 +2,22 @@
 
 A :class:`Hypothesis` has words, a check, and a control: the same setting with that hypothesis
 broken, on which the check must say *not met*.  A check reads the configurations of records and what
-their code draws, and computes what follows from them; it never reads a verdict.
+their classes draw, and computes what follows from them; it never reads a verdict.
 """
 
-import ast
 import enum
 import functools
-import importlib
-import inspect
 import math
-import pkgutil
-import sys
-import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from escape_ntk import experiments
 from escape_ntk.checks import EscapeNTKError
 from escape_ntk.data import draw_inputs
+from escape_ntk.experiments.laws import draws_of
 from escape_ntk.network import (
     Activation,
     TwoLayerNetwork,
@@ -31,11 +25,11 @@ from escape_ntk.network import (
     draw_weights,
     paired_network,
 )
-from escape_ntk.polynomials import LAWS, gauss_gegenbauer, gauss_hermite
+from escape_ntk.polynomials import gauss_gegenbauer, gauss_hermite
 from escape_ntk.records import Record
 
 Run = Mapping[str, Any]
-"""A record's configuration without its seed, with ``experiment`` and what its code draws."""
+"""A record's configuration without its seed, with ``experiment`` and what it draws."""
 
 
 class Outcome(enum.StrEnum):
@@ -100,74 +94,18 @@ def answer(met: bool | np.bool_, detail: str) -> Answer:
     return Answer(Outcome.MET if met else Outcome.NOT_MET, detail)
 
 
-# ---------------------------------------------------------------- what the code of a run draws
+# ---------------------------------------------------------------- what a run draws
 
 
-@functools.cache
-def _classes() -> dict[str, tuple[type, ...]]:
-    """Record folder → the classes of the experiments that write it."""
-    out: dict[str, tuple[type, ...]] = {}
-    for info in pkgutil.iter_modules(experiments.__path__):
-        module = importlib.import_module(f"{experiments.__name__}.{info.name}")
-        for found in vars(module).values():
-            own = inspect.isclass(found) and found.__module__ == module.__name__
-            if own and isinstance(vars(found).get("experiment"), str):
-                out[found.experiment] = (*out.get(found.experiment, ()), found)
-    return out
-
-
-@functools.cache
-def drawn(experiment: str) -> dict[str, tuple[str, ...]]:
-    """What the code behind a record folder draws: laws of inputs and of weights, and the tools.
-
-    Read off the source of its classes and of all that they reach in the experiments.
-    """
-    trees = [tree for found in _classes()[experiment] for tree in _reached(found)]
-    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    named = {node.value for tree in trees for node in ast.walk(tree) if _is_law(node)}
-    named |= {node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    inputs: set[str] = set()
-    weights: set[str] = set()
-    for call in calls:
-        keywords = {word.arg: word.value for word in call.keywords}
-        if _called(call) == "draw_inputs":
-            law = keywords.get("law", call.args[2] if len(call.args) > 2 else None)
-            inputs |= {law.value} if isinstance(law, ast.Constant) else named & {*LAWS}
-        if _called(call) == "draw_weights":
-            law = keywords.get("law")
-            weights |= {law.value} if isinstance(law, ast.Constant) else {"sphere"}
-    tools = ("paired_network", "PairFeatures", "TrainingProjector", "PopulationProjector")
-    tools = tuple(tool for tool in (*tools, "random_signs", "represent_power") if tool in named)
-    return {"inputs": tuple(sorted(inputs)), "weights": tuple(sorted(weights)), "tools": tools}
-
-
-def _is_law(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and node.value in LAWS
-
-
-def _called(call: ast.Call) -> str:
-    return getattr(call.func, "id", getattr(call.func, "attr", ""))
-
-
-def _reached(start: type) -> Iterator[ast.AST]:
-    """Syntax trees of a class, its bases, and the helpers of the experiments that they name."""
-    queue, seen = [start], set()
-    while queue:
-        found = queue.pop()
-        if found in seen:
-            continue
-        seen.add(found)
-        tree = ast.parse(textwrap.dedent(inspect.getsource(found)))
-        yield tree
-        home = vars(sys.modules[found.__module__])
-        for node in ast.walk(tree):
-            target = home.get(node.id) if isinstance(node, ast.Name) else None
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                target = getattr(home.get(node.value.id), node.attr, None)
-            place = getattr(target, "__module__", "") or ""
-            callable_ = inspect.isclass(target) or inspect.isfunction(target)
-            if callable_ and place.startswith(f"{experiments.__name__}."):
-                queue.append(target)
+def drawn(experiment: str, config: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
+    """What a run of this configuration draws by its class: laws of inputs, of weights, tools."""
+    draws = draws_of(experiment, config)
+    inputs = {draws.inputs, draws.beside} - {None}
+    return {
+        "inputs": tuple(sorted(inputs)),
+        "weights": (draws.weights,) if draws.weights else (),
+        "tools": draws.tools,
+    }
 
 
 def act_of(run: Run) -> Activation:

@@ -553,7 +553,8 @@ def setting_of(entry: Entry, claims: Sequence[str], store: RecordStore) -> Setti
     runs: dict[str, Run] = {}
     for record in records:
         config = {key: value for key, value in record.config.items() if key != "seed"}
-        run = {**config, "experiment": record.experiment, **drawn(record.experiment)}
+        found = drawn(record.experiment, record.config)
+        run = {**config, "experiment": record.experiment, **found}
         runs.setdefault(str(sorted(run.items(), key=lambda item: item[0])), run)
     return Setting((*entry.runs, *runs.values()), records)
 

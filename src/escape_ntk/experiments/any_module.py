@@ -14,7 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from escape_ntk import checks
+from escape_ntk.data import draw_inputs
 from escape_ntk.directions import TrainingProjector
+from escape_ntk.experiments.laws import PROJECTED, Draws
 from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.modules import ModuleFeatures, empirical_leak
 from escape_ntk.network import Activation, activation, draw_weights, paired_network
@@ -61,6 +63,7 @@ class ClosedForm:
     """Generic f_L, f_Q, K and R_2 of a two-layer network against its closed forms, in float64."""
 
     experiment: ClassVar[str] = "modules-closed-form"
+    draws: ClassVar[Draws] = Draws("gaussian", "sphere", tools=("paired_network", *PROJECTED))
 
     seed: int
     d: int = 6
@@ -73,8 +76,8 @@ class ClosedForm:
         """Relative differences; ``unhalved`` compares f_Q with Δᵀ∇²fΔ, a factor 2 too large."""
         generator = torch.Generator().manual_seed(self.seed)
         act, kind = activation(self.activation), {"generator": generator, "dtype": torch.float64}
-        weights = draw_weights(2 * self.pairs, self.d, **kind)
-        X = torch.randn(self.n, self.d, **kind)
+        weights = draw_weights(2 * self.pairs, self.d, law=self.draws.weights, **kind)
+        X = draw_inputs(self.n, self.d, self.draws.inputs, **kind)
         U = torch.randn(2 * self.pairs, self.d, **kind)
         features = ModuleFeatures(TwoLayer(weights, act), X)
         network, pairs = paired_network(weights, act), PairFeatures(X, weights, act)
@@ -115,6 +118,7 @@ class Remainder:
     """How fast f − f(θ₀) − f_L − f_Q falls with the movement, along one random direction."""
 
     experiment: ClassVar[str] = "modules-remainder"
+    draws: ClassVar[Draws] = Draws("gaussian")
 
     seed: int
     network: str
@@ -133,7 +137,9 @@ class Remainder:
         generator = torch.Generator().manual_seed(self.seed)
         kind = {"generator": generator, "dtype": torch.float64}
         module = default_module(lambda: deep_module(self.network, self.activation), generator)
-        features = ModuleFeatures(module, torch.randn(self.n, *SHAPES[self.network], **kind))
+        shape = SHAPES[self.network]
+        X = draw_inputs(self.n, math.prod(shape), self.draws.inputs, **kind)
+        features = ModuleFeatures(module, X.view(self.n, *shape))
         direction = torch.randn(features.size, **kind)
         sizes = [self.largest * 2.0**-j for j in range(self.halvings)]
         left = [features.remainder(h * direction) for h in sizes]

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from escape_ntk import checks
+from escape_ntk.experiments.laws import Draws
 from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.images import Images, Split, cifar10, digits
 from escape_ntk.modules import ModuleFeatures
@@ -212,6 +213,7 @@ class Convolutional:
     """
 
     experiment: ClassVar[str] = "cnn"
+    draws: ClassVar[Draws] = Draws()
 
     seed: int
     data: str = "digits"

@@ -17,6 +17,7 @@ from escape_ntk import checks, trajectory
 from escape_ntk.data import Target, draw_inputs, published_target, random_direction
 from escape_ntk.descent import gradient_descent
 from escape_ntk.directions import TrainingProjector
+from escape_ntk.experiments.laws import PROJECTED, Draws
 from escape_ntk.experiments.sweep import Result
 from escape_ntk.flow import gradient_flow
 from escape_ntk.leaks import GaussianLeak
@@ -67,6 +68,11 @@ class Curve:
         checks.even_width(self.m)
         for name in ("d", "n", "n_test", "t_end"):
             checks.integer(name, getattr(self, name), least=1)
+
+    @property
+    def draws(self) -> Draws:
+        """The laws of the configuration."""
+        return Draws(self.input_law, self.weight_law, tools=PROJECTED)
 
     @property
     def record_times(self) -> np.ndarray:
@@ -132,9 +138,9 @@ class Problem:
         generator = torch.Generator().manual_seed(c.seed)
         target = published_target(random_direction(c.d, generator, dtype=dtype), c.input_law)
         act = activation(c.activation)
-        weights = draw_weights(c.m, c.d, generator, law=c.weight_law, dtype=dtype)
-        X = draw_inputs(c.n, c.d, c.input_law, generator, dtype=dtype)
-        X_test = draw_inputs(c.n_test, c.d, c.input_law, generator, dtype=dtype)
+        weights = draw_weights(c.m, c.d, generator, law=c.draws.weights, dtype=dtype)
+        X = draw_inputs(c.n, c.d, c.draws.inputs, generator, dtype=dtype)
+        X_test = draw_inputs(c.n_test, c.d, c.draws.inputs, generator, dtype=dtype)
         features = PairFeatures(X, weights, act)
         projector = TrainingProjector(features, c.n_k)
         leak = GaussianLeak(weights, act) if c.penalty_population else None

@@ -12,6 +12,7 @@ from torch import Tensor
 from escape_ntk.constructions import RankOneMovement, represent_power
 from escape_ntk.data import draw_inputs, random_direction, random_signs
 from escape_ntk.directions import PopulationProjector, TrainingProjector, worst_leak
+from escape_ntk.experiments.laws import PROJECTED, Draws
 from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.kernel import infinite_ntk
 from escape_ntk.leaks import SphereLeak
@@ -30,6 +31,7 @@ class PopulationGap:
     """λ_{n_k}/λ_{n_k+1} over the dimension, k = 1 and 2, from exact eigenvalues by degree."""
 
     experiment: ClassVar[str] = "directions-gap"
+    draws: ClassVar[Draws] = Draws()
 
     activation: str
     dims: tuple[int, ...] = (25, 50, 100, 200, 400, 800, 1600)
@@ -56,6 +58,7 @@ class GramSpectrum:
     """
 
     experiment: ClassVar[str] = "directions-gram"
+    draws: ClassVar[Draws] = Draws("sphere")
 
     seed: int
     d: int
@@ -67,7 +70,7 @@ class GramSpectrum:
         """Eigenvalues beside the predicted ones; sin² of the first n_k, and the foreseen ones."""
         generator = torch.Generator().manual_seed(self.seed)
         act, n_k = activation(self.activation), cumulative_multiplicity(self.d, self.k)
-        X = draw_inputs(self.n, self.d, "sphere", generator, dtype=F64)
+        X = draw_inputs(self.n, self.d, self.draws.inputs, generator, dtype=F64)
         spectrum = ntk_spectrum(act, self.d)
         gram = infinite_ntk(X, X, act)
         values, vectors = torch.linalg.eigh(gram)
@@ -112,6 +115,7 @@ class Leaks:
     """
 
     experiment: ClassVar[str] = "directions-leaks"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=(*PROJECTED, "PopulationProjector"))
 
     seed: int
     d: int = 20
@@ -126,7 +130,7 @@ class Leaks:
         generator = torch.Generator().manual_seed(self.seed)
         exact = {"generator": generator, "dtype": F64}
         act, n_k = activation(self.activation), cumulative_multiplicity(self.d, self.k)
-        weights = draw_weights(self.m, self.d, **exact)
+        weights = draw_weights(self.m, self.d, law=self.draws.weights, **exact)
         leak, shape = SphereLeak(weights, act), (len(weights), self.d)
         population = PopulationProjector(leak, shape, n_k, tolerance=1e-8)
         unit = float(population.eigenvalues[n_k])
@@ -140,7 +144,8 @@ class Leaks:
         bulk = ntk_spectrum(act, self.d).bulk(self.k)
         for factor in self.factors:
             n = round(factor * n_k)
-            features = PairFeatures(draw_inputs(n, self.d, "sphere", **exact), weights, act)
+            X = draw_inputs(n, self.d, self.draws.inputs, **exact)
+            features = PairFeatures(X, weights, act)
             projector = TrainingProjector(features, n_k)
             rows["worst"].append(worst_leak(leak, projector, shape)[0] / unit)
             rows["bulk_over_n"].append(bulk / n / unit)
@@ -164,6 +169,9 @@ class Movements:
     """
 
     experiment: ClassVar[str] = "directions-movements"
+    draws: ClassVar[Draws] = Draws(
+        "sphere", "sphere", tools=(*PROJECTED, "random_signs", "represent_power")
+    )
 
     seed: int
     d: int = 20
@@ -194,6 +202,7 @@ class EqualSigns:
     """P_{>k}W of the explicit movement with equal signs, in the scenes of :class:`Movements`."""
 
     experiment: ClassVar[str] = "directions-equal-signs"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=(*PROJECTED, "represent_power"))
 
     seed: int
     d: int = 20
@@ -232,8 +241,10 @@ class Scene:
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + m)
         exact = {"generator": generator, "dtype": F64}
         act, d = activation(config.activation), config.d
-        weights, beta = draw_weights(m, d, **exact), random_direction(d, **exact)
-        features = PairFeatures(draw_inputs(config.n, d, "sphere", **exact), weights, act)
+        weights = draw_weights(m, d, law=config.draws.weights, **exact)
+        beta = random_direction(d, **exact)
+        X = draw_inputs(config.n, d, config.draws.inputs, **exact)
+        features = PairFeatures(X, weights, act)
         projector = TrainingProjector(features, cumulative_multiplicity(d, config.k))
         made = represent_power(weights, act, beta, 2)
         return cls(features, projector, SphereLeak(weights, act), made, generator)
@@ -268,6 +279,7 @@ class Memorizing:
     """Pure noise of variance 1 as labels: fitted inside P_{≤k}, and along memorising directions."""
 
     experiment: ClassVar[str] = "directions-memorizing"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=(*PROJECTED, "represent_power"))
 
     seed: int
     d: int = 20
@@ -300,6 +312,9 @@ class Views:
     """
 
     experiment: ClassVar[str] = "directions-views"
+    draws: ClassVar[Draws] = Draws(
+        "sphere", "sphere", tools=(*PROJECTED, "random_signs", "represent_power")
+    )
 
     seed: int
     d: int = 20
@@ -312,7 +327,8 @@ class Views:
     def compute(self, run: Run = UNSAVED) -> Result:
         """For each kind: (2, n_shown) of f_L and f_Q on both sets; β·x on both sets."""
         scene = Scene.draw(self, self.m)
-        fresh_inputs = draw_inputs(self.n_shown, self.d, "sphere", scene.generator, dtype=F64)
+        law, generator = self.draws.inputs, scene.generator
+        fresh_inputs = draw_inputs(self.n_shown, self.d, law, generator, dtype=F64)
         act = activation(self.activation)
         fresh = PairFeatures(fresh_inputs, scene.features.weights, act)
         arrays = {

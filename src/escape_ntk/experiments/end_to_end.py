@@ -16,6 +16,7 @@ from escape_ntk.constructions import JointMovement
 from escape_ntk.data import random_signs
 from escape_ntk.descent import gradient_descent
 from escape_ntk.experiments.joint import explicit
+from escape_ntk.experiments.laws import PROJECTED, Draws
 from escape_ntk.experiments.problem import Problem
 from escape_ntk.experiments.sample_complexity import PARTS, Wide, error_by_part, samples
 from escape_ntk.experiments.sweep import Point, Result
@@ -46,6 +47,9 @@ class Descent(Wide):
     """
 
     experiment: ClassVar[str] = "end-to-end"
+    draws: ClassVar[Draws] = Draws(
+        "sphere", "sphere", tools=(*PROJECTED, "random_signs", "represent_power")
+    )
 
     method: str = "flow"
     m: int = 2000
@@ -147,6 +151,7 @@ class FullNetwork(Wide):
     """The network f itself trained with the same regulariser, beside its Taylor model, at one m."""
 
     experiment: ClassVar[str] = "end-to-end-network"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=PROJECTED)
 
     m: int = 2000
     empirical: float = 1.0

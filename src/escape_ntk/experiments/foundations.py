@@ -12,6 +12,7 @@ from escape_ntk import taylor
 from escape_ntk.data import draw_inputs, published_target, random_direction
 from escape_ntk.descent import gradient_descent
 from escape_ntk.directions import TrainingProjector
+from escape_ntk.experiments.laws import PROJECTED, Draws
 from escape_ntk.experiments.sweep import Result
 from escape_ntk.leaks import GaussianLeak, SampledLeak
 from escape_ntk.network import Activation, TwoLayerNetwork, activation, draw_weights, paired_network
@@ -21,10 +22,12 @@ from escape_ntk.run import UNSAVED, Run
 from escape_ntk.stats import rms
 
 
-def _network(seed: int, m: int, d: int, name: str) -> tuple[TwoLayerNetwork, torch.Generator]:
-    generator = torch.Generator().manual_seed(seed)
-    weights = draw_weights(m, d, generator, dtype=torch.float64)
-    return paired_network(weights, activation(name)), generator
+def _network(point) -> tuple[TwoLayerNetwork, torch.Generator]:
+    """The paired network of a point's seed, m, d and activation, and the generator after it."""
+    generator = torch.Generator().manual_seed(point.seed)
+    law = point.draws.weights
+    weights = draw_weights(point.m, point.d, generator, law=law, dtype=torch.float64)
+    return paired_network(weights, activation(point.activation)), generator
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Initialization:
     """max_i |f(x_i; 0)|: zero with paired neurons, of order one with independent ones."""
 
     experiment: ClassVar[str] = "setup-initialization"
+    draws: ClassVar[Draws] = Draws("gaussian", "sphere", tools=("paired_network",))
 
     seed: int
     m: int = 10_000
@@ -41,9 +45,10 @@ class Initialization:
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """Both networks on the same inputs."""
-        network, generator = _network(self.seed, self.m, self.d, self.activation)
-        X = draw_inputs(self.n, self.d, "gaussian", generator, dtype=torch.float64)
-        free = draw_weights(2 * self.m, self.d, generator, dtype=torch.float64)
+        network, generator = _network(self)
+        X = draw_inputs(self.n, self.d, self.draws.inputs, generator, dtype=torch.float64)
+        law = self.draws.weights
+        free = draw_weights(2 * self.m, self.d, generator, law=law, dtype=torch.float64)
         unpaired = TwoLayerNetwork(free, network.signs, network.activation)
         return {
             "paired": float(network(X).abs().max()),
@@ -56,6 +61,7 @@ class RemainderOrder:
     """rms remainder against the size of a random movement; slope 3, and 2 when f_Q is left out."""
 
     experiment: ClassVar[str] = "setup-remainder-order"
+    draws: ClassVar[Draws] = Draws("gaussian", "sphere", tools=("paired_network",))
 
     seed: int
     m: int = 400
@@ -65,8 +71,8 @@ class RemainderOrder:
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """Remainders of both expansions along one random direction (float64)."""
-        network, generator = _network(self.seed, self.m, self.d, self.activation)
-        X = draw_inputs(self.n, self.d, "gaussian", generator, dtype=torch.float64)
+        network, generator = _network(self)
+        X = draw_inputs(self.n, self.d, self.draws.inputs, generator, dtype=torch.float64)
         direction = torch.randn(self.m, self.d, generator=generator, dtype=torch.float64)
         sizes = np.geomspace(1e-3, 1e-1, 9)
         second, first = [], []
@@ -87,6 +93,7 @@ class QuadraticScale:
     """
 
     experiment: ClassVar[str] = "setup-quadratic-scale"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere")
 
     seed: int
     d: int = 100
@@ -99,11 +106,12 @@ class QuadraticScale:
         generator = torch.Generator().manual_seed(self.seed)
         act = activation(self.activation)
         beta = random_direction(self.d, generator, dtype=torch.float64)
-        X = draw_inputs(self.n, self.d, "sphere", generator, dtype=torch.float64)
+        X = draw_inputs(self.n, self.d, self.draws.inputs, generator, dtype=torch.float64)
         goal = (X @ beta).square()
         rows: dict[str, list[float]] = {}
         for m in self.widths:
-            weights = draw_weights(m, self.d, generator, dtype=torch.float64)
+            law = self.draws.weights
+            weights = draw_weights(m, self.d, generator, law=law, dtype=torch.float64)
             signs = torch.randint(0, 2, (m // 2, 1), generator=generator) * 2.0 - 1
             for label, s in (("same", torch.ones_like(signs)), ("random", signs)):
                 for name, f in _terms_along(weights, X, beta, s.double(), act).items():
@@ -143,6 +151,7 @@ class PairDescent:
     """
 
     experiment: ClassVar[str] = "setup-pair-descent"
+    draws: ClassVar[Draws] = Draws("gaussian", "sphere", tools=("paired_network", *PROJECTED))
 
     seed: int
     m: int = 60
@@ -155,9 +164,9 @@ class PairDescent:
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """Relative differences with the right step and with the wrong one."""
-        network, generator = _network(self.seed, self.m, self.d, self.activation)
+        network, generator = _network(self)
         weights = network.weights[: self.m // 2]
-        X = draw_inputs(self.n, self.d, "gaussian", generator, dtype=torch.float64)
+        X = draw_inputs(self.n, self.d, self.draws.inputs, generator, dtype=torch.float64)
         target = published_target(random_direction(self.d, generator, dtype=torch.float64))
         start = 0.1 * torch.randn(self.m, self.d, generator=generator, dtype=torch.float64)
         features = PairFeatures(X, weights, network.activation)
@@ -209,6 +218,7 @@ class LeakClosedForm:
     """Closed-form R_1 against fresh inputs: z-score of the difference, and without its κ20 term."""
 
     experiment: ClassVar[str] = "setup-leak-closed-form"
+    draws: ClassVar[Draws] = Draws("gaussian", "sphere", tools=("paired_network", *PROJECTED))
 
     seed: int
     m: int = 400
@@ -219,9 +229,9 @@ class LeakClosedForm:
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """Closed form, Monte Carlo mean, its standard error, and the broken closed form."""
-        network, generator = _network(self.seed, self.m, self.d, self.activation)
+        network, generator = _network(self)
         weights = network.weights[: self.m // 2]
-        X = draw_inputs(self.n, self.d, "gaussian", generator, dtype=torch.float64)
+        X = draw_inputs(self.n, self.d, self.draws.inputs, generator, dtype=torch.float64)
         projector = TrainingProjector(PairFeatures(X, weights, network.activation), self.d)
         t = weights + 0.5 * torch.randn(weights.shape, generator=generator, dtype=torch.float64)
         t = projector.high(t)
@@ -230,7 +240,7 @@ class LeakClosedForm:
         exact.k20.zero_()
         broken = float(exact.value_and_gradient(t)[0])
         mean, error = leak_by_sampling(
-            weights, network.activation, t, "gaussian", self.n_fresh, generator
+            weights, network.activation, t, self.draws.inputs, self.n_fresh, generator
         )
         return {
             "closed_form": value,
@@ -245,6 +255,7 @@ class DenseProjector:
     """P_{>k}t through the Gram matrix against the dense SVD of the features, and with n_k − 1."""
 
     experiment: ClassVar[str] = "setup-dense-projector"
+    draws: ClassVar[Draws] = Draws("gaussian", "sphere", tools=("paired_network", *PROJECTED))
 
     seed: int
     m: int = 80
@@ -254,9 +265,9 @@ class DenseProjector:
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """Relative errors of P_{>k}t with the right n_k and with one direction too few."""
-        network, generator = _network(self.seed, self.m, self.d, self.activation)
+        network, generator = _network(self)
         weights = network.weights[: self.m // 2]
-        X = draw_inputs(self.n, self.d, "gaussian", generator, dtype=torch.float64)
+        X = draw_inputs(self.n, self.d, self.draws.inputs, generator, dtype=torch.float64)
         t = torch.randn(weights.shape, generator=generator, dtype=torch.float64)
         features = PairFeatures(X, weights, network.activation)
         A = (features.first[:, :, None] * X[:, None, :]).flatten(1)  # (n, p·d), dense

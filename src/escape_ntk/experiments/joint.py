@@ -15,6 +15,7 @@ from torch import Tensor
 from escape_ntk.constructions import JointMovement, represent_harmonic, represent_target
 from escape_ntk.data import Target, draw_inputs, random_signs
 from escape_ntk.directions import PopulationProjector, Projector, TrainingProjector
+from escape_ntk.experiments.laws import PROJECTED, Draws
 from escape_ntk.experiments.problem import Problem
 from escape_ntk.experiments.sample_complexity import SINE, Wide, draw_target
 from escape_ntk.experiments.sweep import Point, Result
@@ -47,6 +48,7 @@ class Solution:
     """
 
     experiment: ClassVar[str] = "joint-explicit"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=("represent_power",))
 
     seed: int
     k: int
@@ -59,11 +61,11 @@ class Solution:
         """Every width with fresh weights, one target and one set of inputs."""
         generator = torch.Generator().manual_seed(self.seed)
         target = draw_target(self.k, self.d, generator, F64)
-        X = draw_inputs(self.n, self.d, "sphere", generator, dtype=F64)
+        X = draw_inputs(self.n, self.d, self.draws.inputs, generator, dtype=F64)
         goal = target(X)
         rows: dict[str, list[float]] = {}
         for m in self.widths:
-            weights = draw_weights(m, self.d, generator, dtype=F64)
+            weights = draw_weights(m, self.d, generator, law=self.draws.weights, dtype=F64)
             mean, variance, coherent = explicit(weights, self.activation, target).moments(X)
             bias = float((mean - goal).square().mean())
             row = {
@@ -88,6 +90,11 @@ class Budgets:
     """
 
     experiment: ClassVar[str] = "joint-leaks"
+    draws: ClassVar[Draws] = Draws(
+        "sphere",
+        "sphere",
+        tools=(*PROJECTED, "PopulationProjector", "random_signs", "represent_power"),
+    )
 
     seed: int
     k: int
@@ -102,9 +109,10 @@ class Budgets:
         generator = torch.Generator().manual_seed(self.seed)
         exact = {"generator": generator, "dtype": F64}
         target, n_k = draw_target(self.k, self.d, **exact), cumulative_multiplicity(self.d, self.k)
-        weights, act = draw_weights(self.m, self.d, **exact), activation(self.activation)
+        weights = draw_weights(self.m, self.d, law=self.draws.weights, **exact)
+        act = activation(self.activation)
         made = explicit(weights, self.activation, target)
-        X = draw_inputs(round(self.factor * n_k), self.d, "sphere", **exact)
+        X = draw_inputs(round(self.factor * n_k), self.d, self.draws.inputs, **exact)
         leak, features = SphereLeak(weights, act), PairFeatures(X, weights, act)
         population = PopulationProjector(leak, (len(weights), self.d), n_k, tolerance=1e-6)
         training = TrainingProjector(features, n_k)
@@ -157,6 +165,7 @@ class Norms:
     """
 
     experiment: ClassVar[str] = "joint-norms"
+    draws: ClassVar[Draws] = Draws(weights="sphere", tools=("random_signs", "represent_power"))
 
     seed: int
     k: int
@@ -170,7 +179,7 @@ class Norms:
         rows: dict[str, list[float]] = {}
         for d in self.dims:
             target = draw_target(self.k, d, generator, F64)
-            weights = draw_weights(self.m, d, generator, dtype=F64)
+            weights = draw_weights(self.m, d, generator, law=self.draws.weights, dtype=F64)
             made = explicit(weights, self.activation, target)
             signs = random_signs(len(weights), generator)
             alone = represent_harmonic(weights, activation(self.activation), target.parts[1])
@@ -190,6 +199,7 @@ class Gap(Wide):
     """A joint model trained with R_2 and R_4: its gap on min(|z|, ``cap``), and the bound."""
 
     experiment: ClassVar[str] = "joint-gap"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=(*PROJECTED, "random_signs"))
 
     m: int = 1000
     empirical: float = 1.0

@@ -13,6 +13,7 @@ from escape_ntk.constructions import represent_power
 from escape_ntk.data import RidgeSum, draw_inputs, random_direction, sparse_part
 from escape_ntk.experiments import curves
 from escape_ntk.experiments.curves import Curve
+from escape_ntk.experiments.laws import PROJECTED, Draws
 from escape_ntk.experiments.regularizer import (
     BASE,
     F64,
@@ -52,6 +53,7 @@ class Landscape:
     """
 
     experiment: ClassVar[str] = "landscape-run"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=(*PROJECTED, "represent_power"))
 
     seed: int
     m: int = 1500
@@ -238,15 +240,21 @@ class PublishedLandscape:
     """Gradient and lowest curvature at four times of a run of the published size."""
 
     experiment: ClassVar[str] = "landscape-published"
+    draws: ClassVar[Draws] = Draws(Curve.input_law, Curve.weight_law, tools=PROJECTED)
 
     seed: int
     empirical: float = 10.0
     population: float = 0.0
     times: tuple[float, ...] = (0.0, 100.0, 1000.0, 20_000.0)
 
+    def curve(self, n_test: int) -> Curve:
+        """The curve that is followed."""
+        laws = {"input_law": self.draws.inputs, "weight_law": self.draws.weights}
+        return Curve(self.seed, self.empirical, self.population, n_test=n_test, **laws)
+
     def compute(self, run: Run = UNSAVED) -> Result:
         """Value, gradient and lowest curvature, each over time, and the losses at the end."""
-        curve = Curve(self.seed, self.empirical, self.population, n_test=2000)
+        curve = self.curve(n_test=2000)
         problem = curves.Problem.draw(curve)
         risk, start, losses = problem.risk, problem.features.zero_state(), problem.observer()
         scale = abs(lowest_curvature(risk, start, tolerance=1e-2).eigenvalue)
@@ -280,7 +288,7 @@ class CertifiedPublished(PublishedLandscape):
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """Certificates over time.  A rough Ritz value at W = 0: |λ_min| is not below it."""
-        curve = Curve(self.seed, self.empirical, self.population, n_test=1)
+        curve = self.curve(n_test=1)
         risk = curves.Problem.draw(curve).risk
         start = risk.features.zero_state()
         lowest = lowest_curvature(risk, start, tolerance=0.1).eigenvalue
@@ -329,6 +337,7 @@ class Escape:
     """
 
     experiment: ClassVar[str] = "landscape-escape"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=("PairFeatures",))
 
     seed: int
     d: int = 12
@@ -342,9 +351,11 @@ class Escape:
         """Escape times, and the curvature that foresees their slope."""
         generator = torch.Generator().manual_seed(self.seed)
         exact = {"generator": generator, "dtype": F64}
-        weights, act = draw_weights(self.m, self.d, **exact), activation(self.activation)
+        weights = draw_weights(self.m, self.d, law=self.draws.weights, **exact)
+        act = activation(self.activation)
         part = sparse_part(random_direction(self.d, **exact), 2, "sphere")
-        features = PairFeatures(draw_inputs(self.n, self.d, "sphere", **exact), weights, act)
+        X = draw_inputs(self.n, self.d, self.draws.inputs, **exact)
+        features = PairFeatures(X, weights, act)
         risk = RegularizedRisk(features, part(features.X), model="quadratic")
         zero = features.zero_state()
         lowest = lowest_curvature(risk, zero, tolerance=1e-6).eigenvalue
@@ -373,6 +384,7 @@ class ManyStarts:
     """L_λ at the end of gradient flow from W = 0 and from many random starts."""
 
     experiment: ClassVar[str] = "landscape-starts"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=PROJECTED)
 
     seed: int
     n_starts: int = 8

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from escape_ntk import checks
 from escape_ntk.data import draw_inputs, random_direction
+from escape_ntk.experiments.laws import Draws
 from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.polynomials import normalized_hermite
 from escape_ntk.run import UNSAVED, Run
@@ -184,6 +185,7 @@ class Climb:
     """
 
     experiment: ClassVar[str] = "mlp"
+    draws: ClassVar[Draws] = Draws("gaussian")
 
     seed: int
     d: int
@@ -218,9 +220,9 @@ class Climb:
         """From the seed, in this order: β, the test inputs, the weights, the training inputs."""
         generator = torch.Generator().manual_seed(self.seed)
         problem = Problem(random_direction(self.d, generator), self.dense)
-        judge = Judge.of(problem, draw_inputs(self.n_test, self.d, "gaussian", generator))
+        judge = Judge.of(problem, draw_inputs(self.n_test, self.d, self.draws.inputs, generator))
         start = ReluNetwork.draw(self.width, self.d, generator)
-        X = draw_inputs(self.n(self.multiples[-1]), self.d, "gaussian", generator)
+        X = draw_inputs(self.n(self.multiples[-1]), self.d, self.draws.inputs, generator)
         return Drawn(judge, start, X, problem(X))
 
     def compute(self, run: Run = UNSAVED) -> Result:

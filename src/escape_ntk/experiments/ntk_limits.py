@@ -14,12 +14,20 @@ from escape_ntk.data import (
     Target,
     dense_part,
     draw_inputs,
+    inputs_of_law,
     random_direction,
     sparse_part,
 )
+from escape_ntk.experiments.laws import Draws
 from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.kernel import KernelRidge, empirical_ntk, infinite_ntk
-from escape_ntk.network import TwoLayerNetwork, activation, draw_weights, paired_network
+from escape_ntk.network import (
+    TwoLayerNetwork,
+    activation,
+    draw_weights,
+    paired_network,
+    weights_of_law,
+)
 from escape_ntk.polynomials import gegenbauer, gegenbauer_coefficients, multiplicity
 from escape_ntk.run import UNSAVED, Run
 from escape_ntk.spectrum import SphereRidge, ntk_spectrum
@@ -34,6 +42,7 @@ class KernelWidth:
     """rms of K_m − K_∞ relative to K_∞ over the width, unit w; and against the other law's K_∞."""
 
     experiment: ClassVar[str] = "ntk-width"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere")
 
     seed: int
     d: int = 20
@@ -45,11 +54,13 @@ class KernelWidth:
         """Fresh weights at every width, the same inputs on the sphere."""
         generator = torch.Generator().manual_seed(self.seed)
         exact = {"generator": generator, "dtype": F64}
-        X, act = draw_inputs(self.n, self.d, "sphere", **exact), activation(self.activation)
+        X = draw_inputs(self.n, self.d, self.draws.inputs, **exact)
+        act = activation(self.activation)
         limits = {law: infinite_ntk(X, X, act, weight_law=law) for law in ("sphere", "gaussian")}
         rows: dict[str, list[float]] = {"matched": [], "mismatched": []}
         for m in self.widths:
-            kernel = empirical_ntk(X, X, draw_weights(m, self.d, **exact), act)
+            weights = draw_weights(m, self.d, law=self.draws.weights, **exact)
+            kernel = empirical_ntk(X, X, weights, act)
             for name, law in (("matched", "sphere"), ("mismatched", "gaussian")):
                 rows[name].append(rms(kernel - limits[law]) / rms(limits[law]))
         widths = np.array(self.widths, dtype=float)
@@ -61,6 +72,7 @@ class EigenvalueSlopes:
     """λ_0…λ_3 over the dimension, exactly; and what is left of them without ξ_{ℓ−1}(σ')."""
 
     experiment: ClassVar[str] = "ntk-eigenvalues"
+    draws: ClassVar[Draws] = Draws()
 
     activation: str
     dims: tuple[int, ...] = (25, 50, 100, 200, 400, 800, 1400, 2000)
@@ -90,6 +102,7 @@ class EigenvalueSamples:
     """
 
     experiment: ClassVar[str] = "ntk-eigenvalue-samples"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere")
 
     seed: int
     d: int = 20
@@ -107,8 +120,8 @@ class EigenvalueSamples:
                 torch.randn(self.batch, self.d, generator=generator, dtype=torch.float32)
                 for _ in range(3)
             )
-            X, Y = (Z * (math.sqrt(self.d) / Z.norm(dim=1, keepdim=True)) for Z in (X, Y))
-            w = w / w.norm(dim=1, keepdim=True)
+            X, Y = (inputs_of_law(Z, self.draws.inputs) for Z in (X, Y))
+            w = weights_of_law(w, self.draws.weights)
             inner = (X * Y).sum(1).double()
             slopes = act.first((w * X).sum(1).double()) * act.first((w * Y).sum(1).double())
             kernel = inner * slopes
@@ -157,6 +170,7 @@ class Lazy:
     """
 
     experiment: ClassVar[str] = "ntk-lazy"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=("paired_network",))
 
     seed: int
     d: int = 10
@@ -173,7 +187,7 @@ class Lazy:
         exact = {"generator": generator, "dtype": F64}
         act, beta = activation(self.activation), random_direction(self.d, **exact)
         parts = tuple(sparse_part(beta, j, "sphere").scaled_to(math.sqrt(0.5)) for j in (1, 2))
-        X, Z = (draw_inputs(n, self.d, "sphere", **exact) for n in (self.n, self.n_test))
+        X, Z = (draw_inputs(n, self.d, self.draws.inputs, **exact) for n in (self.n, self.n_test))
         y = Target(parts)(X)
         descent = {"step": self.step, "n_steps": self.n_steps}
         limits = {
@@ -187,7 +201,7 @@ class Lazy:
         }
 
         def row(m: int, run: Run) -> dict[str, float]:
-            weights = draw_weights(m, self.d, **exact)
+            weights = draw_weights(m, self.d, law=self.draws.weights, **exact)
             net = paired_network(weights, act)
             one = TwoLayerNetwork(net.weights, torch.ones_like(net.signs), act)
             own = train_kernel(
@@ -215,6 +229,7 @@ class Staircase:
     """
 
     experiment: ClassVar[str] = "ntk-staircase"
+    draws: ClassVar[Draws] = Draws("sphere")
 
     seed: int
     d: int
@@ -239,7 +254,7 @@ class Staircase:
             sparse_part(random_direction(self.d, **exact), j, "sphere").scaled_to(3**-0.5)
             for j in (1, 2, 3)
         )
-        X = draw_inputs(max(self.sizes), self.d, "sphere", **exact)
+        X = draw_inputs(max(self.sizes), self.d, self.draws.inputs, **exact)
         spectrum, powers = ntk_spectrum(act, self.d), [0.0, 1 / 3, 1 / 3, 1 / 3]
 
         def row(n: int, run: Run) -> dict[str, np.ndarray | float]:
@@ -262,6 +277,7 @@ class ExpectedError:
     """
 
     experiment: ClassVar[str] = "ntk-expected-error"
+    draws: ClassVar[Draws] = Draws("sphere")
 
     seed: int
     d: int = 40
@@ -272,7 +288,7 @@ class ExpectedError:
         """Nested training sets."""
         generator = torch.Generator().manual_seed(self.seed)
         act, powers = activation(self.activation), [0.0, 1 / 3, 1 / 3, 1 / 3]
-        X = draw_inputs(max(self.sizes), self.d, "sphere", generator, dtype=F64)
+        X = draw_inputs(max(self.sizes), self.d, self.draws.inputs, generator, dtype=F64)
         spectrum = ntk_spectrum(act, self.d)
         bias = [float(np.mean((1 - spectrum.learned(n)[1:4]) ** 2)) for n in self.sizes]
         return {}, {
@@ -292,6 +308,7 @@ class Blindness:
     """
 
     experiment: ClassVar[str] = "ntk-blindness"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere")
 
     seed: int
     degree: int
@@ -311,12 +328,12 @@ class Blindness:
             "sparse": sparse_part(beta, self.degree, "sphere"),
             "dense": dense_part(self.d, self.degree, "sphere", n_directions=20 * self.d, **exact),
         }
-        X = draw_inputs(self.n, self.d, "sphere", **exact)
+        X = draw_inputs(self.n, self.d, self.draws.inputs, **exact)
         ridge = SphereRidge(X, act)
         out = {name: ridge.error(Target((part,))) for name, part in parts.items()}
-        w = draw_weights(self.m, self.d, **exact) + self.lean * beta
+        w = draw_weights(self.m, self.d, law=self.draws.weights, **exact) + self.lean * beta
         w = w / w.norm(dim=1, keepdim=True)
-        fresh = draw_inputs(self.n_test, self.d, "sphere", **exact)
+        fresh = draw_inputs(self.n_test, self.d, self.draws.inputs, **exact)
         leaning = finite_errors(X, w, parts, fresh, act)
         return out | {f"{name}_leaning": error for name, error in leaning.items()}, {}
 
@@ -340,6 +357,7 @@ class Stretched:
     """
 
     experiment: ClassVar[str] = "ntk-stretched"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere")
 
     seed: int
     degree: int = 2
@@ -359,11 +377,11 @@ class Stretched:
             "sparse": sparse_part(beta, self.degree, "sphere"),
             "dense": dense_part(self.d, self.degree, "sphere", n_directions=20 * self.d, **exact),
         }
-        X = draw_inputs(self.n, self.d, "sphere", **exact)
-        w = draw_weights(self.m, self.d, **exact)
+        X = draw_inputs(self.n, self.d, self.draws.inputs, **exact)
+        w = draw_weights(self.m, self.d, law=self.draws.weights, **exact)
         w = w + (math.sqrt(1 + self.spread) - 1) * (w @ beta)[:, None] * beta
         w = w / w.norm(dim=1, keepdim=True)
-        fresh = draw_inputs(self.n_test, self.d, "sphere", **exact)
+        fresh = draw_inputs(self.n_test, self.d, self.draws.inputs, **exact)
         return finite_errors(X, w, parts, fresh, act), {}
 
 

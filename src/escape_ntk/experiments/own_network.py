@@ -19,6 +19,7 @@ from escape_ntk.directions import TrainingProjector
 from escape_ntk.experiments import any_module
 from escape_ntk.experiments.any_module import default_module
 from escape_ntk.experiments.cnn import accuracy, finite
+from escape_ntk.experiments.laws import Draws
 from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.images import Images, digits
 from escape_ntk.modules import ModuleFeatures, empirical_leak
@@ -56,6 +57,7 @@ class OwnNetwork:
     """Test loss and accuracy of the four methods on one draw of images and weights."""
 
     experiment: ClassVar[str] = "own-network"
+    draws: ClassVar[Draws] = Draws(tools=("TrainingProjector",))
 
     seed: int
     classes: tuple[int, int] = (3, 8)

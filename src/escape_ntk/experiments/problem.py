@@ -32,8 +32,8 @@ class Problem:
     def features(self) -> tuple[PairFeatures, PairFeatures]:
         """Features of the training and of the test inputs, at the same weights."""
         act = activation(self.config.activation)
-        kind = {"generator": self.data.generator, "dtype": self.dtype}
-        weights = draw_weights(self.config.m, self.config.d, **kind)
+        kind = {"generator": self.data.generator, "law": self.config.draws.weights}
+        weights = draw_weights(self.config.m, self.config.d, dtype=self.dtype, **kind)
         return self.kind(self.data.X, weights, act), self.kind(self.data.test, weights, act)
 
     @cached_property

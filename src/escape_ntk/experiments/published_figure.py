@@ -8,6 +8,7 @@ import torch
 
 from escape_ntk.data import draw_inputs
 from escape_ntk.experiments.curves import Curve
+from escape_ntk.experiments.laws import Draws
 from escape_ntk.experiments.sweep import Result
 from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures
@@ -125,11 +126,16 @@ class DroppedConstant:
     input_law: str = "gaussian"
     activation: str = "sigmoid(z-1)"
 
+    @property
+    def draws(self) -> Draws:
+        """The inputs' law is the configuration's."""
+        return Draws(self.input_law, "sphere", tools=("PairFeatures",))
+
     def compute(self, run: Run = UNSAVED) -> Result:
         """Overlap with the first d eigenvectors together, and with the (d+1)-th."""
         generator = torch.Generator().manual_seed(self.seed)
-        weights = draw_weights(self.m, self.d, generator)
-        X = draw_inputs(self.n, self.d, self.input_law, generator)
+        weights = draw_weights(self.m, self.d, generator, law=self.draws.weights)
+        X = draw_inputs(self.n, self.d, self.draws.inputs, generator)
         features = PairFeatures(X, weights, activation(self.activation))
         values, vectors = torch.linalg.eigh(features.cross_gram(features).double())
         values, vectors = 2 * values.flip(0), vectors.flip(1)

@@ -18,6 +18,7 @@ from escape_ntk.data import (
     random_signs,
     sparse_part,
 )
+from escape_ntk.experiments.laws import Draws
 from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.flow import gradient_flow
 from escape_ntk.kernel import KernelRidge, empirical_ntk
@@ -43,6 +44,9 @@ class Construction:
     """
 
     experiment: ClassVar[str] = "quadntk-construction"
+    draws: ClassVar[Draws] = Draws(
+        "sphere", "sphere", "gaussian", tools=("random_signs", "represent_power")
+    )
 
     seed: int
     k: int
@@ -56,11 +60,13 @@ class Construction:
         generator = torch.Generator().manual_seed(self.seed)
         exact = {"generator": generator, "dtype": F64}
         act, beta = activation(self.activation), random_direction(self.d, **exact)
-        X, G = (draw_inputs(self.n, self.d, law, **exact) for law in ("sphere", "gaussian"))
+        laws = (self.draws.inputs, self.draws.beside)
+        X, G = (draw_inputs(self.n, self.d, law, **exact) for law in laws)
         goal, goal_g = ((Z @ beta) ** (self.k + 1) for Z in (X, G))
 
         def row(m: int, run: Run) -> dict[str, float]:
-            made = represent_power(draw_weights(m, self.d, **exact), act, beta, self.k + 1)
+            weights = draw_weights(m, self.d, law=self.draws.weights, **exact)
+            made = represent_power(weights, act, beta, self.k + 1)
             signs = random_signs(m // 2, generator)
             same, quadratic, leak = made.terms(X)
             again = made.terms(X, signs)[1]
@@ -88,6 +94,7 @@ class SignDraws:
     """mean f_L(x; SW)² over drawn signs and inputs, over its exact expectation E E_S f_L²."""
 
     experiment: ClassVar[str] = "quadntk-sign-draws"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=("random_signs", "represent_power"))
 
     seed: int
     k: int = 1
@@ -101,9 +108,10 @@ class SignDraws:
         """The ratio with independent signs, and with equal ones."""
         generator = torch.Generator().manual_seed(self.seed)
         exact = {"generator": generator, "dtype": F64}
-        weights, beta = draw_weights(self.m, self.d, **exact), random_direction(self.d, **exact)
+        weights = draw_weights(self.m, self.d, law=self.draws.weights, **exact)
+        beta = random_direction(self.d, **exact)
         made = represent_power(weights, activation(self.activation), beta, self.k + 1)
-        X = draw_inputs(self.n, self.d, "sphere", **exact)
+        X = draw_inputs(self.n, self.d, self.draws.inputs, **exact)
         same, _, leak = made.terms(X)
         drawn = [
             made.terms(X, random_signs(self.m // 2, generator))[0].square().mean()
@@ -121,6 +129,7 @@ class ConstructionNorm:
     """‖W_Q‖_{2,4} of the explicit movement for (β·x)^{k+1} against the dimension."""
 
     experiment: ClassVar[str] = "quadntk-norm"
+    draws: ClassVar[Draws] = Draws(weights="sphere", tools=("represent_power",))
 
     seed: int
     k: int
@@ -133,7 +142,7 @@ class ConstructionNorm:
         generator = torch.Generator().manual_seed(self.seed)
         norms = []
         for d in self.dims:
-            weights = draw_weights(self.m, d, generator, dtype=F64)
+            weights = draw_weights(self.m, d, generator, law=self.draws.weights, dtype=F64)
             beta = random_direction(d, generator, dtype=F64)
             made = represent_power(weights, activation(self.activation), beta, self.k + 1)
             norms.append(made.norm_2_4_to_the_4**0.25)
@@ -152,18 +161,16 @@ class Problem:
     generator: torch.Generator
 
 
-def draw_problem(
-    seed: int, d: int, n: int, m: int, degree: int, dense: bool, dtype=torch.float32
-) -> Problem:
-    """Weights, target and training set, in this order, from one seed."""
-    generator = torch.Generator().manual_seed(seed)
+def draw_problem(point, n: int, m: int, degree: int, dense: bool, dtype=torch.float32) -> Problem:
+    """Weights, target and training set, in this order, from a point's seed and by its laws."""
+    generator, d = torch.Generator().manual_seed(point.seed), point.d
     kind = {"generator": generator, "dtype": dtype}
-    weights = draw_weights(m, d, **kind)
+    weights = draw_weights(m, d, law=point.draws.weights, **kind)
     if dense:
         part = dense_part(d, degree, "sphere", **kind)
     else:
         part = sparse_part(random_direction(d, **kind), degree, "sphere")
-    X = draw_inputs(n, d, "sphere", **kind)
+    X = draw_inputs(n, d, point.draws.inputs, **kind)
     return Problem(X, part(X), weights, part, generator)
 
 
@@ -175,6 +182,7 @@ class Saddle:
     """
 
     experiment: ClassVar[str] = "quadntk-saddle"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=("PairFeatures",))
 
     seed: int
     scale: float
@@ -190,8 +198,8 @@ class Saddle:
     def compute(self, run: Run = UNSAVED) -> Result:
         """Losses at log-spaced times, and the gradient at the start."""
         n = round(self.factor * cumulative_multiplicity(self.d, self.degree - 1))
-        problem = draw_problem(self.seed, self.d, n, self.m, self.degree, dense=False)
-        test = draw_inputs(self.n_test, self.d, "sphere", problem.generator)
+        problem = draw_problem(self, n, self.m, self.degree, dense=False)
+        test = draw_inputs(self.n_test, self.d, self.draws.inputs, problem.generator)
         goal, act = problem.part(test), activation(self.activation)
         features, fresh = (PairFeatures(Z, problem.weights, act) for Z in (problem.X, test))
         risk = RegularizedRisk(features, problem.y, model="quadratic")
@@ -236,6 +244,7 @@ class Alone:
     """
 
     experiment: ClassVar[str] = "quadntk-alone"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=("PairFeatures",))
 
     seed: int
     d: int
@@ -260,9 +269,9 @@ class Alone:
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """Errors on one test set of what the validation set picks, and the whole QuadNTK grid."""
-        problem = draw_problem(self.seed, self.d, self.n, self.m, self.degree, self.dense)
+        problem = draw_problem(self, self.n, self.m, self.degree, self.dense)
         fresh = [
-            draw_inputs(count, self.d, "sphere", problem.generator)
+            draw_inputs(count, self.d, self.draws.inputs, problem.generator)
             for count in (self.n_validation, self.n_test)
         ]
         summary = {"n": self.n, **run.once("ntk", lambda _: self._ntk(problem, fresh))}
@@ -348,6 +357,7 @@ class FrozenKernel:
     """
 
     experiment: ClassVar[str] = "quadntk-frozen"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=("PairFeatures",))
 
     seed: int
     d: int
@@ -363,9 +373,9 @@ class FrozenKernel:
         n = round(self.factor * cumulative_multiplicity(self.d, self.k))
 
         def row(m: int, run: Run) -> dict[str, float]:
-            problem = draw_problem(self.seed, self.d, n, m, self.k, dense=True)
+            problem = draw_problem(self, n, m, self.k, dense=True)
             _, Z = (
-                draw_inputs(count, self.d, "sphere", problem.generator)
+                draw_inputs(count, self.d, self.draws.inputs, problem.generator)
                 for count in (self.n_validation, self.n_test)
             )
             gram, cross = self._kernels(problem, Z)

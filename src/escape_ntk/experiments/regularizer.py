@@ -15,6 +15,7 @@ from escape_ntk.data import Target, draw_inputs, random_direction, sparse_part
 from escape_ntk.directions import TrainingProjector
 from escape_ntk.experiments.curves import Curve
 from escape_ntk.experiments.foundations import leak_by_sampling
+from escape_ntk.experiments.laws import PROJECTED, Draws
 from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.flow import gradient_flow
 from escape_ntk.landscape import (
@@ -69,11 +70,12 @@ class Problem:
         """(features, fresh features, target)."""
         s, generator = self.config, torch.Generator().manual_seed(self.config.seed)
         exact = {"generator": generator, "dtype": F64}
-        weights, act = draw_weights(s.m, s.d, **exact), activation(s.activation)
+        weights = draw_weights(s.m, s.d, law=s.draws.weights, **exact)
+        act = activation(s.activation)
         directions = (random_direction(s.d, **exact) for _ in range(2))
         parts = [sparse_part(b, ell, "sphere") for ell, b in enumerate(directions, start=1)]
         target = Target(tuple(part.scaled_to(math.sqrt(0.5)) for part in parts))
-        X, Z = (draw_inputs(n, s.d, "sphere", **exact) for n in (s.n, s.n_test))
+        X, Z = (draw_inputs(n, s.d, s.draws.inputs, **exact) for n in (s.n, s.n_test))
         return PairFeatures(X, weights, act), PairFeatures(Z, weights, act), target
 
     @cached_property
@@ -133,6 +135,7 @@ class Regularized:
     """Gradient flow from W = 0 with the given λ_1…λ_4 and n_k (theory's n_1 = d + 1 by default)."""
 
     experiment: ClassVar[str] = "regularizer-small"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=PROJECTED)
 
     seed: int
     population: float = 0.0
@@ -196,6 +199,7 @@ class ClosedForms:
     """R_1 in closed form against fresh inputs, both laws: z-scores, and without the κ20 term."""
 
     experiment: ClassVar[str] = "regularizer-closed-forms"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", "gaussian", tools=("PairFeatures",))
 
     seed: int
     m: int = 400
@@ -208,11 +212,12 @@ class ClosedForms:
         generator = torch.Generator().manual_seed(self.seed)
         exact = {"generator": generator, "dtype": F64}
         act, out = activation(self.activation), {}
-        weights = draw_weights(self.m, self.d, **exact)
+        weights = draw_weights(self.m, self.d, law=self.draws.weights, **exact)
         t = weights + 0.5 * torch.randn(weights.shape, **exact)
-        for law, closed in (("gaussian", GaussianLeak), ("sphere", SphereLeak)):
+        forms = {"gaussian": GaussianLeak, "sphere": SphereLeak}
+        for law in (self.draws.beside, self.draws.inputs):
             mean, error = leak_by_sampling(weights, act, t, law, self.n_fresh, generator)
-            leak = closed(weights, act)
+            leak = forms[law](weights, act)
             out[law] = abs(float(leak.value_and_gradient(t)[0]) - mean) / error
             leak.k20.zero_()
             out[f"{law}_without_k20"] = abs(float(leak.value_and_gradient(t)[0]) - mean) / error

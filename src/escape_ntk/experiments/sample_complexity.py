@@ -24,6 +24,7 @@ from escape_ntk.data import (
     sparse_part,
 )
 from escape_ntk.directions import TrainingProjector
+from escape_ntk.experiments.laws import PROJECTED, Draws
 from escape_ntk.experiments.quadntk import unit_start
 from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.flow import gradient_flow
@@ -61,7 +62,7 @@ def draw_data(point: "Fit", dtype=torch.float32) -> Data:
     generator = torch.Generator().manual_seed(point.seed)
     target = draw_target(point.k, point.d, generator, dtype)
     validation, test, X = (
-        draw_inputs(n, point.d, "sphere", generator, dtype=dtype)
+        draw_inputs(n, point.d, point.draws.inputs, generator, dtype=dtype)
         for n in (point.n_validation, point.n_test, point.n)
     )
     return Data(target, X, validation, test, generator)
@@ -97,6 +98,7 @@ class Fit:
     """What all methods share: the problem of (seed, k, d) with n training inputs."""
 
     experiment: ClassVar[str]
+    draws: ClassVar[Draws] = Draws("sphere", "sphere")
 
     seed: int
     k: int
@@ -121,6 +123,7 @@ class NTK(Fit):
     """Ridge regression with the infinite tangent kernel; ridges in units of K(x, x)."""
 
     experiment: ClassVar[str] = "complexity-ntk"
+    draws: ClassVar[Draws] = Draws("sphere")
 
     ridges: tuple[float, ...] = (0.0, 1e-3, 1e-2, 1e-1)
 
@@ -169,7 +172,8 @@ class Flow(Fit):
     def prepare(self) -> Prepared:
         """(data, features of the training inputs, of the validation inputs, of the test inputs)."""
         data, act = draw_data(self), activation(self.activation)
-        weights = draw_weights(self.m, self.d, data.generator, dtype=torch.float32)
+        kind = {"law": self.draws.weights, "dtype": torch.float32}
+        weights = draw_weights(self.m, self.d, data.generator, **kind)
         inputs = (data.X, data.validation, data.test)
         seen, validation, test = (PairFeatures(Z, weights, act) for Z in inputs)
         return data, seen, validation, test
@@ -226,6 +230,7 @@ class Joint(Flow):
     """f_L + f_Q from W = 0 with n_k good directions, over λ_2 and time; λ_2 = 0 is one of them."""
 
     experiment: ClassVar[str] = "complexity-joint"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=PROJECTED)
 
     empirical: tuple[float, ...] = (0.0, 0.1, 1.0, 10.0)
 
@@ -251,6 +256,7 @@ class QuadNTK(Flow):
     """f_Q alone, over the scale of the start, then λ_4 at the best scale, and time."""
 
     experiment: ClassVar[str] = "complexity-quadntk"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=("PairFeatures",))
 
     scales: tuple[float, ...] = (0.01, 0.1, 1.0)
     norms: tuple[float, ...] = (1e-8, 0.0, 1e-6)
