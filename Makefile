@@ -40,10 +40,17 @@ pdf: book  ## Print the whole book, with an installed Chromium: _build/pdf/escap
 	@$(BIN)/python book/_ext/whole_book.py
 
 .PHONY: test
-test: $(STAMP)  ## Run all tests: units, bad input, notebooks, the site in a browser
-	@$(MAKE) --no-print-directory --keep-going test-unit test-input test-notebooks test-site
+test: $(STAMP)  ## Run all tests: style, units, bad input, notebooks, the site in a browser
+	@$(MAKE) --no-print-directory --keep-going lint test-unit test-input test-notebooks test-site
 
 ##@ For authors
+
+.PHONY: lint
+lint: $(STAMP)  ## Check style and types: ruff, and basedpyright on src
+	@echo "== style and types"
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/basedpyright
 
 .PHONY: test-unit test-input test-notebooks test-site
 test-unit: $(STAMP)  # the package, with array shapes checked against the signatures
@@ -66,6 +73,20 @@ test-site: book  # the built site in a real browser
 .PHONY: mutation
 mutation: $(STAMP)  ## Change the numeric core in 400 places: do the tests see it? (an hour)
 	@$(BIN)/python tests/mutation/mutate.py
+
+# The numeric core in pyproject.toml ([tool.coverage.run]) and the tests of it.
+CORE := constructions directions generalization kernel leaks modules network_features pairs \
+    regularizer rkc_flow spectrum
+CORE_TESTS := $(CORE:%=tests/test_%.py) tests/test_joint.py \
+    $(addprefix tests/bad_input/test_,core_bad_input.py features_bad_input.py kernel_bad_input.py)
+
+.PHONY: coverage
+coverage: $(STAMP)  ## Run the tests of the numeric core: 95 % of its lines and branches, or fail
+	@$(BIN)/python -m pytest --cov --numprocesses 2 $(CORE_TESTS)
+
+.PHONY: wheel
+wheel: $(STAMP)  ## Try the wheel in an empty environment (installs torch anew: minutes)
+	@TORCH_INDEX="$(TORCH_INDEX)" $(BIN)/python tests/packaging/try_wheel.py
 
 .PHONY: notebooks
 notebooks: $(STAMP)  ## Execute pages into their paired .ipynb (PAGES="book/setup.md" for some)

@@ -250,10 +250,9 @@ def delete(connection: sqlite3.Connection, key: str) -> None:
 
 def keep_aside(connection: sqlite3.Connection, key: str) -> str:
     """Give a damaged record another key, under which nobody looks for it; that key."""
-    for i in itertools.count(1):
-        aside = f"{key}.damaged-{i}"
-        if not connection.execute("SELECT 1 FROM records WHERE key = ?", (aside,)).fetchone():
-            break
+    names = (f"{key}.damaged-{i}" for i in itertools.count(1))
+    taken = "SELECT 1 FROM records WHERE key = ?"
+    aside = next(name for name in names if not connection.execute(taken, (name,)).fetchone())
     for table in ("records", "arrays"):
         connection.execute(f"UPDATE {table} SET key = ? WHERE key = ?", (aside, key))
     return aside
@@ -290,8 +289,9 @@ def is_damaged(connection: sqlite3.Connection) -> bool:
 
 def _copy_sound_records(source: Path, target: Path) -> None:
     with suppress(sqlite3.Error, encoding.BadFileError), reading(source) as old:
-        keys = [] if old is None else _keys_by_row(old)
-        for key in keys:
+        if old is None:
+            return
+        for key in _keys_by_row(old):
             with suppress(sqlite3.Error, encoding.BadFileError), writing(target) as new:
                 found = get(old, key)
                 if found is not None:

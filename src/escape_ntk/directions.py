@@ -20,7 +20,7 @@ from escape_ntk.leaks import PopulationLeak
 from escape_ntk.modules import ModuleFeatures
 from escape_ntk.pairs import STEP_FACTOR, PairFeatures
 
-Features = TypeVar("Features", PairFeatures, ModuleFeatures)
+_Features = TypeVar("_Features", PairFeatures, ModuleFeatures)
 RCOND = 1e-6
 """Gram eigenvalues below RCOND·λ_max count as zero (float32 features carry no more)."""
 
@@ -51,7 +51,7 @@ class TrainingProjector:
 
     features: PairFeatures | ModuleFeatures
 
-    def __init__(self, features: Features, n_k: int, *, rcond: float = RCOND):
+    def __init__(self, features: _Features, n_k: int, *, rcond: float = RCOND):
         checks.integer("n_k", n_k, least=0)
         checks.number("rcond", rcond, least=0)
         self.features, self.n_k = features, n_k

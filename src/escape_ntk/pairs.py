@@ -19,7 +19,7 @@ from torch import Tensor
 from escape_ntk import checks
 from escape_ntk.network import Activation
 
-Pullback = Callable[[Tensor, Tensor], Tensor]
+_Pullback = Callable[[Tensor, Tensor], Tensor]
 STEP_FACTOR = 2.0
 """Gradient descent with step η in (u, v) is gradient descent with step 2η in (s, t).  [D]"""
 
@@ -97,7 +97,7 @@ class PairFeatures:
             linear[rows], quadratic[rows] = self._products(rows, state, xs[:k], xt[:k])
         return linear, quadratic
 
-    def terms_and_pullback(self, state: Float[Tensor, "2 p d"]) -> tuple[Tensor, Tensor, Pullback]:
+    def terms_and_pullback(self, state: Float[Tensor, "2 p d"]) -> tuple[Tensor, Tensor, _Pullback]:
         """(f_L, f_Q, pullback); pullback(g_L, g_Q) = ∇_{(s,t)} Σ_i (g_L f_L + g_Q f_Q)(x_i).
 
         The pullback uses the buffers of this evaluation: call it once, before the next evaluation;
@@ -203,7 +203,7 @@ class NetworkFeatures(PairFeatures):
             linear[rows], rest[rows] = self._values(rows, *self._moved(rows, state))
         return linear, rest
 
-    def terms_and_pullback(self, state: Float[Tensor, "2 p d"]) -> tuple[Tensor, Tensor, Pullback]:
+    def terms_and_pullback(self, state: Float[Tensor, "2 p d"]) -> tuple[Tensor, Tensor, _Pullback]:
         """(f_L, f − f_L, pullback); pullback(g_L, g) = ∇_{(s,t)} Σ_i (g_L f_L + g (f − f_L))."""
         self._check_layout(state)
         everything = slice(0, len(self))

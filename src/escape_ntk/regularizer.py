@@ -21,7 +21,7 @@ from escape_ntk.directions import TrainingProjector
 from escape_ntk.leaks import PopulationLeak
 from escape_ntk.pairs import PairFeatures
 
-Part = TypeVar("Part")
+_Part = TypeVar("_Part")
 MODELS = ("joint", "linear", "quadratic")
 """What fits the labels: f_L + f_Q, f_L alone (NTK), f_Q alone (QuadNTK)."""
 
@@ -166,7 +166,7 @@ class RegularizedRisk:
         return RiskValue(**{name: float(v) for name, v in values.items()}), gradient
 
 
-def _given(name: str, part: Part | None, penalties: Penalties) -> Part:
+def _given(name: str, part: _Part | None, penalties: Penalties) -> _Part:
     """``part``, unless it is None: that is refused."""
     if part is None:
         raise checks.InputError(

@@ -68,7 +68,8 @@ FAULTS = """({phone, hint, slack, room, overhang}) => {
         let free = true;  // no block met yet, and no box that scrolls
         for (let e = formula.parentElement; e && e !== document.body; e = e.parentElement) {
             const b = box(e);
-            if (b.clips && !b.upright && (top < b.top + room || bottom > b.bottom - room)) return 'shaved';
+            const shaved = top < b.top + room || bottom > b.bottom - room;
+            if (b.clips && !b.upright && shaved) return 'shaved';
             if (b.clips && out(b, slack)) {
                 if (!b.sideways) return 'cut';
                 const whole = right - left <= b.right - b.left + slack;

@@ -75,7 +75,8 @@ def test_the_contents_of_the_page_cover_no_note(browser, site, unfolded):
         page.goto(f"{site}/book/regularizer.html", wait_until="networkidle")
         if unfolded:
             page.add_style_tag(
-                content=".bd-sidebar-secondary { height: 100vh !important; max-height: none !important }"
+                content=".bd-sidebar-secondary "
+                "{ height: 100vh !important; max-height: none !important }"
             )
         found = page.evaluate(COVERED)
     assert bool(found) == unfolded, found

@@ -20,6 +20,7 @@ sizes = {"population": 0.5, "empirical": 1.0, "low_degree": 0.1, "norm": 0.01}
 penalties = r.Penalties(**sizes)
 given = {"projector": projector, "population": SphereLeak(w, act)}
 risk = r.RegularizedRisk(features, y, penalties=penalties, **given)
+assert given == {"projector": risk.projector, "population": risk.population}
 state, v = torch.randn(2, 2, p, d, generator=g, dtype=torch.float64)
 
 value, gradient = risk.value_and_gradient(state)

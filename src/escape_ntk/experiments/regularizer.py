@@ -41,17 +41,34 @@ class Sizes(Protocol):
     """What a problem is drawn for."""
 
     @property
-    def seed(self) -> int: ...
+    def seed(self) -> int:
+        """Of everything that is drawn."""
+        ...
+
     @property
-    def d(self) -> int: ...
+    def d(self) -> int:
+        """Dimension of the inputs."""
+        ...
+
     @property
-    def n(self) -> int: ...
+    def n(self) -> int:
+        """Number of training inputs."""
+        ...
+
     @property
-    def m(self) -> int: ...
+    def m(self) -> int:
+        """Number of neurons."""
+        ...
+
     @property
-    def n_test(self) -> int: ...
+    def n_test(self) -> int:
+        """Number of fresh inputs."""
+        ...
+
     @property
-    def activation(self) -> str: ...
+    def activation(self) -> str:
+        """Name of σ."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ class Point(Protocol):
     """One run: a frozen dataclass whose fields are its configuration."""
 
     experiment: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """(summary, arrays) of this point; ``run`` goes on to whatever takes long."""
@@ -289,8 +290,11 @@ def _kill(pool: ProcessPoolExecutor) -> None:
 # ---------------------------------------------------------------- on one device
 
 
-Together = Callable[[Sequence[Point], torch.device], Iterator[tuple[Point, Result, float]]]
-"""(points, device) ↦ each point with its result and its share of the seconds, as it ends."""
+Together = Callable[[Sequence[Any], torch.device], Iterator[tuple[Any, Result, float]]]
+"""(points, device) ↦ each point with its result and its share of the seconds, as it ends.
+
+Any: a function knows the points of its own class alone.
+"""
 
 
 def run_side_by_side(
@@ -314,7 +318,8 @@ def run_side_by_side(
         for point, (summary, arrays), seconds in together(missing, place):
             found[point] = Computed(summary, arrays, seconds, code).record(point, store)
             bar.update()
-    return [run_point(point, store) if found[point] is None else found[point] for point in points]
+    records = ((point, found[point]) for point in points)
+    return [run_point(point, store) if record is None else record for point, record in records]
 
 
 def _device(name: str) -> torch.device:

@@ -20,13 +20,19 @@ class Run(Protocol):
     """What a figure draws: a record, or a result computed live."""
 
     @property
-    def config(self) -> Mapping[str, Any]: ...
+    def config(self) -> Mapping[str, Any]:
+        """What was asked."""
+        ...
 
     @property
-    def summary(self) -> Mapping[str, Any]: ...
+    def summary(self) -> Mapping[str, Any]:
+        """Numbers that came."""
+        ...
 
     @property
-    def arrays(self) -> Mapping[str, np.ndarray]: ...
+    def arrays(self) -> Mapping[str, np.ndarray]:
+        """Arrays that came."""
+        ...
 
 
 COLOURS = {

@@ -1,0 +1,251 @@
+"""The command line: ``escape-ntk list | run NAME | claims | records [NAME]``.
+
+Only what every command needs is imported here: PyTorch and the experiments come with a command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from escape_ntk.records import RecordStore
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """``"1,2,5-8"`` → (1, 2, 5, 6, 7, 8).
+
+    Nothing, a word, or a range that runs backwards is refused, whatever stands beside it.
+    """
+    from escape_ntk import checks
+
+    seeds: list[int] = []
+    for piece in text.split(","):
+        first, dash, last = piece.strip().partition("-")
+        try:
+            found = range(int(first), int(last if dash else first) + 1)
+        except ValueError:
+            found = range(0)
+        if not found:
+            raise checks.InputError(
+                checks.message(
+                    expected="seeds such as 1,2,5-8", got=repr(text), remedy="--seeds 1-10"
+                )
+            )
+        seeds += found
+    return tuple(dict.fromkeys(seeds))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The four commands and their options."""
+    top = argparse.ArgumentParser(prog="escape-ntk", description="Experiments, claims, records.")
+    where = {"type": Path, "help": "folder of the records (default: the book's)"}
+    top.add_argument("--records", **where)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--records", default=argparse.SUPPRESS, **where)
+    commands = top.add_subparsers(dest="command", required=True)
+
+    def command(name: str, words: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=words, description=words, parents=[common])
+
+    command("list", "the experiments, and how many of their runs are recorded")
+    _run_options(command("run", "compute what is not recorded yet; resumes when killed"))
+    ledger = command("claims", "every claim with its verdict")
+    ledger.add_argument("--json", action="store_true", help="the whole ledger as a JSON array")
+    inside = command("records", "what is stored: all databases, or one of them as a table")
+    inside.add_argument("name", nargs="?", help="a database, such as curves")
+    files = inside.add_mutually_exclusive_group()
+    files.add_argument("--csv", type=Path, metavar="FILE", help="write a table; - for the screen")
+    files.add_argument("--parquet", type=Path, metavar="FILE", help="the same for pandas and kin")
+    return top
+
+
+def _run_options(run: argparse.ArgumentParser) -> None:
+    run.add_argument("name")
+    run.add_argument("--scale", default="full", help="live or full (default: full)")
+    run.add_argument("--seeds", help="for example 1,2,5-8 (default: those of the claims)")
+    run.add_argument("--data", help="of cnn: digits (default) or cifar10")
+    run.add_argument("--root", type=Path, help="folder of the packed archive, for --data cifar10")
+    run.add_argument("--workers", type=int, default=1, help="processes that share the cores")
+    run.add_argument("--device", help="of mlp: runs side by side on this device, cuda or cpu")
+    run.add_argument("--scheduler", help="tcp://…: on a Dask cluster; no folder need be shared")
+    run.add_argument(
+        "--checkpoint-seconds",
+        type=float,
+        default=20.0,
+        help="how often an unfinished run is saved (default: %(default)g)",
+    )
+
+
+def list_experiments(store: RecordStore) -> None:
+    """One line for each experiment; records are counted, not read."""
+    from escape_ntk.experiments import sweep
+    from escape_ntk.experiments.catalogue import EXPERIMENTS, SCALES
+
+    stored = {name: store.keys(name) for name in store.experiments()}
+    for e in EXPERIMENTS:
+        for scale in SCALES:
+            points = e.points(scale)
+            done = sum(sweep.key_of(p) in stored.get(p.experiment, ()) for p in points)
+            print(f"{e.name:18} {scale:5} {done:4}/{len(points):<4} recorded   {e.title}")
+
+
+def run(store: RecordStore, args: argparse.Namespace) -> None:
+    """Compute the missing points of one experiment and say what each run gave."""
+    from escape_ntk import checks
+    from escape_ntk.experiments import sweep
+    from escape_ntk.experiments.catalogue import experiment
+
+    seeds = None if args.seeds is None else parse_seeds(args.seeds)
+    chosen = experiment(args.name)
+    points = chosen.points(args.scale, seeds, data=args.data, root=args.root)
+    every = checks.number("--checkpoint-seconds", args.checkpoint_seconds, least=0)
+    if args.device and (args.workers != 1 or args.scheduler):
+        raise checks.InputError(
+            checks.message(
+                expected="--device, or else --workers or --scheduler",
+                got="both",
+                remedy="leave one out: on a device the runs go side by side in one process",
+            )
+        )
+    try:
+        if args.device:
+            chosen.run_side_by_side(points, store, args.device)
+        else:
+            with cluster(args.scheduler) if args.scheduler else nullcontext() as executor:
+                sweep.run_points(
+                    points, store, workers=args.workers, executor=executor, checkpoint_seconds=every
+                )
+    except KeyboardInterrupt:
+        done = sum(sweep.key_of(point) in store.keys(point.experiment) for point in points)
+        print(f"\nescape-ntk: {done} of {len(points)} runs are recorded", file=sys.stderr)
+        raise
+    print(f"{len(points)} runs of {args.name} ({args.scale}) recorded below {store.root}")
+
+
+@contextmanager
+def cluster(address: str) -> Iterator[Executor]:
+    """The workers of the Dask scheduler at ``address`` as a ``concurrent.futures.Executor``."""
+    from escape_ntk import checks
+
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise checks.InputError(
+            checks.message(
+                expected="the package distributed, for --scheduler",
+                got="none installed",
+                remedy="pip install 'escape-ntk[cluster]', or leave --scheduler out",
+            )
+        ) from error
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError) as error:
+        raise checks.InputError(
+            checks.message(
+                expected="the address of a running Dask scheduler, such as tcp://host:8786",
+                got=f"{address!r}: {error}",
+                remedy="start one with `dask scheduler`, and workers with `dask worker ADDRESS`",
+            )
+        ) from error
+    with client, client.get_executor(pure=False) as executor:
+        yield executor
+
+
+def show_claims(store: RecordStore, as_json: bool) -> None:
+    """The ledger, as JSON or as one line a claim."""
+    from escape_ntk import claims
+
+    rows = claims.evaluate_all(store)
+    if as_json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    words = {fate: f"control {fate}" for fate in claims.Fate} | {"passes": "CONTROL PASSES"}
+    for row in rows:
+        control = words[row["negative_control"]["fate"]]
+        print(f"{row['verdict']:15} {control:17} {row['id']:26} {row['statement']}")
+
+
+def show_records(store: RecordStore, args: argparse.Namespace) -> None:
+    """All databases, or one: in words, or as a table in a file."""
+    from escape_ntk import checks, tables
+
+    asked = {kind: getattr(args, kind) for kind in tables.FORMATS if getattr(args, kind)}
+    if args.name is None:
+        if asked:
+            raise checks.InputError(
+                checks.message(
+                    expected="a database to make a table of",
+                    got=f"--{next(iter(asked))} alone",
+                    remedy="escape-ntk records NAME --csv FILE; `escape-ntk records` lists names",
+                )
+            )
+        print("\n".join(tables.overview(store)))
+        return
+    found = tables.found(store, args.name)
+    if not asked:
+        print("\n".join(tables.description(found)))
+    for kind, path in asked.items():
+        content = tables.FORMATS[kind](found)
+        if kind == "csv" and str(path) == "-":
+            print(content.decode(), end="")
+        else:
+            tables.write_new(path, content)
+            print(f"{len(found)} records of {args.name} in {path}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; errors of the package are printed without a traceback, exit status 2."""
+    _print_anywhere()
+    args = parser().parse_args(argv)
+    try:
+        return _do(args)
+    except KeyboardInterrupt:
+        print("escape-ntk: interrupted; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing to flush at exit
+        return 0
+
+
+def _do(args: argparse.Namespace) -> int:
+    from escape_ntk import checks  # imports PyTorch: not for --help
+    from escape_ntk.records import RecordStore, default_root
+
+    store = RecordStore(args.records or default_root())
+    commands = {
+        "list": lambda: list_experiments(store),
+        "run": lambda: run(store, args),
+        "claims": lambda: show_claims(store, args.json),
+        "records": lambda: show_records(store, args),
+    }
+    try:
+        commands[args.command]()
+        sys.stdout.flush()
+    except checks.EscapeNTKError as error:
+        print(f"escape-ntk: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _print_anywhere() -> None:
+    """Letters that a terminal's encoding lacks, such as λ, are written as ``\\u03bb``."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,308 @@
+"""One SQLite file: opened only if it is ours, written in transactions, believed only if verified.
+
+Two tables, which any SQLite program can read:
+
+* ``records``: ``key``; as JSON text ``config``, ``summary`` and ``provenance``; and ``sha256``,
+  over these four and all arrays;
+* ``arrays``: ``key``, ``name``, ``dtype`` (NumPy's, such as ``<f8``), ``shape`` (JSON), ``data``
+  (the bytes in C order).
+
+SQLite's transactions make a kill leave the old state or the new one, and let processes take turns.
+A damaged row keeps its content under the key ``….damaged-N``, a damaged file under a name like it.
+"""
+
+import errno
+import itertools
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from escape_ntk import encoding
+from escape_ntk.checks import RecordError, message
+
+SUFFIX = ".sqlite"
+APPLICATION = 0x4E544B32  # "NTK2", in the header of every file of ours
+FORMAT = 1  # of the tables; a newer one is refused, not guessed at
+LOCK_SECONDS = 30.0
+"""Patience with another process that holds a file."""
+ROOT_VARIABLE = "ESCAPE_NTK_RECORDS"
+TABLES = """
+CREATE TABLE records (
+    key TEXT PRIMARY KEY NOT NULL,
+    config TEXT NOT NULL,
+    summary TEXT NOT NULL,
+    provenance TEXT NOT NULL,
+    sha256 TEXT NOT NULL
+);
+CREATE TABLE arrays (
+    key TEXT NOT NULL,
+    name TEXT NOT NULL,
+    dtype TEXT NOT NULL,
+    shape TEXT NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (key, name)
+);
+"""
+FULL = f"free some space, or set {ROOT_VARIABLE} to a folder on another disk"
+CLOSED = f"give yourself access to it, or set {ROOT_VARIABLE} to a folder that can be written"
+REMEDIES = {
+    "ENOSPC": FULL,
+    "EDQUOT": FULL,
+    "EFBIG": FULL,
+    "EROFS": CLOSED,
+    "EACCES": CLOSED,
+    "EPERM": CLOSED,
+    "SQLITE_FULL": FULL,
+    "SQLITE_READONLY": CLOSED,
+    "SQLITE_CANTOPEN": CLOSED,
+    "SQLITE_PERM": CLOSED,
+    "SQLITE_AUTH": CLOSED,
+    "SQLITE_BUSY": f"wait for, or end, the program that holds it ({LOCK_SECONDS:g} s were waited)",
+}
+DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+
+
+class Row(NamedTuple):
+    """What the table ``records`` says of one record: text, as it is stored."""
+
+    key: str
+    config: str
+    summary: str
+    provenance: str
+
+    def seal(self, arrays: Mapping[str, np.ndarray]) -> str:
+        """SHA-256 (hex) over the text and every array: name, dtype, shape and bytes."""
+        listing = [
+            [name, a.dtype.str, list(a.shape), encoding.sha256(a.tobytes())]
+            for name, a in sorted(arrays.items())
+        ]
+        return encoding.sha256(encoding.canonical([*self, listing]))
+
+
+def code_of(error: OSError | sqlite3.Error) -> str:
+    """``"ENOSPC"``, ``"SQLITE_BUSY"``, …: the primary name of what went wrong."""
+    if isinstance(error, OSError):
+        return errno.errorcode.get(error.errno or 0, "OSError")
+    name = getattr(error, "sqlite_errorname", type(error).__name__)
+    return "_".join(name.split("_")[:2])
+
+
+@contextmanager
+def disk(act: str, path: Path, **carried: Any) -> Iterator[None]:
+    """Make :class:`RecordError` of a failing disk; hang ``carried`` on it, as on any other error.
+
+    Damage is no failure of the disk: it becomes :class:`~escape_ntk.encoding.BadFileError`.
+    """
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        code = code_of(error)
+        if code in DAMAGE:
+            raise encoding.BadFileError("a sound SQLite database", f"{code}: {error}") from error
+        remedy = REMEDIES.get(code, f"check the disk, or set {ROOT_VARIABLE} elsewhere")
+        said = getattr(error, "strerror", None) or error
+        text = message(expected=f"to {act} {path}", got=f"{code}: {said}", remedy=remedy)
+        failure = RecordError(text)
+        vars(failure).update(carried)
+        raise failure from error
+    except Exception as error:
+        vars(error).update(carried)
+        raise
+
+
+def exists(path: Path) -> bool:
+    """Whether something is there; OSError where that cannot be told."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    address = f"{path.absolute().as_uri()}?mode={mode}"
+    there = sqlite3.connect(address, uri=True, timeout=LOCK_SECONDS, isolation_level=None)
+    there.text_factory = lambda raw: raw.decode("utf-8", "replace")  # what is damaged has no seal
+    return there
+
+
+def _number(connection: sqlite3.Connection, pragma: str) -> int:
+    return connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+
+
+def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether nothing was ever written; refuses the file of another program or a newer format."""
+    application, version = (_number(connection, p) for p in ("application_id", "user_version"))
+    tables = _number(connection, "schema_version")
+    if application == version == tables == 0:
+        size = path.stat().st_size
+        if size:
+            raise encoding.BadFileError("a sound SQLite database", f"{size} bytes without a table")
+        return True
+    if application != APPLICATION:
+        got, remedy = f"application {application:#x}", "move that file away, or choose another root"
+        raise RecordError(
+            message(expected=f"{path} to hold records of escape-ntk", got=got, remedy=remedy)
+        )
+    if version != FORMAT:
+        got, remedy = f"format {version}", "install the version of escape-ntk that wrote it"
+        raise RecordError(message(expected=f"{path} in format {FORMAT}", got=got, remedy=remedy))
+    return False
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
+    """A connection that sees one state of the file; None where there is no file, or an empty one.
+
+    What a killed writer left half done is rolled back first, by SQLite.
+    """
+    if not exists(path):
+        yield None
+        return
+    with closing(_connect(path, "rw")) as connection:
+        connection.execute("BEGIN")
+        yield None if _is_empty(connection, path) else connection
+
+
+@contextmanager
+def writing(path: Path, *, synced: bool = True) -> Iterator[sqlite3.Connection]:
+    """A transaction that nobody else writes beside; the file is made if missing.
+
+    Committed at the end, rolled back when an error passes; not ``synced``, it outlasts a kill, but
+    perhaps not a power cut.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(_connect(path, "rwc")) as connection:
+        connection.execute(f"PRAGMA synchronous = {'EXTRA' if synced else 'OFF'}")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            if _is_empty(connection, path):
+                for statement in TABLES.split(";"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA application_id = {APPLICATION}")
+                connection.execute(f"PRAGMA user_version = {FORMAT}")
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
+
+
+# ---------------------------------------------------------------- rows
+
+
+def put(connection: sqlite3.Connection, row: Row, arrays: Mapping[str, np.ndarray]) -> None:
+    """Insert a record, in place of one of the same key."""
+    delete(connection, row.key)
+    connection.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?)", (*row, row.seal(arrays)))
+    connection.executemany(
+        "INSERT INTO arrays VALUES (?, ?, ?, ?, ?)",
+        [
+            (row.key, name, a.dtype.str, json.dumps(a.shape), a.tobytes())
+            for name, a in sorted(arrays.items())
+        ],
+    )
+
+
+def get(connection: sqlite3.Connection, key: str) -> tuple[Row, dict[str, np.ndarray]] | None:
+    """The record of ``key``, verified, its arrays read-only; None where there is none.
+
+    :class:`~escape_ntk.encoding.BadFileError` says what is damaged.
+    """
+    rows = connection.execute("SELECT * FROM records WHERE key = ?", (key,)).fetchall()
+    if not rows:
+        return None
+    *texts, seal = rows[0]
+    listing = connection.execute("SELECT * FROM arrays WHERE key = ?", (key,)).fetchall()
+    try:
+        row = Row(*texts)
+        arrays = {name: _array(*facts) for _, name, *facts in listing}
+        actual = row.seal(arrays)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise encoding.BadFileError("a whole record", f"{type(error).__name__}: {error}") from None
+    if actual != seal:
+        raise encoding.BadFileError(f"content of SHA-256 {seal}", actual)
+    return row, arrays
+
+
+def _array(dtype: str, shape: str, data: bytes) -> np.ndarray:
+    kind = np.dtype(dtype)
+    if kind.kind not in encoding.ARRAY_KINDS or not isinstance(data, bytes):
+        raise ValueError(f"an array of dtype {dtype} from {type(data).__name__}")
+    array = np.ndarray(tuple(json.loads(shape)), kind, buffer=data)
+    if array.nbytes != len(data) or json.dumps(array.shape) != shape:
+        raise ValueError(f"{len(data)} bytes for an array {shape} of {dtype}")
+    return array
+
+
+def delete(connection: sqlite3.Connection, key: str) -> None:
+    """Remove a record and its arrays."""
+    for table in ("records", "arrays"):
+        connection.execute(f"DELETE FROM {table} WHERE key = ?", (key,))
+
+
+def keep_aside(connection: sqlite3.Connection, key: str) -> str:
+    """Give a damaged record another key, under which nobody looks for it; that key."""
+    names = (f"{key}.damaged-{i}" for i in itertools.count(1))
+    taken = "SELECT 1 FROM records WHERE key = ?"
+    aside = next(name for name in names if not connection.execute(taken, (name,)).fetchone())
+    for table in ("records", "arrays"):
+        connection.execute(f"UPDATE {table} SET key = ? WHERE key = ?", (aside, key))
+    return aside
+
+
+# ---------------------------------------------------------------- files
+
+
+def rescue(path: Path) -> Path | None:
+    """Move a damaged file aside and write its sound records anew; where it went.
+
+    None where another process has mended it already.  Processes take turns.
+    """
+    with writing(path.with_name(f".rescue{SUFFIX}")):  # held to the end: one rescuer at a time
+        try:
+            with disk("read", path), reading(path) as connection:
+                if connection is None or not is_damaged(connection):
+                    return None
+        except encoding.BadFileError:
+            pass
+        names = (path.with_name(f"{path.name}.damaged-{i}") for i in itertools.count(1))
+        aside = next(name for name in names if not name.exists())
+        os.replace(path, aside)
+        with suppress(FileNotFoundError):  # what SQLite would roll back into a file of this name
+            os.replace(f"{path}-journal", f"{aside}-journal")
+        _copy_sound_records(aside, path)
+        return aside
+
+
+def is_damaged(connection: sqlite3.Connection) -> bool:
+    """Whether SQLite finds a fault in the file's structure."""
+    return connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok"
+
+
+def _copy_sound_records(source: Path, target: Path) -> None:
+    with suppress(sqlite3.Error, encoding.BadFileError), reading(source) as old:
+        if old is None:
+            return
+        for key in _keys_by_row(old):
+            with suppress(sqlite3.Error, encoding.BadFileError), writing(target) as new:
+                found = get(old, key)
+                if found is not None:
+                    put(new, *found)
+
+
+def _keys_by_row(connection: sqlite3.Connection) -> list[str]:
+    """Every key that can still be read."""
+    keys: dict[str, None] = {}
+    for index in ("NOT INDEXED", "INDEXED BY sqlite_autoindex_records_1"):
+        with suppress(sqlite3.Error):
+            for (key,) in connection.execute(f"SELECT key FROM records {index}"):
+                keys[key] = None
+    return list(keys)

@@ -1,0 +1,316 @@
+"""Experiments behind the chapter *The regulariser*: one small problem, any λ."""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from escape_ntk.data import Target, draw_inputs, random_direction, sparse_part
+from escape_ntk.directions import TrainingProjector
+from escape_ntk.experiments.curves import Curve
+from escape_ntk.experiments.foundations import leak_by_sampling
+from escape_ntk.experiments.sweep import Point, Result
+from escape_ntk.flow import gradient_flow
+from escape_ntk.landscape import (
+    gradient_norm,
+    lowest_curvature,
+)
+from escape_ntk.leaks import GaussianLeak, SphereLeak
+from escape_ntk.network import activation, draw_weights
+from escape_ntk.pairs import PairFeatures
+from escape_ntk.polynomials import cumulative_multiplicity
+from escape_ntk.regularizer import Penalties, RegularizedRisk, low_degree_size, norm_2_4_to_the_4
+from escape_ntk.run import UNSAVED, Run
+from escape_ntk.trajectory import log_times
+
+SINE, SIGMOID = "sin(z+pi/4)", "sigmoid(z-1)"
+F64 = torch.float64
+BASE = {"population": 1.0, "empirical": 10.0, "low_degree": 1e-4, "norm": 1e-8}
+"""λ_1…λ_4 of the on/off table, and the centre of the sensitivity scans."""
+
+
+@runtime_checkable
+class Sizes(Protocol):
+    """What a problem is drawn for."""
+
+    @property
+    def seed(self) -> int:
+        """Of everything that is drawn."""
+        ...
+
+    @property
+    def d(self) -> int:
+        """Dimension of the inputs."""
+        ...
+
+    @property
+    def n(self) -> int:
+        """Number of training inputs."""
+        ...
+
+    @property
+    def m(self) -> int:
+        """Number of neurons."""
+        ...
+
+    @property
+    def n_test(self) -> int:
+        """Number of fresh inputs."""
+        ...
+
+    @property
+    def activation(self) -> str:
+        """Name of σ."""
+        ...
+
+
+@dataclass(frozen=True)
+class Problem:
+    """f* = (linear + sparse quadratic)/√2 in two directions on the sphere, drawn for ``config``.
+
+    ``n_k`` directions are kept; labels carry normal noise of deviation ``label_noise``.
+    """
+
+    config: Sizes
+    n_k: int
+    label_noise: float = 0.0
+
+    @cached_property
+    def drawn(self):
+        """(features, fresh features, target)."""
+        s, generator = self.config, torch.Generator().manual_seed(self.config.seed)
+        exact = {"generator": generator, "dtype": F64}
+        weights, act = draw_weights(s.m, s.d, **exact), activation(s.activation)
+        directions = (random_direction(s.d, **exact) for _ in range(2))
+        parts = [sparse_part(b, ell, "sphere") for ell, b in enumerate(directions, start=1)]
+        target = Target(tuple(part.scaled_to(math.sqrt(0.5)) for part in parts))
+        X, Z = (draw_inputs(n, s.d, "sphere", **exact) for n in (s.n, s.n_test))
+        return PairFeatures(X, weights, act), PairFeatures(Z, weights, act), target
+
+    @cached_property
+    def labels(self) -> Tensor:
+        """f* on the training inputs, plus noise from a generator of its own."""
+        features, _, target = self.drawn
+        generator = torch.Generator().manual_seed(2_000_000 + self.config.seed)
+        noise = torch.randn(len(features), generator=generator, dtype=F64)
+        return target(features.X) + self.label_noise * noise
+
+    @cached_property
+    def projector(self) -> TrainingProjector:
+        """P_{≤k} of the training set."""
+        return TrainingProjector(self.drawn[0], self.n_k)
+
+    @cached_property
+    def leak(self) -> SphereLeak:
+        """E f_L² over the population, in closed form."""
+        features = self.drawn[0]
+        return SphereLeak(features.weights, activation(self.config.activation))
+
+    def risk(self, penalties: Penalties) -> RegularizedRisk:
+        """L_λ of the joint model."""
+        return RegularizedRisk(
+            self.drawn[0],
+            self.labels,
+            penalties=penalties,
+            projector=self.projector,
+            population=self.leak,
+        )
+
+    def measure(self, state: Tensor) -> dict[str, float]:
+        """Losses, leaks and norms at ``state``, and how much of each part each term has learned.
+
+        ``share_quadratic``: coefficient of the sparse quadratic in f_Q; ``share_linear``: of the
+        linear part in f_L.  Over the fresh inputs.
+        """
+        features, fresh, target = self.drawn
+        linear, curved = features.terms(state)
+        test_linear, test_curved = fresh.terms(state)
+        first, second = target.part_values(fresh.X)
+        goal, high = first + second, self.projector.high(state[1])
+        return {
+            "train_loss": float((linear + curved - target(features.X)).square().mean()),
+            "test_loss": float((test_linear + test_curved - goal).square().mean()),
+            "population_leak": float(self.leak.value_and_gradient(high)[0]),
+            "empirical_leak": float(self.projector.high_outputs(linear).square().mean()),
+            "low_degree": float(low_degree_size(self.projector, state[1])[0]),
+            "norm_2_4": float(norm_2_4_to_the_4(state)[0]) ** 0.25,
+            "share_quadratic": float(test_curved @ second / (second @ second)),
+            "share_linear": float(test_linear @ first / (first @ first)),
+        }
+
+
+@dataclass(frozen=True)
+class Regularized:
+    """Gradient flow from W = 0 with the given λ_1…λ_4 and n_k (theory's n_1 = d + 1 by default)."""
+
+    experiment: ClassVar[str] = "regularizer-small"
+
+    seed: int
+    population: float = 0.0
+    empirical: float = 0.0
+    low_degree: float = 0.0
+    norm: float = 0.0
+    n_k: int | None = None
+    d: int = 30
+    n: int = 250
+    m: int = 1500
+    n_test: int = 3000
+    activation: str = SIGMOID
+    t_end: float = 20_000.0
+    n_times: int = 21
+
+    def compute(self, run: Run = UNSAVED) -> Result:
+        """Final values, with gradient and lowest curvature at both ends; all values over time."""
+        problem = self.problem()
+        penalties = Penalties(self.population, self.empirical, self.low_degree, self.norm)
+        risk, start = problem.risk(penalties), problem.drawn[0].zero_state()
+        scale = abs(lowest_curvature(risk, start, tolerance=1e-2).eigenvalue)
+        trained = gradient_flow(
+            risk,
+            start,
+            t_end=self.t_end,
+            record_at=log_times(self.t_end, self.n_times),
+            observe=problem.measure,
+            run=run,
+        )
+        gram = problem.projector.eigenvalues
+        summary = {name: float(values[-1]) for name, values in trained.values.items()}
+        summary |= {"outcome": str(trained.outcome), "n_gradients": trained.n_gradients}
+        lowest = lowest_curvature(risk, trained.state, scale=scale, tolerance=1e-2)
+        summary |= {"lowest": lowest.eigenvalue, "start_lowest": -scale}
+        summary |= {
+            f"{name}gradient": gradient_norm(risk, state)
+            for name, state in (("", trained.state), ("start_", start))
+        }
+        return summary, {"times": trained.times, "gram": gram.numpy(), **trained.values}
+
+    def problem(self) -> Problem:
+        """Inputs, target, labels and projector."""
+        return Problem(self, self.n_k or cumulative_multiplicity(self.d, 1))
+
+
+@dataclass(frozen=True)
+class NoisyLabels(Regularized):
+    """The same with noise of deviation ``label_noise`` on the labels; ``train_loss`` without it."""
+
+    experiment: ClassVar[str] = "regularizer-noise"
+
+    label_noise: float = 0.5
+
+    def problem(self) -> Problem:
+        """The problem with its noise."""
+        return dataclasses.replace(super().problem(), label_noise=self.label_noise)
+
+
+@dataclass(frozen=True)
+class ClosedForms:
+    """R_1 in closed form against fresh inputs, both laws: z-scores, and without the κ20 term."""
+
+    experiment: ClassVar[str] = "regularizer-closed-forms"
+
+    seed: int
+    m: int = 400
+    d: int = 12
+    n_fresh: int = 1_000_000
+    activation: str = SINE
+
+    def compute(self, run: Run = UNSAVED) -> Result:
+        """For each law: |closed form − mean over fresh inputs| in standard errors."""
+        generator = torch.Generator().manual_seed(self.seed)
+        exact = {"generator": generator, "dtype": F64}
+        act, out = activation(self.activation), {}
+        weights = draw_weights(self.m, self.d, **exact)
+        t = weights + 0.5 * torch.randn(weights.shape, **exact)
+        for law, closed in (("gaussian", GaussianLeak), ("sphere", SphereLeak)):
+            mean, error = leak_by_sampling(weights, act, t, law, self.n_fresh, generator)
+            leak = closed(weights, act)
+            out[law] = abs(float(leak.value_and_gradient(t)[0]) - mean) / error
+            leak.k20.zero_()
+            out[f"{law}_without_k20"] = abs(float(leak.value_and_gradient(t)[0]) - mean) / error
+        return out, {}
+
+
+SEEDS = (1, 2, 3, 4, 5)
+SCAN_SEEDS = SEEDS[:3]
+DECADES = (1e-2, 1e-1, 1.0, 1e1, 1e2)
+"""Factors on one λ of BASE, the others kept."""
+N_KS = (1, 16, 30, 31, 32, 46, 62, 93, 124)
+"""n_k tried; theory's n_1 is 31 at d = 30."""
+ABLATION = ((0.0, 1.0, 10.0), (0.0, 1.0, 10.0))
+"""λ_1 and λ_2 of the table at the published size."""
+
+
+def settings() -> list[tuple[str, ...]]:
+    """The sixteen on/off settings: names of the λ that are on."""
+    names = tuple(BASE)
+    return [c for r in range(len(names) + 1) for c in itertools.combinations(names, r)]
+
+
+def four(lambdas: Mapping[str, float]) -> tuple[float, float, float, float]:
+    """λ_1…λ_4 by their names in BASE; 0 where one is missing."""
+    one, two, three, last = (lambdas.get(name, 0.0) for name in BASE)
+    return one, two, three, last
+
+
+def switch_points(seeds: Sequence[int]) -> list[Regularized]:
+    """All sixteen settings."""
+    return [
+        Regularized(seed, *four({name: BASE[name] for name in on}))
+        for on in settings()
+        for seed in seeds
+    ]
+
+
+def scan_points(seeds: Sequence[int]) -> dict[str, list[Regularized]]:
+    """Each λ over four decades, the others at BASE."""
+    return {
+        name: [
+            Regularized(seed, *four(BASE | {name: factor * BASE[name]}))
+            for factor in DECADES
+            for seed in seeds
+        ]
+        for name in BASE
+    }
+
+
+def cut_points(seeds: Sequence[int]) -> list[Regularized]:
+    """n_k varied, with λ_2 alone."""
+    return [
+        Regularized(seed, empirical=BASE["empirical"], n_k=n_k) for n_k in N_KS for seed in seeds
+    ]
+
+
+def noise_points(seeds: Sequence[int]) -> list[NoisyLabels]:
+    """Noisy labels: nothing, R_2, and each other penalty on top of R_2."""
+    two = {"empirical": BASE["empirical"]}
+    more = [{name: BASE[name]} for name in BASE if name != "empirical"]
+    lambdas = [four(on) for on in ({}, two, *(two | m for m in more))]
+    return [NoisyLabels(seed, *values) for values in lambdas for seed in seeds]
+
+
+def ablation_points(seeds: Sequence[int]) -> list[Curve]:
+    """R_1 × R_2 at the published size."""
+    first, second = ABLATION
+    return [Curve(s, two, penalty_population=one) for one in first for two in second for s in seeds]
+
+
+def regularizer_points(seeds: Sequence[int]) -> list[Point]:
+    """Everything that the chapter *The regulariser* rests on; the long runs last."""
+    points: list[Point] = [ClosedForms(seed) for seed in seeds]
+    points += [*switch_points(seeds), *cut_points(seeds), *noise_points(seeds)]
+    points += [p for group in scan_points(seeds[:3]).values() for p in group]
+    return [*points, *ablation_points(seeds[:3])]
+
+
+def by_setting(records: Sequence) -> dict[tuple[str, ...], list]:
+    """The records of :func:`switch_points`, by the names of the λ that are on."""
+    groups: dict[tuple[str, ...], list] = {}
+    for r in records:
+        groups.setdefault(tuple(n for n in BASE if r.config[n]), []).append(r)
+    return groups
