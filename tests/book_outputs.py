@@ -28,7 +28,7 @@ from nbval.plugin import IPyNbCell
 
 sys.path.append(str(Path(__file__).parents[1] / "book/_ext"))
 
-from source_cache import cache_folder  # noqa: E402
+from source_cache import cache_folder
 
 
 @dataclass
