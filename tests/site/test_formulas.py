@@ -5,8 +5,9 @@ from __future__ import annotations
 import formulas
 import headless
 import pytest
+import walk
 from formulas import HINT, PAPER, PHONE, WIDTHS
-from headless import DESKTOP, PAGES
+from headless import DESKTOP
 
 WIDE = max(WIDTHS) + 100
 
@@ -24,9 +25,9 @@ def opened(browser):
         yield load
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_no_formula_is_cut(opened, site, path):
-    assert formulas.clipped_formulas(opened(f"{site}/{path}")) == []
+@walk.pages()
+def test_no_formula_is_cut(visited, path):
+    assert visited(path, DESKTOP).clipped == []
 
 
 def test_the_window_and_the_medium_are_as_before(opened, site):
@@ -59,7 +60,9 @@ def made_page(inside: str) -> str:
 
 
 CUT = f"<div style='overflow: hidden; width: 80px; padding: 2px'>{formula(90)}</div>"
-CELL = f"<table><td><p style='width: 600px'>text<td style='white-space: nowrap'>{formula(90)}</table>"
+CELL = (
+    f"<table><td><p style='width: 600px'>text<td style='white-space: nowrap'>{formula(90)}</table>"
+)
 SOUND = {
     "short": f"<p>text {formula(90)}</p>",
     "room": f"<div style='overflow: hidden; padding: 2px'>{formula(90)}</div>",

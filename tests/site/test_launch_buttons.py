@@ -16,6 +16,8 @@ import walk
 from headless import PAGES, SITE
 from test_site import dangling
 
+pytestmark = pytest.mark.xdist_group("launch_buttons")  # one build of what they share
+
 ROOT = Path(__file__).parents[2]
 ADDRESS = "https://github.com/owner/name"
 HOSTS = ("mybinder.org", "colab.research.google.com")

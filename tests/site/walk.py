@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import barriers
+import formulas
 import pytest
 from headless import (
     BROKEN_IMAGES,
@@ -80,6 +81,8 @@ class Visit:
 
     findings: Findings
     own_bytes: int
+    clipped: list[str] = field(default_factory=list)
+    """Formulas cut at any width or on paper; looked at on the load at desktop width alone."""
     looks: dict[str, Look] = field(default_factory=dict)
 
     def violations(self) -> list[dict]:
@@ -108,6 +111,8 @@ def visit(browser: Browser, url: str, width: int) -> Visit:
             findings.images += page.evaluate(BROKEN_IMAGES)
             figures = page.evaluate(FIGURES)
             visited.looks[theme] = Look(figures, barriers.violations(page))
+        if width == DESKTOP:
+            visited.clipped.extend(formulas.clipped_formulas(page))
     return visited
 
 
