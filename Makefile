@@ -41,34 +41,35 @@ pdf: book  ## Print the whole book, with an installed Chromium: _build/pdf/escap
 
 .PHONY: test
 test: $(STAMP)  ## Run all tests: style, units, bad input, notebooks, the site in a browser
-	@$(MAKE) --no-print-directory --keep-going lint test-unit test-input test-notebooks test-site
+	@# Notebooks before the book, which shows what they printed and executes only what they did not.
+	@OMP_WAIT_POLICY=passive MAKE="$(MAKE)" $(BIN)/python tests/side_by_side.py \
+	    "test-notebooks book>test-pages" "lint test-unit test-input"
 
 ##@ For authors
 
+PYTEST := $(BIN)/python -m pytest --numprocesses 2
+
 .PHONY: lint
 lint: $(STAMP)  ## Check style and types: ruff, and basedpyright on src
-	@echo "== style and types"
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/basedpyright
 
-.PHONY: test-unit test-input test-notebooks test-site
+.PHONY: test-unit test-input test-notebooks test-site test-pages
 test-unit: $(STAMP)  # the package, with array shapes checked against the signatures
-	@echo "== tests of the package"
-	@SHAPES=1 $(BIN)/python -m pytest tests --ignore=tests/bad_input --ignore=tests/site
+	@SHAPES=1 $(PYTEST) --dist worksteal tests --ignore=tests/bad_input --ignore=tests/site
 
 test-input: $(STAMP)  # bad input; shapes unchecked, as users run the package
-	@echo "== tests of bad input"
-	@$(BIN)/python -m pytest tests/bad_input
+	@$(PYTEST) --dist worksteal tests/bad_input
 
-test-notebooks: $(STAMP)  # executed again, outputs compared with the stored ones
-	@echo "== notebooks executed again"
-	@$(BIN)/python -m pytest --nbval-lax --nbval-current-env \
+test-notebooks: $(STAMP)  # executed, outputs compared with the stored ones and kept for the book
+	@$(PYTEST) --dist loadfile -p tests.book_outputs --nbval-lax --nbval-current-env \
 	    --nbval-sanitize-with tests/nbval.cfg book/*.ipynb
 
-test-site: book  # the built site in a real browser
-	@echo "== the site in a browser"
-	@$(BIN)/python -m pytest tests/site --numprocesses 2 --dist worksteal
+test-site: book test-pages
+
+test-pages: $(STAMP)  # the built site in a real browser
+	@$(PYTEST) --dist loadgroup tests/site
 
 .PHONY: mutation
 mutation: $(STAMP)  ## Change the numeric core in 400 places: do the tests see it? (an hour)

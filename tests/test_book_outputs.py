@@ -140,7 +140,7 @@ def built(root: Path) -> tuple[str, str]:
 
 
 def test_outputs_are_those_of_the_books_own_way(validated):
-    """Streams, figures that change later, results: as nbclient has them from its own kernel."""
+    """Streams, displays that change later, results: as nbclient has them from its own kernel."""
     root, _ = validated
     fresh = jupytext.read(root / "book/sound.md", fmt="md:myst")
     fresh.cells = [cell for cell in fresh.cells if cell.cell_type == "code"]

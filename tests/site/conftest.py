@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import headless
 import pytest
+import walk
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +25,12 @@ def site():
     """Address of the built site."""
     with headless.served(headless.SITE) as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def visited(browser, site) -> Callable[[str, int], walk.Visit]:
+    """A page of the site at one width, loaded when it is first asked for and no more."""
+    return cache(lambda path, width: walk.visit(browser, f"{site}/{path}", width))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "book/_ext"))  # the commands of the book and its tests share a browser
@@ -63,23 +63,3 @@ class Findings:
         parts = urlsplit(url)
         if parts.scheme not in ("data", "blob", "about") and parts.netloc != host:
             self.foreign.append(url)
-
-
-def inspect(browser: Browser, url: str, width: int) -> Findings:
-    """Open ``url`` in a window of ``width`` pixels and return what is wrong with it."""
-    findings = Findings()
-    with browser.new_context(viewport={"width": width, "height": 900}) as context:
-        page = context.new_page()
-        findings.watch(page, urlsplit(url).netloc)
-        page.goto(url, wait_until="load")
-        findings.formulas = page.evaluate(FORMULAS)
-        _scroll_through(page)
-        page.wait_for_load_state("networkidle")
-        findings.images = page.evaluate(BROKEN_IMAGES)
-        findings.overflow = max(0, page.evaluate(OVERFLOW))
-    return findings
-
-
-def _scroll_through(page: Page) -> None:
-    """Bring images that wait for being seen to load."""
-    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")

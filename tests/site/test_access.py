@@ -1,61 +1,17 @@
-"""Every page against WCAG 2.1 AA and axe-core's best practices; what a keyboard can reach.
-
-axe-core comes with the package axe-playwright-python; nothing is fetched.
-"""
+"""Every page against WCAG 2.1 AA and axe-core's best practices; what a keyboard can reach."""
 
 from __future__ import annotations
 
-import importlib.resources
-
-import headless
+import barriers
 import pytest
-from headless import DESKTOP, PAGES, PHONE
-
-AXE = importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
-RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice")
-UNFOLD = "document.querySelectorAll('.conditions details').forEach((d) => { d.open = true })"
-"""Hypotheses of theorems are folded, and looked at all the same."""
-RUN = """async (rules) => (await axe.run(document, {runOnly: rules})).violations.flatMap((v) =>
-    v.nodes.map((n) => ({rule: v.id, where: n.target.join(' '), html: n.html.slice(0, 160),
-        why: n.any.concat(n.all, n.none).map((check) => check.message).join('; ')})))"""
-SETTLED = 600
-"""Milliseconds after which the scripts of the theme have followed a change of width."""
-LOOKS = [(width, theme) for width in (DESKTOP, PHONE) for theme in ("light", "dark")]
-
-EXCUSED: dict[tuple[str, str], str] = {
-    ("empty-table-header", '<th class="head" scope="col">'): (
-        "its text is a formula, which axe-core does not count; heads that say nothing are cells"
-    ),
-}
-"""(rule, start of the element's HTML): why it stays; for what only the theme could mend."""
+import walk
+from headless import DESKTOP
+from walk import LOOKS, WIDTHS
 
 
-def violations(browser, url: str) -> list[dict]:
-    """What axe-core finds on a page at both widths, light and dark, and is not excused."""
-    found = []
-    with browser.new_context(reduced_motion="reduce") as context:
-        page = context.new_page()
-        page.goto(url, wait_until="load")
-        page.evaluate(headless.FORMULAS)  # waits for the mathematics
-        page.evaluate(AXE)
-        page.evaluate(UNFOLD)
-        for width, theme in LOOKS:
-            page.set_viewport_size({"width": width, "height": 900})
-            page.emulate_media(color_scheme=theme)
-            page.wait_for_timeout(SETTLED)
-            found += [x | {"look": (width, theme)} for x in page.evaluate(RUN, list(RULES))]
-    return [x for x in found if not is_excused(x)]
-
-
-def is_excused(violation: dict) -> bool:
-    """Whether a violation is on the list above."""
-    rule, html = violation["rule"], violation["html"]
-    return any(rule == r and html.startswith(start) for r, start in EXCUSED)
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_page_is_accessible(browser, site, path):
-    assert violations(browser, f"{site}/{path}") == []
+@walk.pages()
+def test_page_is_accessible(visited, path):
+    assert [visited(path, width).violations() for width in WIDTHS] == [[], []]
 
 
 def test_the_first_stop_of_the_keyboard_skips_to_the_text(browser, site):
@@ -70,7 +26,7 @@ def test_the_first_stop_of_the_keyboard_skips_to_the_text(browser, site):
 
 
 def test_excuses_have_reasons():
-    assert all(reason.strip() for reason in EXCUSED.values())
+    assert all(reason.strip() for reason in barriers.EXCUSED.values())
 
 
 # --- negative controls: a made page with each fault is found -----------------------------------
@@ -91,10 +47,35 @@ FAULTS = {
 
 
 def test_sound_page_passes(browser, made):
-    assert violations(browser, made(SOUND.format("<p>text</p>"))) == []
+    looks = walk.every_look(browser, made(SOUND.format("<p>text</p>")))
+    assert list(looks) == LOOKS and not any(look.violations for look in looks.values())
 
 
 @pytest.mark.parametrize("rule", FAULTS)
 def test_fault_is_found(browser, made, rule):
-    found = violations(browser, made(SOUND.format(FAULTS[rule])))
-    assert {x["look"] for x in found if x["rule"] == rule} == set(LOOKS)
+    looks = walk.every_look(browser, made(SOUND.format(FAULTS[rule])))
+    for where, look in looks.items():
+        assert rule in {found["rule"] for found in look.violations}, where
+
+
+# --- contrast is judged on two elements of each look -------------------------------------------
+
+FAINT = """(count) => {
+    const all = [...document.querySelectorAll('.bd-article :is(p, td, li, a, code, span)')]
+        .filter((e) => e.checkVisibility() && e.textContent.trim());
+    const change = [(e) => { e.style.color = '#999'; }, (e) => { e.style.opacity = 0.3; },
+        (e) => { e.style.background = '#777'; }, (e) => { e.style.fontSize = '8px';
+            e.style.color = '#808080'; }];
+    for (let i = 0; i < count; i += 1) change[i % 4](all[(i * 7919) % all.length]);
+}"""
+"""Makes some elements of a page too faint, in four ways."""
+
+
+def test_judging_looks_finds_what_judging_every_text_finds(browser, site):
+    page = browser.new_page(viewport={"width": DESKTOP, "height": 900})
+    page.goto(f"{site}/book/setup.html")
+    sound = [barriers.violations(page, every) for every in (False, True)]
+    page.evaluate(FAINT, 24)
+    few, every = ({x["why"] for x in barriers.violations(page, every)} for every in (False, True))
+    page.close()
+    assert sound == [[], []] and few == every and len(every) > 8

@@ -7,40 +7,11 @@ import io
 from urllib.parse import urljoin
 
 import pytest
+import walk
 from headless import DESKTOP, PAGES, PHONE, SITE
 
 MOST_BYTES = 1_500_000
 """Of a page, as a reader loads it, without the scripts and styles that all pages share."""
-
-# A figure, and what belongs to it before the next one: in the order of the page.
-FIGURES = """() => {
-    const all = [...document.querySelectorAll('.bd-article figure, .moves, .parts')];
-    const after = (a, b) => a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING;
-    return all.map((figure, i) => {
-        const own = (what) => [...document.querySelectorAll(what)].filter((e) =>
-            after(figure, e) && (i + 1 === all.length || after(e, all[i + 1])));
-        const links = own('.figure-files')[0]?.querySelectorAll('a') ?? [];
-        const seen = [...figure.querySelectorAll('img, svg[role=img]')];
-        return {
-            id: figure.id || figure.className,
-            made: figure.matches('.moves, .parts'),
-            alts: seen.map((e) => e.getAttribute(e.matches('img') ? 'alt' : 'aria-label') ?? ''),
-            shown: seen.filter((e) => e.checkVisibility()).map((e) => e.className),
-            provenance: own('.provenance').length,
-            files: [...links].map((a) => a.href),
-        };
-    });
-}"""
-SIZES = """() => performance.getEntriesByType('resource').map((r) => [r.name, r.decodedBodySize])"""
-
-
-def figures(browser, url: str, theme: str = "light", width: int = DESKTOP) -> list[dict]:
-    """The figures of a page."""
-    view = {"width": width, "height": 900}
-    with browser.new_context(viewport=view, color_scheme=theme) as context:
-        page = context.new_page()
-        page.goto(url, wait_until="load")
-        return page.evaluate(FIGURES)
 
 
 def lacks(figure: dict) -> list[str]:
@@ -55,9 +26,9 @@ def lacks(figure: dict) -> list[str]:
     return [part for part, there in parts.items() if not there]
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_figures_are_complete(browser, site, path):
-    found = figures(browser, f"{site}/{path}")
+@walk.pages()
+def test_figures_are_complete(visited, path):
+    found = visited(path, DESKTOP).looks["light"].figures
     assert {f["id"]: lacks(f) for f in found if lacks(f)} == {}
 
 
@@ -66,17 +37,21 @@ def test_the_book_has_figures():
     assert len(pages) >= 10
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", walk.THEMES)
 @pytest.mark.parametrize(("width", "shape"), [(DESKTOP, "wide"), (PHONE, "narrow")])
-def test_one_look_is_shown(browser, site, theme, width, shape):
-    for figure in figures(browser, f"{site}/book/joint.html", theme, width):
+@walk.pages("book/joint.html")
+def test_one_look_is_shown(visited, path, theme, width, shape):
+    found = visited(path, width).looks[theme].figures
+    assert found
+    for figure in found:
         (look,) = figure["shown"]
         assert {f"only-{theme}", shape} <= set(look.split())
 
 
-def test_files_hold_what_is_drawn(browser, site):
+@walk.pages("book/joint.html")
+def test_files_hold_what_is_drawn(browser, site, visited, path):
     """The table of a figure has numbers; its drawing carries the same table."""
-    (figure, *_) = figures(browser, f"{site}/book/joint.html")
+    (figure, *_) = visited(path, DESKTOP).looks["light"].figures
     context = browser.new_context()
     drawing, data = (context.request.get(urljoin(site, url)).text() for url in figure["files"])
     context.close()
@@ -85,19 +60,10 @@ def test_files_hold_what_is_drawn(browser, site):
     assert "<svg" in drawing and data.splitlines()[-1] in drawing
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_page_is_light(browser, site, path):
+@walk.pages()
+def test_page_is_light(visited, path):
     """All that a phone loads for one page, scrolled to its end."""
-    view = {"width": PHONE, "height": 900}
-    with browser.new_context(viewport=view) as context:
-        page = context.new_page()
-        page.goto(f"{site}/{path}", wait_until="load")
-        for picture in page.locator("figure img").all():
-            if picture.is_visible():
-                picture.scroll_into_view_if_needed()
-        page.wait_for_load_state("networkidle")
-        own = sum(size for url, size in page.evaluate(SIZES) if "/_static/" not in url)
-    assert own + (SITE / path).stat().st_size < MOST_BYTES
+    assert visited(path, PHONE).own_bytes + (SITE / path).stat().st_size < MOST_BYTES
 
 
 # --- negative controls -------------------------------------------------------------------------
@@ -114,6 +80,10 @@ BROKEN = {"alt text": "<figure id=f><img src=favicon.ico></figure>"}
 
 def complete(parts: dict[str, str]) -> str:
     return f"<!doctype html><title>t</title><div class=bd-article>{''.join(parts.values())}</div>"
+
+
+def figures(browser, url: str) -> list[dict]:
+    return walk.visit(browser, url, DESKTOP).looks["light"].figures
 
 
 def test_complete_figure_passes(browser, made):

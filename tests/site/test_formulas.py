@@ -5,8 +5,9 @@ from __future__ import annotations
 import formulas
 import headless
 import pytest
+import walk
 from formulas import HINT, PAPER, PHONE, WIDTHS
-from headless import DESKTOP, PAGES
+from headless import DESKTOP
 
 WIDE = max(WIDTHS) + 100
 
@@ -24,9 +25,9 @@ def opened(browser):
         yield load
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_no_formula_is_cut(opened, site, path):
-    assert formulas.clipped_formulas(opened(f"{site}/{path}")) == []
+@walk.pages()
+def test_no_formula_is_cut(visited, path):
+    assert visited(path, DESKTOP).clipped == []
 
 
 def test_the_window_and_the_medium_are_as_before(opened, site):

@@ -10,10 +10,9 @@ from urllib.parse import unquote, urlsplit
 
 import headless
 import pytest
+import walk
 from bs4 import BeautifulSoup
 from headless import DESKTOP, PAGES, PHONE, SITE
-
-WIDTHS = pytest.mark.parametrize("width", [DESKTOP, PHONE])
 
 
 def test_site_is_built():
@@ -21,10 +20,10 @@ def test_site_is_built():
     assert any('class="math' in (SITE / page).read_text("utf-8") for page in PAGES)
 
 
-@WIDTHS
-@pytest.mark.parametrize("path", PAGES)
-def test_page_is_sound(browser, site, path, width):
-    assert headless.inspect(browser, f"{site}/{path}", width) == headless.Findings()
+@pytest.mark.parametrize("width", walk.WIDTHS)
+@walk.pages()
+def test_page_is_sound(visited, path, width):
+    assert visited(path, width).findings == headless.Findings()
 
 
 def test_root_leads_home(browser, site):
@@ -172,16 +171,9 @@ BROKEN = {
 
 
 @pytest.fixture
-def inspect(browser, tmp_path: Path):
+def inspect(browser, made):
     """Return a function from the text of a page to its findings at phone width."""
-    (tmp_path / "favicon.ico").write_bytes(b"")
-
-    def run(html: str) -> headless.Findings:
-        (tmp_path / "page.html").write_text(html, "utf-8")
-        with headless.served(tmp_path) as address:
-            return headless.inspect(browser, f"{address}/page.html", PHONE)
-
-    return run
+    return lambda html: walk.visit(browser, made(html), PHONE).findings
 
 
 def test_sound_page_passes(inspect):
