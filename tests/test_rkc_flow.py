@@ -400,6 +400,89 @@ def test_no_step_of_a_run_breaks_the_limits(monkeypatch):
     assert float(end.state[1, 0, 0]) == pytest.approx(math.exp(-0.5), rel=1e-3)
 
 
+@pytest.mark.parametrize("rtol", [1e-3, 1e-6])
+def test_rounding_in_the_stages_stays_a_tenth_of_the_tolerance(rtol):
+    flow = flow_module._Flow(lambda y: -y, torch.ones(2, P, D, dtype=F64), rtol, 1e-9)
+    rounding = 10 * torch.finfo(F64).eps * flow.most_stages**2
+    assert rounding == pytest.approx(rtol, rel=2 / flow.most_stages)
+
+
+# ---------------------------------------------------------------- the length of a step
+
+
+def started(velocity=lambda y: -y, size: float = 1.0, t_end: float = 10.0):
+    """The integrator before its first step, from y = size everywhere."""
+    start = torch.full((2, P, D), size, dtype=F64)
+    flow = flow_module._Flow(velocity, start, 1e-3, 1e-5)
+    flow.start(t_end)
+    return flow
+
+
+@pytest.mark.parametrize("rate, size", [(1.0, 1.0), (7.0, 1.0), (7.0, 0.01)])
+def test_the_first_step_of_a_decay(rate, size):
+    """ẏ = −λy: h = (10λ)^{−1} √(atol/|y| + rtol), whatever the trial step; t_end when at rest."""
+    flow = started(lambda y: -rate * y, size)
+    assert flow.h == pytest.approx(math.sqrt(1e-5 / size + 1e-3) / (10 * rate), rel=1e-6)
+    assert flow.rho == pytest.approx(flow_module.RADIUS_SAFETY * rate, rel=1e-6)
+    assert started(lambda y: 0 * y, t_end=3.0).h == 3.0
+
+
+def test_the_first_step_of_a_cubic_decay():
+    """ẏ = −y³ from 1: ρ = 3, and the trial step 1/ρ changes the velocity by 1 − (1 − 1/ρ)³."""
+    flow = started(lambda y: -(y**3))
+    trial = 1 / (3 * flow_module.RADIUS_SAFETY)
+    error = trial * (1 - (1 - trial) ** 3) / (1e-5 + 1e-3)
+    assert flow.h == pytest.approx(trial / (10 * math.sqrt(error)), rel=1e-5)
+
+
+@pytest.mark.parametrize("growth", [1.0, 1.5, 0.6])
+def test_the_controller_foresees_a_steady_growth_of_the_error(growth):
+    """Errors c·qⁿh³ come out at 0.8³ from the third step on, for every q; at first for q = 1."""
+    flow, errors = started(), []
+    constant = 0.3 / flow.h**3
+    for n in range(6):
+        errors.append(constant * growth**n * flow.h**3)
+        flow.accept(flow.y, flow.f, errors[-1])
+    assert errors[1] == pytest.approx(0.8**3 * growth, rel=1e-9)
+    assert errors[2:] == pytest.approx([0.8**3] * 4, rel=1e-9)
+
+
+@pytest.mark.parametrize("error, factor", [(1e-30, 10.0), (1e12, 0.1)])
+def test_no_step_changes_by_more_than_ten(error, factor):
+    flow = started()
+    h = flow.h
+    flow.accept(flow.y, flow.f, error)
+    assert flow.h == pytest.approx(factor * h, rel=1e-12)
+
+
+@pytest.mark.parametrize("error", [1.1, 8.0, 500.0])
+def test_a_rejected_step_is_repeated_at_four_fifths_of_the_tolerance(error):
+    flow = started()
+    h = flow.h
+    flow.reject(error)
+    assert error * (flow.h / h) ** 3 == pytest.approx(0.8**3, rel=1e-12)
+
+
+@pytest.mark.parametrize("error", [1e9, math.inf, math.nan])
+def test_a_hopeless_step_is_cut_to_a_tenth(error):
+    flow = started()
+    h = flow.h
+    flow.reject(error)
+    assert flow.h == pytest.approx(h / 10, rel=1e-12)
+
+
+def test_a_rejection_renews_the_spectral_radius_once():
+    """A radius some steps old may be the cause; one just estimated is not asked for again."""
+    flow = started()
+    flow.accept(flow.y, flow.f, 0.5)
+    before = flow.calls
+    flow.reject(2.0)
+    assert flow.calls > before and flow.since_radius == 0
+    before = flow.calls
+    flow.reject(2.0)
+    assert flow.calls == before and flow.rejected == 2
+
+
 # ---------------------------------------------------------------- outcomes
 
 
