@@ -35,6 +35,8 @@ OVERHANG = 3
 
 FAULTS = """({phone, hint, slack, room, overhang}) => {
     document.querySelectorAll('details:not([open])').forEach((fold) => { fold.open = true; });
+    // A side bar that is still sliding out of a window made narrower.
+    document.getAnimations().forEach((a) => { if (a instanceof CSSTransition) a.finish(); });
     const root = document.documentElement, seen = new Map();
     const BLOCK = /^(block|flow-root|list-item|table-cell|table-caption|flex|grid)/;
     // What an element shows of its content, and how.
