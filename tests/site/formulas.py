@@ -33,8 +33,12 @@ ROOM = 0.9
 OVERHANG = 3
 """Of a formula over the edge of a block that does not: hats and slanted capitals reach out."""
 
-FAULTS = """({phone, hint, slack, room, overhang}) => {
+FAULTS = """async ({phone, hint, slack, room, overhang}) => {
     document.querySelectorAll('details:not([open])').forEach((fold) => { fold.open = true; });
+    // A side bar that is still sliding out of a window made narrower.
+    document.getAnimations().forEach((a) => { if (a instanceof CSSTransition) a.finish(); });
+    // The boxes that scroll learn of a new width with the next frame.
+    await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
     const root = document.documentElement, seen = new Map();
     const BLOCK = /^(block|flow-root|list-item|table-cell|table-caption|flex|grid)/;
     // What an element shows of its content, and how.
@@ -68,8 +72,8 @@ FAULTS = """({phone, hint, slack, room, overhang}) => {
         let free = true;  // no block met yet, and no box that scrolls
         for (let e = formula.parentElement; e && e !== document.body; e = e.parentElement) {
             const b = box(e);
-            const shaved = top < b.top + room || bottom > b.bottom - room;
-            if (b.clips && !b.upright && shaved) return 'shaved';
+            const high = top < b.top + room || bottom > b.bottom - room;
+            if (b.clips && !b.upright && high) return 'shaved';
             if (b.clips && out(b, slack)) {
                 if (!b.sideways) return 'cut';
                 const whole = right - left <= b.right - b.left + slack;
@@ -124,11 +128,5 @@ def clipped_formulas(page: Page) -> list[str]:
 
 def faults(page: Page, width: int) -> list[str]:
     """What is wrong with the formulas of ``page`` as it is set now, ``width`` pixels wide."""
-    rules = {
-        "phone": width == PHONE,
-        "hint": HINT,
-        "slack": SLACK,
-        "room": ROOM,
-        "overhang": OVERHANG,
-    }
-    return page.evaluate(FAULTS, rules)
+    limits = {"slack": SLACK, "room": ROOM, "overhang": OVERHANG}
+    return page.evaluate(FAULTS, {"phone": width == PHONE, "hint": HINT, **limits})

@@ -60,9 +60,7 @@ def made_page(inside: str) -> str:
 
 
 CUT = f"<div style='overflow: hidden; width: 80px; padding: 2px'>{formula(90)}</div>"
-CELL = (
-    f"<table><td><p style='width: 600px'>text<td style='white-space: nowrap'>{formula(90)}</table>"
-)
+CELL = f"<table><td><p style='width: 600px'>text<td><nobr>{formula(90)}</nobr></table>"
 SOUND = {
     "short": f"<p>text {formula(90)}</p>",
     "room": f"<div style='overflow: hidden; padding: 2px'>{formula(90)}</div>",

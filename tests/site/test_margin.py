@@ -49,6 +49,7 @@ def test_notes_stand_in_line_where_there_is_no_margin(browser, site, width, medi
 
 
 LOW = 650  # of a window, in pixels: a laptop's, between its bars
+UNFOLDED = "height: 100vh !important; max-height: none !important"
 COVERED = """async () => {
     const found = [];
     for (const note of document.querySelectorAll('aside.margin')) {
@@ -74,9 +75,6 @@ def test_the_contents_of_the_page_cover_no_note(browser, site, unfolded):
         page = context.new_page()
         page.goto(f"{site}/book/regularizer.html", wait_until="networkidle")
         if unfolded:
-            page.add_style_tag(
-                content=".bd-sidebar-secondary "
-                "{ height: 100vh !important; max-height: none !important }"
-            )
+            page.add_style_tag(content=f".bd-sidebar-secondary {{ {UNFOLDED} }}")
         found = page.evaluate(COVERED)
     assert bool(found) == unfolded, found
