@@ -122,7 +122,7 @@ def _generator() -> torch.Generator:
 
 
 def inputs_from(law: str, *, beside: Sequence[str] = ()) -> Check:
-    """The code draws inputs of this law and no other; on the sphere, a draw has |x|² = d.
+    """The runs draw inputs of this law and no other; on the sphere, a draw has |x|² = d.
 
     ``beside``: laws drawn for a claim's control or comparison only.
     """
@@ -143,7 +143,7 @@ def inputs_from(law: str, *, beside: Sequence[str] = ()) -> Check:
 
 
 def unit_weights(setting: Setting) -> Answer:
-    """The code draws unit weights and no others; in a draw |w| = 1."""
+    """The runs draw unit weights and no others; in a draw |w| = 1."""
     laws = {name for run in setting.runs for name in run["weights"]}
     off = 0.0
     for run in setting.runs:

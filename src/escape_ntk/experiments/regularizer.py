@@ -41,6 +41,11 @@ class Sizes(Protocol):
     """What a problem is drawn for."""
 
     @property
+    def draws(self) -> Draws:
+        """The laws of its inputs and weights."""
+        ...
+
+    @property
     def seed(self) -> int:
         """Of everything that is drawn."""
         ...
