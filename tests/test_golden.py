@@ -52,8 +52,8 @@ def test_numbers_are_those_stored(label):
 def unlike_declared(seen: Seen, draws: Draws) -> str:
     """What of the laws and tools of a run is not what its class declares."""
     pairs = {
-        "inputs": (seen.inputs, {draws.inputs, draws.beside} - {None}),
-        "weights": (seen.weights, {draws.weights} - {None}),
+        "inputs": (seen.inputs, {draws.inputs, draws.beside} - {""}),
+        "weights": (seen.weights, {draws.weights} - {""}),
         "tools": (seen.tools, {*draws.tools}),
     }
     told = (f"{name}: {got}, not {wanted}" for name, (got, wanted) in pairs.items() if got ^ wanted)

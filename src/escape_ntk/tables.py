@@ -104,8 +104,8 @@ def as_csv(records: Sequence[Record]) -> bytes:
 def as_parquet(records: Sequence[Record]) -> bytes:
     """Apache Parquet, for pandas, polars or DuckDB; needs the package pyarrow."""
     try:
-        import pyarrow
-        from pyarrow import parquet
+        import pyarrow  # pyright: ignore[reportMissingImports]
+        from pyarrow import parquet  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise checks.InputError(
             checks.message(

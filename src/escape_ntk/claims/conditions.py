@@ -100,7 +100,7 @@ def answer(met: bool | np.bool_, detail: str) -> Answer:
 def drawn(experiment: str, config: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
     """What a run of this configuration draws by its class: laws of inputs, of weights, tools."""
     draws = draws_of(experiment, config)
-    inputs = {draws.inputs, draws.beside} - {None}
+    inputs = {draws.inputs, draws.beside} - {""}
     return {
         "inputs": tuple(sorted(inputs)),
         "weights": (draws.weights,) if draws.weights else (),

@@ -249,8 +249,14 @@ class PublishedLandscape:
 
     def curve(self, n_test: int) -> Curve:
         """The curve that is followed."""
-        laws = {"input_law": self.draws.inputs, "weight_law": self.draws.weights}
-        return Curve(self.seed, self.empirical, self.population, n_test=n_test, **laws)
+        return Curve(
+            self.seed,
+            self.empirical,
+            self.population,
+            n_test=n_test,
+            input_law=self.draws.inputs,
+            weight_law=self.draws.weights,
+        )
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """Value, gradient and lowest curvature, each over time, and the losses at the end."""

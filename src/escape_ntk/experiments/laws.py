@@ -29,19 +29,19 @@ class Draws:
     """The laws by which a run draws inputs and weights, and which of :data:`TOOLS` it uses.
 
     ``inputs`` as for :func:`~escape_ntk.data.draw_inputs` and ``weights`` as for
-    :func:`~escape_ntk.network.draw_weights`; None where none are drawn by such a law: images, exact
+    :func:`~escape_ntk.network.draw_weights`; "" where none are drawn by such a law: images, exact
     spectra, networks with an initialisation of their own.  ``beside``: another law of inputs, for a
     claim's control or comparison.
     """
 
-    inputs: str | None = None
-    weights: str | None = None
-    beside: str | None = None
+    inputs: str = ""
+    weights: str = ""
+    beside: str = ""
     tools: tuple[str, ...] = ()
 
     def __post_init__(self):
         for name, laws in (("inputs", LAWS), ("weights", WEIGHT_LAWS), ("beside", LAWS)):
-            if getattr(self, name) is not None:
+            if getattr(self, name):
                 checks.one_of(f"law of {name}", getattr(self, name), laws)
         for tool in self.tools:
             checks.one_of("tool", tool, TOOLS)
@@ -55,9 +55,9 @@ def classes() -> dict[str, type]:
         module = importlib.import_module(f"{experiments.__name__}.{info.name}")
         for kind in vars(module).values():
             own = inspect.isclass(kind) and kind.__module__ == module.__name__
-            if own and isinstance(vars(kind).get("experiment"), str):
-                if found.setdefault(kind.experiment, kind) is not kind:
-                    raise TypeError(f"{kind} and {found[kind.experiment]} write one experiment")
+            name = vars(kind).get("experiment") if own else None
+            if isinstance(name, str) and found.setdefault(name, kind) is not kind:
+                raise TypeError(f"{kind} and {found[name]} write one experiment")
     return found
 
 
