@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -50,16 +52,29 @@ class Findings:
     formulas: list[str] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
     overflow: int = 0
+    looked_away: bool = field(default=False, compare=False, repr=False)
 
     def watch(self, page: Page, host: str) -> None:
         """Note what the browser reports about ``page`` while it loads."""
-        page.on("console", lambda m: m.type == "error" and self.console.append(m.text))
-        page.on("pageerror", lambda error: self.console.append(str(error)))
-        page.on("requestfailed", lambda request: self.failed.append(request.url))
-        page.on("response", lambda r: r.status >= 400 and self.failed.append(r.url))
+        page.on("console", lambda m: m.type == "error" and self._note(self.console, m.text))
+        page.on("pageerror", lambda error: self._note(self.console, str(error)))
+        page.on("requestfailed", lambda request: self._note(self.failed, request.url))
+        page.on("response", lambda r: r.status >= 400 and self._note(self.failed, r.url))
         page.on("request", lambda request: self._note_host(request.url, host))
+
+    @contextmanager
+    def look_away(self) -> Iterator[None]:
+        """Note nothing for a while: a tool asks for what the page itself does not."""
+        self.looked_away = True
+        try:
+            yield
+        finally:
+            self.looked_away = False
+
+    def _note(self, findings: list[str], what: str) -> None:
+        findings += [] if self.looked_away else [what]
 
     def _note_host(self, url: str, host: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("data", "blob", "about") and parts.netloc != host:
-            self.foreign.append(url)
+            self._note(self.foreign, url)
