@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 import pytest
-from golden.points import POINTS
+from golden.points import POINTS, one_thread, published_size_made_small
 from mortal import KilledError, Memory
 
 from escape_ntk import database
@@ -20,6 +20,13 @@ UNCUT = {
     "joint-leaks": "one eigenproblem of Lanczos; what follows it takes seconds",
 }
 """Long classes that keep nothing, and why."""
+
+
+@pytest.fixture(autouse=True)
+def _small():
+    """Every run at its golden size, its sums in one order."""
+    with one_thread(), published_size_made_small():
+        yield
 
 
 def longest() -> dict[str, float]:

@@ -273,8 +273,7 @@ def test_the_figures_of_the_landscape_draw_their_records():
         sweep.run_live(landscape.Landscape(s, m, **tiny, **more)) for m in (40, 80) for s in (1, 2)
     ]
     escapes = [
-        sweep.run_live(landscape.Escape(s, d=3, n=10, m=8, sizes=(1e-1, 1e-2)))
-        for s in (1, 2)
+        sweep.run_live(landscape.Escape(s, d=3, n=10, m=8, sizes=(1e-1, 1e-2))) for s in (1, 2)
     ]
     starts = sweep.run_live(landscape.ManyStarts(1, n_starts=2, d=5, n=30, m=40, t_end=20.0))
     assert len(starts.arrays["value"]) == 2

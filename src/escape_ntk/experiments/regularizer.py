@@ -40,8 +40,6 @@ BASE = {"population": 1.0, "empirical": 10.0, "low_degree": 1e-4, "norm": 1e-8}
 class Sizes(Protocol):
     """What a problem is drawn for."""
 
-    draws: ClassVar[Draws]
-
     @property
     def draws(self) -> Draws:
         """The laws of its inputs and weights."""
