@@ -69,7 +69,7 @@ def bad_command(line: str) -> bool:
             return True
         known = {experiment.name for experiment in EXPERIMENTS}
         return asked.command == "run" and (asked.name not in known or asked.scale not in SCALES)
-    return name not in ("python", "ruff", "git")
+    return name not in ("python", "pre-commit", "git")
 
 
 def mistakes(text: str) -> list[str]:
