@@ -1,6 +1,7 @@
 """Points for the tests of sweeps: one that kills its worker, one that is quick."""
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -40,3 +41,28 @@ class Fragile(Quick):
             (Path(self.folder) / f"death-{before}").touch()
             os._exit(1)
         return super().compute()
+
+
+@dataclass(frozen=True)
+class Slow(Quick):
+    """Takes ``seconds``."""
+
+    experiment: ClassVar[str] = "slow"
+
+    seconds: float = 1.0
+
+    def compute(self, run=UNSAVED):
+        """(summary, arrays), later."""
+        time.sleep(self.seconds)
+        return super().compute()
+
+
+@dataclass(frozen=True)
+class Failing(Quick):
+    """Fails at once."""
+
+    experiment: ClassVar[str] = "failing"
+
+    def compute(self, run=UNSAVED):
+        """Nothing."""
+        raise ZeroDivisionError(f"of seed {self.seed}")

@@ -1,8 +1,15 @@
 """The command line refuses what it does not know, in one line and with exit status 2."""
 
+import csv
+import os
+import subprocess
+import sys
+
+import numpy as np
 import pytest
 
 from escape_ntk.__main__ import main, parse_seeds
+from escape_ntk.records import RecordStore
 
 
 @pytest.mark.parametrize(
@@ -12,6 +19,11 @@ from escape_ntk.__main__ import main, parse_seeds
         (["run", "setup", "--scale", "huge"], "live, full"),
         (["run", "setup", "--seeds", "one"], "1,2,5-8"),
         (["run", "setup", "--seeds", "5-1"], "1,2,5-8"),
+        (["run", "setup", "--seeds", "1,8-5"], "1,2,5-8"),
+        (["run", "setup", "--seeds", ""], "1,2,5-8"),
+        (["run", "setup", "--seeds", "1,"], "1,2,5-8"),
+        (["records", "no-such-database"], "database of records"),
+        (["records", "--csv", "a.csv"], "escape-ntk records NAME --csv FILE"),
         (["run", "setup", "--workers", "0"], "workers"),
         (["run", "setup", "--checkpoint-seconds", "-1"], "checkpoint-seconds"),
         (["run", "setup", "--data", "digits"], "leave them out"),
@@ -31,6 +43,97 @@ def test_refusals_teach(arguments, word, tmp_path, capsys):
     said = capsys.readouterr().err
     assert all(part in said for part in ("expected", "got", "remedy", word))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def one_record(tmp_path) -> list[str]:
+    """The first words of a command on a folder with one record."""
+    store = RecordStore(tmp_path / "records")
+    config = {"seed": 1, "dims": [2, 3]}
+    summary = {"a": 0.1, "outcome": "λ", "none": None}
+    store.save("mine", config, summary=summary, arrays={"x": np.ones(2)}, wall_seconds=1)
+    return ["--records", str(store.root)]
+
+
+def test_a_record_is_looked_into(one_record, capsys):
+    assert main([*one_record, "records"]) == 0
+    assert "mine" in (out := capsys.readouterr().out) and "1 records" in out
+    assert main([*one_record, "records", "mine"]) == 0
+    out = capsys.readouterr().out
+    assert all(word in out for word in ("config.seed", "summary.a", "array x", "float64 (2,)"))
+
+
+def test_a_table_reads_back_as_it_was(one_record, tmp_path, capsys):
+    path = tmp_path / "a.csv"
+    assert main([*one_record, "records", "mine", "--csv", str(path)]) == 0
+    (row,) = csv.DictReader(path.read_text("utf-8").splitlines())
+    assert float(row["summary.a"]) == 0.1 and row["summary.outcome"] == "λ"
+    assert row["summary.none"] == "" and row["config.dims"] == "[2, 3]"
+    capsys.readouterr()
+    assert main([*one_record, "records", "mine", "--csv", "-"]) == 0
+    assert capsys.readouterr().out.splitlines() == path.read_text("utf-8").splitlines()
+
+
+def test_a_parquet_file_reads_back_as_it_was(one_record, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="the extra 'parquet' is not installed")
+    path = tmp_path / "a.parquet"
+    assert main([*one_record, "records", "mine", "--parquet", str(path)]) == 0
+    (row,) = parquet.read_table(path).to_pylist()
+    assert row["summary.a"] == 0.1 and row["config.seed"] == 1 and row["summary.none"] is None
+
+
+def test_without_pyarrow_the_remedy_is_told(one_record, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert main([*one_record, "records", "mine", "--parquet", str(tmp_path / "a")]) == 2
+    assert "escape-ntk[parquet]" in capsys.readouterr().err and not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("where", ["folder", "file", "nowhere/a.csv", "file/a.csv"])
+def test_a_table_goes_to_a_new_file_or_nowhere(one_record, tmp_path, capsys, where):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+    assert main([*one_record, "records", "mine", "--csv", str(tmp_path / where)]) == 2
+    said = capsys.readouterr().err
+    assert all(part in said for part in ("expected", "got", "remedy"))
+    assert sorted(tmp_path.rglob("*")) == before and (tmp_path / "file").read_text() == "mine"
+
+
+def command(*arguments: str, **options) -> subprocess.CompletedProcess:
+    """The command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "escape_ntk", *arguments], capture_output=True, **options
+    )
+
+
+def test_help_does_not_wait_for_torch():
+    code = "import sys, escape_ntk.__main__ as m; m.parser(); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
+    assert b"records" in command("--help").stdout
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_letters_that_a_terminal_lacks_are_spelt(tmp_path, encoding):
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    done = command("--records", str(tmp_path), "list", env=environment)
+    assert (done.returncode, done.stderr) == (0, b"") and b"\\u03bb" in done.stdout
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
+    pipe = subprocess.Popen(
+        [sys.executable, "-m", "escape_ntk", "--records", str(tmp_path), "list"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    pipe.stdout.close()  # before the first line is printed
+    assert pipe.stderr.read() == b"" and pipe.wait() == 0
+
+
+def test_the_folder_of_records_may_be_named_before_or_after(tmp_path, capsys):
+    for words in (["--records", str(tmp_path), "list"], ["list", "--records", str(tmp_path)]):
+        assert main(words) == 0
+        assert " 0/60 " in capsys.readouterr().out
 
 
 def test_claims_without_records_name_the_command(tmp_path, capsys):

@@ -281,10 +281,11 @@ def _interrupts_held_back() -> Iterator[None]:
 
 def _kill(pool: ProcessPoolExecutor) -> None:
     """End a pool without waiting for what its processes are at."""
+    processes = list((getattr(pool, "_processes", None) or {}).values())
     pool.shutdown(wait=False, cancel_futures=True)
-    for process in list((getattr(pool, "_processes", None) or {}).values()):
+    for process in processes:
         with suppress(OSError, ValueError):
-            process.terminate()
+            process.kill()
 
 
 # ---------------------------------------------------------------- on one device
