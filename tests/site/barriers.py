@@ -1,14 +1,21 @@
 """What axe-core finds on a page that is open: WCAG 2.1 AA and its best practices.
 
-axe-core comes with the package axe-playwright-python; nothing is fetched.  Contrast takes most of
-its time, and is the same for all text that looks the same: it is judged on the first and the last
-element of each look.  A look is everything that a judgement of contrast rests on: colour, size and
-weight of the text, and the backgrounds, opacities and positions of all that it stands in.
+axe-core comes with the package axe-playwright-python; nothing is fetched.  Two things take most of
+its time and are spared it, tests compare with what it finds unspared:
+
+* Contrast is the same for all text that looks the same: it is judged on the first and the last
+  element of each look.  A look is everything that a judgement of contrast rests on: colour, size
+  and weight of the text, the backgrounds, opacities and positions of all that it stands in, and
+  what axe-core may give no judgement on: text in pieces, in lines, cut off, or without a word.
+* The glyphs of a formula are thousands of elements, hidden from assistive technology (the MathML
+  beside them is not) and without text: boxes of their size stand for them while axe-core looks.
 """
 
 from __future__ import annotations
 
 import importlib.resources
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from playwright.sync_api import Page
 
@@ -40,13 +47,30 @@ MARK = """() => {
     };
     const PLAIN = ['rgba(0, 0, 0, 0)', 'none', 'border-box', '1', 'none', 'normal', 'static',
         'auto', 'visible', 'none'].join();
-    const looks = new Map();
+    const boxes = new Map();  // what clips the content of an element
+    const clips = (e) => {
+        if (!e || e === document.body) return [];
+        if (!boxes.has(e)) {
+            const above = clips(e.parentElement);
+            const clip = getComputedStyle(e).overflowX !== 'visible';
+            boxes.set(e, clip ? [...above, e.getBoundingClientRect()] : above);
+        }
+        return boxes.get(e);
+    };
+    const outside = (e) => {
+        const r = e.getBoundingClientRect();
+        return clips(e).some((b) => r.left < b.left || r.right > b.right || r.top < b.top
+            || r.bottom > b.bottom);
+    };
+    const WORD = /[\\p{L}\\p{N}]{2}/u, looks = new Map();
     for (const e of document.body.querySelectorAll('*')) {
-        const text = [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+        const text = [...e.childNodes].map((n) => n.nodeType === 3 ? n.data : '').join(' ').trim();
         if (!(text || e.matches('input, textarea, select')) || !e.checkVisibility()) continue;
         const s = getComputedStyle(e);
         const look = [s.color, s.fontSize, s.fontWeight, s.textShadow, s.webkitTextFillColor,
-            s.webkitTextStroke, s.textIndent, e.matches('input, textarea, select, button'),
+            s.webkitTextStroke, s.textIndent, e.childElementCount > 0,
+            e.getClientRects().length > 1, outside(e), WORD.test(text),
+            e.matches('input, textarea, select, button'),
             !!e.closest('[disabled], [aria-disabled=true]'), ground(e)].join('|');
         looks.set(look, [...(looks.get(look) ?? []).slice(0, 1), e]);
     }
@@ -54,6 +78,24 @@ MARK = """() => {
     [...looks.values()].flat().forEach((e) => e.setAttribute('MARKED', ''));
 }""".replace("MARKED", MARKED)
 
+GLYPHS = """() => {
+    const reached = 'a, button, input, select, textarea, iframe, img, svg, [tabindex], [role]';
+    const spared = (m) => m.matches('[aria-hidden=true]') && !m.textContent.trim()
+        && !m.querySelector(reached);
+    const all = [...document.querySelectorAll('mjx-container > mjx-math')].filter(spared);
+    const sizes = all.map((m) => m.getBoundingClientRect());
+    window.glyphs = all.map((m) => [m, m.style.cssText, [...m.childNodes]]);
+    all.forEach((m, i) => {
+        m.replaceChildren();
+        m.style.cssText += `;display: inline-block; width: ${sizes[i].width}px;`
+            + `height: ${sizes[i].height}px`;
+    });
+    return all.length;
+}"""
+GLYPHS_BACK = """() => window.glyphs.forEach(([m, style, nodes]) => {
+    m.style.cssText = style;
+    m.replaceChildren(...nodes);
+})"""
 
 EXCUSED: dict[tuple[str, str], str] = {
     ("empty-table-header", '<th class="head" scope="col">'): (
@@ -61,6 +103,16 @@ EXCUSED: dict[tuple[str, str], str] = {
     ),
 }
 """(rule, start of the element's HTML): why it stays; for what only the theme could mend."""
+
+
+@contextmanager
+def boxes_for_glyphs(page: Page) -> Iterator[int]:
+    """Boxes in the place of the glyphs of formulas; how many formulas."""
+    count = page.evaluate(GLYPHS)
+    try:
+        yield count
+    finally:
+        page.evaluate(GLYPHS_BACK)
 
 
 def violations(page: Page, every_text: bool = False) -> list[dict]:

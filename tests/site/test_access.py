@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import barriers
+import headless
 import pytest
 import walk
 from headless import DESKTOP
@@ -58,7 +59,7 @@ def test_fault_is_found(browser, made, rule):
         assert rule in {found["rule"] for found in look.violations}, where
 
 
-# --- contrast is judged on two elements of each look -------------------------------------------
+# --- what axe-core is spared --------------------------------------------------------------------
 
 FAINT = """(count) => {
     const all = [...document.querySelectorAll('.bd-article :is(p, td, li, a, code, span)')]
@@ -71,11 +72,29 @@ FAINT = """(count) => {
 """Makes some elements of a page too faint, in four ways."""
 
 
-def test_judging_looks_finds_what_judging_every_text_finds(browser, site):
+@pytest.mark.parametrize("path", ["book/setup.html", "_modules/escape_ntk/network.html"])
+def test_what_axe_is_spared_hides_nothing(browser, site, path):
+    """Looks of text and boxes for glyphs, against every text and every glyph."""
     page = browser.new_page(viewport={"width": DESKTOP, "height": 900})
-    page.goto(f"{site}/book/setup.html")
-    sound = [barriers.violations(page, every) for every in (False, True)]
-    page.evaluate(FAINT, 24)
-    few, every = ({x["why"] for x in barriers.violations(page, every)} for every in (False, True))
+    page.goto(f"{site}/{path}")
+    page.evaluate(headless.FORMULAS)
+    assert barriers.violations(page, every_text=True) == []
+    page.evaluate(FAINT, 60)
+    every = {x["why"] for x in barriers.violations(page, every_text=True)}
+    with barriers.boxes_for_glyphs(page) as count:
+        few = {x["why"] for x in barriers.violations(page)}
+    glyphs = page.locator("mjx-math *").count()
     page.close()
-    assert sound == [[], []] and few == every and len(every) > 8
+    assert few == every and len(every) > 6
+    assert glyphs >= 10 * count and (count > 100) == path.startswith("book")  # they are back
+
+
+@pytest.mark.parametrize("inside", ["<a href=page.html>a</a>", "<b tabindex=0></b>", "text"])
+def test_a_formula_with_more_than_glyphs_keeps_them(browser, made, inside):
+    hidden = f"<mjx-container><mjx-math aria-hidden=true>{inside}</mjx-math></mjx-container>"
+    page = browser.new_page()
+    page.goto(made(SOUND.format(hidden + hidden.replace(inside, "<mjx-mi></mjx-mi>"))))
+    with barriers.boxes_for_glyphs(page) as count:
+        assert count == 1 and page.locator("mjx-math > *, mjx-math:text('text')").count() == 1
+    assert page.locator("mjx-mi").count() == 1
+    page.close()

@@ -106,12 +106,13 @@ def visit(browser: Browser, url: str, width: int) -> Visit:
         page.evaluate(SCROLL_THROUGH)
         findings.overflow = max(0, page.evaluate(OVERFLOW))
         visited = Visit(findings, page.evaluate(OWN_BYTES))
-        for theme in THEMES:
-            turn(page, theme)
-            findings.images += page.evaluate(BROKEN_IMAGES)
-            figures = page.evaluate(FIGURES)
-            with findings.look_away():  # axe-core loads imported styles again, by a wrong address
-                visited.looks[theme] = Look(figures, barriers.violations(page))
+        with barriers.boxes_for_glyphs(page):
+            for theme in THEMES:
+                turn(page, theme)
+                findings.images += page.evaluate(BROKEN_IMAGES)
+                figures = page.evaluate(FIGURES)
+                with findings.look_away():  # axe-core loads imported styles by a wrong address
+                    visited.looks[theme] = Look(figures, barriers.violations(page))
         if width == DESKTOP:
             visited.clipped.extend(formulas.clipped_formulas(page))
     return visited
