@@ -72,7 +72,7 @@ test-pages: $(STAMP)  # the built site in a real browser
 	@$(PYTEST) --dist loadgroup tests/site
 
 .PHONY: mutation
-mutation: $(STAMP)  ## Change the numeric core in 400 places: do the tests see it? (an hour)
+mutation: $(STAMP)  ## Change the numeric core in 300 places: do the tests see it? (an hour)
 	@$(BIN)/python tests/mutation/mutate.py
 
 # The numeric core in pyproject.toml ([tool.coverage.run]) and the tests of it.

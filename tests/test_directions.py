@@ -309,6 +309,15 @@ def test_worst_leak_is_attained_and_bounds_every_direction():
     assert worst > 1.01 * float(population.eigenvalues[3])  # the training projector's
 
 
+def test_worst_leak_of_more_neurons_than_lanczos_keeps():
+    """150 coordinates, 20 vectors kept: to the stated tolerance all the same."""
+    shape = (50, 3)
+    leak = SphereLeak(draw_weights(100, 3, seeded(), dtype=F64), SIGMOID)
+    population = PopulationProjector(leak, shape, 3)
+    values = torch.linalg.eigvalsh(dense_covariance(leak, shape)).flip(0)
+    assert worst_leak(leak, population, shape)[0] == pytest.approx(2 * float(values[3]), rel=1e-6)
+
+
 def test_more_directions_than_coordinates_are_refused():
     leak = SphereLeak(draw_weights(2 * P, D, seeded(), dtype=F64), SIGMOID)
     with pytest.raises(RankError, match="n_k < 19"):
@@ -325,6 +334,7 @@ def test_steps_are_the_ranks_before_each_fall():
     assert spectral_steps(torch.ones(6)) == []
     assert spectral_steps(torch.tensor([4.0, 4.0, 1.0, 1.0])) == [2]  # j = n/2 counts
     assert spectral_steps(torch.tensor([2.0, 1.0])) == [1]
+    assert spectral_steps(torch.tensor([3.0, 2.0])) == [1]  # by the ratio itself
 
 
 def test_the_fall_at_the_end_of_the_rank_is_no_step():

@@ -32,6 +32,18 @@ def test_one_input_in_closed_form(draws):
     assert ours == pytest.approx(sum(tops) / draws / 2, rel=1e-12)
 
 
+def test_single_precision_is_raised_to_double():
+    weights = draw_weights(12, 4, seeded(1), dtype=F64)
+    ours = quadratic_complexity(weights.float(), SIN, 5, seeded(3))
+    assert ours == pytest.approx(quadratic_complexity(weights, SIN, 5, seeded(3)), rel=1e-5)
+
+
+@pytest.mark.parametrize("cap", [0.0, -1.0])
+def test_a_loss_cut_at_nothing_is_refused(cap):
+    with pytest.raises(InputError, match="cap > 0"):
+        gap_bound(n=5, cap=cap, **SIZES)
+
+
 def test_what_has_no_sample_is_refused():
     weights = draw_weights(12, 4, seeded(1), dtype=F64)
     for n, draws in ((0, 1), (1, 0)):

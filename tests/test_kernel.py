@@ -262,6 +262,13 @@ def test_kernel_ridge_solves_its_equations(ridge):
     torch.testing.assert_close(gram @ alpha + ridge * alpha, y, rtol=0, atol=1e-10)
 
 
+def test_kernel_ridge_takes_labels_in_single_precision():
+    gram, y = ridge_case()
+    alpha = KernelRidge(gram.float()).dual(y.float(), 0.3)
+    assert alpha.dtype == F64
+    torch.testing.assert_close(alpha, KernelRidge(gram).dual(y, 0.3), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.filterwarnings("ignore::escape_ntk.checks.CutoffWarning")
 def test_kernel_ridge_of_a_singular_kernel_is_the_pseudoinverse():
     """More inputs than features: least squares of least norm."""

@@ -9,7 +9,7 @@ import torch
 from escape_ntk.checks import InputError
 from escape_ntk.data import draw_inputs
 from escape_ntk.leaks import GaussianLeak, SampledLeak, SphereLeak
-from escape_ntk.network import ACTIVATIONS, activation, draw_weights
+from escape_ntk.network import ACTIVATIONS, Activation, activation, draw_weights
 from escape_ntk.pairs import PairFeatures
 from escape_ntk.polynomials import gauss_gegenbauer, gauss_hermite
 
@@ -102,6 +102,40 @@ def test_closed_form_refuses_a_kink(law):
     """The series of a step: per cents of E σ'² are still missing at degree 60."""
     with pytest.raises(InputError, match="smooth enough"):
         CLOSED[law](WEIGHTS, activation("relu"))
+
+
+@both_laws
+def test_one_weight_of_another_length_is_refused(law):
+    for factor in (0.9, 1.1):
+        weights = WEIGHTS.clone()
+        weights[1] *= factor
+        with pytest.raises(InputError, match="unit weights"):
+            CLOSED[law](weights, SIGMOID)
+
+
+@both_laws
+@pytest.mark.parametrize("name", IN_SPACE)
+@pytest.mark.parametrize("power", [3, 4, 5])
+def test_a_polynomial_needs_no_more_terms_than_its_degree(power, name, law):
+    """σ = z^power: exact from the degree on at which no term is left; 60 are no better."""
+    act, weights = Activation.from_function("power", lambda z: z**power), CONFIGURATIONS[name]
+    t, degree = normal(*weights.shape, seed=8), max(3, power - (law == "gaussian"))
+    if law == "gaussian":
+        exact = leak_by_quadrature(weights, act, t, 12)
+    else:
+        exact = sphere_leak_by_quadrature(weights, act, t)
+    for terms in (degree, 60):
+        value, _ = CLOSED[law](weights, act, degree=terms).value_and_gradient(t)
+        assert float(value) == pytest.approx(exact, rel=1e-10)
+
+
+@both_laws
+def test_weights_far_apart_need_fewer_terms(law):
+    few, many = (
+        CLOSED[law](CONFIGURATIONS[name], SIN).degree
+        for name in ("orthogonal", "nearly-parallel-3d")
+    )
+    assert 3 <= few < many <= 60
 
 
 @both_laws

@@ -187,6 +187,31 @@ def test_one_of_several_outputs_is_that_column():
     assert float(weight[:, :2].abs().max()) == 0
 
 
+class Slope(nn.Module):
+    """x ↦ a x on numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Parameter(torch.ones((), dtype=torch.float64))
+
+    def forward(self, x):
+        return self.a * x
+
+
+def test_inputs_may_be_numbers():
+    X = inputs(5, 1)[:, 0]
+    linear, quadratic = ModuleFeatures(Slope(), X).terms(torch.tensor([2.0], dtype=X.dtype))
+    torch.testing.assert_close(linear, 2 * X)
+    torch.testing.assert_close(quadratic, 0 * X)
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_the_jacobian_is_kept_when_asked_for(keep):
+    features = ModuleFeatures(mlp(), inputs(6, 5), **({"keep": True} if keep else {}))
+    held = [v for v in vars(features).values() if isinstance(v, torch.Tensor)]
+    assert any(v.numel() == 6 * features.size for v in held) == keep
+
+
 # ---------------------------------------------------------------- refusals
 
 
@@ -208,8 +233,9 @@ def test_bad_inputs_are_refused():
     module, X = mlp(), inputs(4, 5)
     with pytest.raises(InputError, match=r"floating-point inputs.*int64"):
         ModuleFeatures(module, torch.ones(4, 5, dtype=torch.int64))
-    with pytest.raises(InputError, match="n ≥ 1"):
-        ModuleFeatures(module, X[:0])
+    for wrong in (X[:0], X[0, 0]):
+        with pytest.raises(InputError, match="n ≥ 1"):
+            ModuleFeatures(module, wrong)
     with pytest.raises(NonFiniteError, match="1 NaN"):
         ModuleFeatures(module, _with_nan(X))
     with pytest.raises(ShapeError, match=r"float32.*module.to"):

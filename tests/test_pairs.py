@@ -1,6 +1,7 @@
 """Pair coordinates: the same model and the same gradient descent on half the neurons."""
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -63,6 +64,14 @@ def test_terms_are_those_of_all_weights(n, d, p, chunk, seed):
     expected = all_weights_terms(X, weights, state)
     torch.testing.assert_close(linear, expected[0], rtol=1e-12, atol=1e-13)
     torch.testing.assert_close(quadratic, expected[1], rtol=1e-12, atol=1e-13)
+
+
+def test_the_last_short_block_fits_its_buffers():
+    """7 = 3 + 3 + 1 rows; torch warns when it has to resize what it writes into."""
+    X, weights, state = case(n=7)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        PairFeatures(X, weights, SIGMOID, chunk=3).terms(state)
 
 
 @pytest.mark.parametrize("device", DEVICES)

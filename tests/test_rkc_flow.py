@@ -205,6 +205,8 @@ def test_spectral_radius_against_eigvalsh():
     assert n_calls == len(calls) < 200
     again = rkc.spectral_radius(velocity, y, -(A @ y), direction, rtol=1e-3)
     assert again[2] <= 3  # a warm start is cheap
+    once = rkc.spectral_radius(velocity, y, -(A @ y), 3 * vectors[:, -1], most=1)
+    assert once[0] == pytest.approx(float(exact[-1]), rel=1e-6)  # a direction of any length
 
 
 def test_interpolant_is_exact_for_cubics():
@@ -405,6 +407,12 @@ def test_rounding_in_the_stages_stays_a_tenth_of_the_tolerance(rtol):
     flow = flow_module._Flow(lambda y: -y, torch.ones(2, P, D, dtype=F64), rtol, 1e-9)
     rounding = 10 * torch.finfo(F64).eps * flow.most_stages**2
     assert rounding == pytest.approx(rtol, rel=2 / flow.most_stages)
+
+
+def test_two_stages_are_always_allowed():
+    """The least there is, even for a tolerance beyond the numbers' own."""
+    start = torch.ones(2, P, D, dtype=torch.float32)
+    assert flow_module._Flow(lambda y: -y, start, 1e-12, 1e-12).most_stages == 2
 
 
 # ---------------------------------------------------------------- the length of a step

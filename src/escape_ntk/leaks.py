@@ -149,7 +149,7 @@ class SphereLeak(_ClosedFormLeak):
         sums = [float(series[0].sum()), 2 * float((series[2] - series[0]).sum())]
         _check_series(activation.name, degree, sums, [flat, along], "κ00 and 2(κ20 + κ11) on w = v")
         gram = (weights @ weights.T).clamp_(-1, 1)
-        top = self.degree = _sphere_degree(gram, series[1], d)
+        top = self.degree = _sphere_degree(gram, series, d)
         self.k00 = gegenbauer_sum(gram, series[0][:top], d + 2)
         self.k11 = gegenbauer_sum(gram, series[1][:top], d + 4)
         self.k20 = gegenbauer_sum(gram, series[2][:top], d + 2).sub_(self.k00)
@@ -182,12 +182,14 @@ def _sphere_diagonal(activation: Activation, d: int) -> tuple[float, float]:
     return flat, along - flat
 
 
-def _sphere_degree(gram: Tensor, k11: np.ndarray, d: int, tolerance: float = 1e-13) -> int:
-    """Terms that the off-diagonal entries of κ11, the slowest series, need."""
-    largest = torch.tensor(_largest_off_diagonal(gram), dtype=torch.float64)
-    sizes = [abs(float(gegenbauer(largest, j, d + 4))) * c for j, c in enumerate(k11)]
-    tails = np.cumsum(sizes[::-1])[::-1]
-    return max(3, int((tails > tolerance * tails[0]).sum()))
+def _sphere_degree(gram: Tensor, series, d: int, tolerance: float = 1e-13) -> int:
+    """Terms that the off-diagonal entries of κ00, κ11 and κ20 need: the most of the three."""
+    largest, most = torch.tensor(_largest_off_diagonal(gram), dtype=torch.float64), 3
+    for coefficients, dimension in zip(series, (d + 2, d + 4, d + 2), strict=True):
+        values = [float(gegenbauer(largest, j, dimension)) for j in range(len(coefficients))]
+        tails = np.cumsum(np.abs(values * coefficients)[::-1])[::-1]
+        most = max(most, int((tails > tolerance * tails[0]).sum()))
+    return most
 
 
 def _largest_off_diagonal(gram: Tensor) -> float:

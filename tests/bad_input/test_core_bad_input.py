@@ -414,7 +414,7 @@ RUNS = table(
     ("step beyond stability", StabilityError, lambda: descend(step=1e4)),
     ("no steps", InputError, lambda: descend(n_steps=0)),
     ("half a step", InputError, lambda: descend(n_steps=2.5)),
-    ("t_end 0", InputError, lambda: flow(t_end=0.0)),
+    ("t_end 0", InputError, lambda: flow(t_end=0.0, record_at=(0.0,))),
     ("t_end infinite", NonFiniteError, lambda: flow(t_end=INF)),
     ("rtol 0", InputError, lambda: flow(rtol=0.0)),
     ("negative atol", InputError, lambda: flow(atol=-1e-6)),

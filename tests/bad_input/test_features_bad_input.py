@@ -44,8 +44,9 @@ def test_state_of_another_shape_is_refused(made, bad):
 
 
 def test_state_of_another_dtype_is_refused(made):
-    with pytest.raises(checks.ShapeError, match="dtype"):
-        made[2].terms(made[2].zero_state().double())
+    for take in (made[2].terms, made[2].check_state):
+        with pytest.raises(checks.ShapeError, match="dtype"):
+            take(made[2].zero_state().double())
 
 
 def test_state_with_nan_is_an_outcome_not_an_error(made):

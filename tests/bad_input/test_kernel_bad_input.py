@@ -158,6 +158,7 @@ SPECTRA = table(
     ("negative ridge", InputError, lambda: FEW.learned(3, -1.0)),
     ("NaN ridge", NonFiniteError, lambda: FEW.learned(3, NAN)),
     ("k = -1", InputError, lambda: FEW.bulk(-1)),
+    ("kept degree = -1", InputError, lambda: FEW.check_degree(-1)),
     ("d = 2", InputError, lambda: ntk_spectrum(SIN, 2)),
     ("degree = -1", InputError, lambda: ntk_spectrum(SIN, D, degree=-1)),
     ("unknown law", UnknownNameError, lambda: ntk_spectrum(SIN, D, weight_law="uniform")),
