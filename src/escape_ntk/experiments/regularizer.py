@@ -40,10 +40,8 @@ BASE = {"population": 1.0, "empirical": 10.0, "low_degree": 1e-4, "norm": 1e-8}
 class Sizes(Protocol):
     """What a problem is drawn for."""
 
-    @property
-    def draws(self) -> Draws:
-        """The laws of its inputs and weights."""
-        ...
+    draws: ClassVar[Draws]
+    """The laws of its inputs and weights."""
 
     @property
     def seed(self) -> int:
