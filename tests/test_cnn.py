@@ -238,7 +238,7 @@ def test_a_killed_run_goes_on_to_the_same_numbers():
     memory = Memory(die_at=3)
     with pytest.raises(KilledError):
         point.compute(memory.run())
-    assert memory.state["0/done"] == 3
+    assert memory.state["#0/done"] == 3
     summary, arrays = point.compute(memory.run())
     assert summary == whole[0]
     assert all(np.array_equal(arrays[name], whole[1][name]) for name in arrays)

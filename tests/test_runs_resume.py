@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from mortal import KilledError, Memory
 
+from escape_ntk.checks import InputError
 from escape_ntk.experiments import curves, sweep
 from escape_ntk.records import RecordStore
 
@@ -70,7 +71,7 @@ def test_resumed_curve_is_the_same_and_a_restart_from_a_wrong_state_is_not(metho
     kept = dict(memory.state)
     _, resumed = point.compute(memory.run())
     assert all(np.array_equal(resumed[name], whole[name]) for name in whole)
-    moving = "0/state" if method == "descent" else "0/y"
+    moving = "#0/state" if method == "descent" else "#0/y"
     memory.state = {**kept, moving: kept[moving] + 0.01}
     _, wrong = point.compute(memory.run())
     assert not np.array_equal(wrong["test_loss"], whole["test_loss"])
@@ -111,3 +112,50 @@ def test_a_point_that_stands_twice_is_computed_once(tmp_path, monkeypatch):
     point = curves.Curve(1, 1.0, **SIZE)
     records = sweep.run_points([point, point], RecordStore(tmp_path), progress=False)
     assert len(records) == 2 and len(calls) == 1
+
+
+# ---------------------------------------------------------------- places
+
+
+def piece(value: float):
+    return lambda part: {"x": value}
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [
+        lambda run: [run.once("a", piece(1.0)), run.once("a", piece(2.0))],
+        lambda run: [run.tabulate([1], lambda i, part: {"x": 1.0}) for _ in range(2)],
+        lambda run: [run.part("a"), run.part("a")],
+        lambda run: run.part("a/b"),
+        lambda run: run.once("a=", piece(1.0)),
+        lambda run: run.part(""),
+    ],
+)
+def test_two_pieces_in_one_place_are_refused(twice):
+    with pytest.raises(InputError, match=r"expected a name of its own .* remedy"):
+        twice(Memory().run())
+
+
+def test_pieces_with_names_numbers_and_rows_do_not_meet():
+    def go(run) -> list[float]:
+        flow = run.part()
+        flow.keep({"x": 1.0})
+        rows = run.tabulate([5.0, 6.0], lambda x, part: {"x": x})["x"]
+        named = run.part("again").tabulate([7.0], lambda x, part: {"x": x})["x"]
+        return [float(flow.load()["x"]), *rows, *named, run.once("last", piece(8.0))["x"]]
+
+    memory = Memory()
+    assert go(memory.run()) == go(memory.run()) == [1.0, 5.0, 6.0, 7.0, 8.0]
+
+
+def test_a_generator_stands_where_it_stood_after_a_piece_that_was_kept():
+    memory, numbers = Memory(), []
+    for _ in range(2):
+        generator = torch.Generator().manual_seed(3)
+        run = memory.run()
+        run.once(
+            "draw", lambda part, g=generator: {"x": float(torch.rand(1, generator=g))}, generator
+        )
+        numbers.append(float(torch.rand(1, generator=generator)))
+    assert numbers[0] == numbers[1]

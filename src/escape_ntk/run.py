@@ -68,16 +68,41 @@ class Run:
         checks.number("every", every, least=0)
         self.progress = progress
         self._notebook = None if saves is None else _Notebook(saves, every)
-        self._place, self._parts = "", 0
+        self._place: str = ""
+        self._unnamed: int = 0
+        self._names: set[str] = set()
 
     def part(self, name: str | None = None) -> "Run":
-        """A run within this one, with a place of its own; numbered where there is no ``name``."""
+        """A run within this one, with a place of its own; numbered where there is no ``name``.
+
+        A name that was given before, or that holds one of ``/=#``, raises
+        :class:`~escape_ntk.checks.InputError`: two pieces in one place would be taken for one.
+        """
         if self._notebook is None:
             return self
+        if name is None:
+            place, self._unnamed = f"#{self._unnamed}", self._unnamed + 1
+        else:
+            place = self._claimed(name)
+        return self._inner(f"{place}/")
+
+    def _claimed(self, name: str) -> str:
+        """``name``, from now on taken."""
+        if not name or set(name) & set("/=#") or name in self._names:
+            raise checks.InputError(
+                checks.message(
+                    expected="a name of its own for each piece of a run, without / = and #",
+                    got=f"{name!r}, and before it {sorted(self._names)}",
+                    remedy='another name, or a part of its own: run.part("second").tabulate(…)',
+                )
+            )
+        self._names.add(name)
+        return name
+
+    def _inner(self, place: str) -> "Run":
         inner = object.__new__(Run)
         inner.progress, inner._notebook = self.progress, self._notebook
-        inner._place, inner._parts = f"{self._place}{self._parts if name is None else name}/", 0
-        self._parts += name is None
+        inner._place, inner._unnamed, inner._names = f"{self._place}{place}", 0, set()
         return inner
 
     @property
@@ -131,10 +156,13 @@ class Run:
 
         A ``generator`` that ``compute`` draws from is put where it stood afterwards.
         """
-        place = self.part(f"{name}=")
+        if self._notebook is None:
+            place = inner = self
+        else:
+            self._claimed(name)
+            place, inner = self._inner(f"{name}=/"), self._inner(f"{name}/")
         kept = place.load()
         if kept is None:
-            inner = self.part(name)
             kept = {key: np.asarray(value) for key, value in compute(inner).items()}
             if self._notebook is not None:
                 inner._drop()
