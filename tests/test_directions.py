@@ -310,12 +310,14 @@ def test_worst_leak_is_attained_and_bounds_every_direction():
 
 
 def test_worst_leak_of_more_neurons_than_lanczos_keeps():
-    """150 coordinates, 20 vectors kept: to the stated tolerance all the same."""
-    shape = (50, 3)
-    leak = SphereLeak(draw_weights(100, 3, seeded(), dtype=F64), SIGMOID)
-    population = PopulationProjector(leak, shape, 3)
-    values = torch.linalg.eigvalsh(dense_covariance(leak, shape)).flip(0)
-    assert worst_leak(leak, population, shape)[0] == pytest.approx(2 * float(values[3]), rel=1e-6)
+    """400 coordinates, 20 vectors kept, near eigenvalues: to the stated tolerance all the same."""
+    shape = (20, 20)
+    leak = SphereLeak(draw_weights(40, 20, seeded(), dtype=F64), SIGMOID)
+    population = PopulationProjector(leak, shape, 1)
+    exact = 2 * float(torch.linalg.eigvalsh(dense_covariance(leak, shape))[-2])
+    assert worst_leak(leak, population, shape)[0] == pytest.approx(exact, rel=1e-6)
+    loose, _ = worst_leak(leak, population, shape, tolerance=1.0)  # control
+    assert loose != pytest.approx(exact, rel=1e-6)
 
 
 def test_more_directions_than_coordinates_are_refused():
