@@ -276,7 +276,7 @@ MUTANTS = {
         "norm_2_4_to_the_4",
         wrong((torch.ones(()).double(), torch.zeros(2, 5, 4).double())),
     ),
-    "run": ("UNSAVED", None),
+    "run": ("Run", wrong(importlib.import_module("escape_ntk.run").UNSAVED)),
     "trajectory": ("log_times", scaled("log_times", "trajectory")),
     "rkc": ("block_rms", wrong(torch.ones(1))),
     "descent": ("stability_limit", scaled("stability_limit", "descent")),

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from mortal import KilledError, Memory
 
 from escape_ntk.checks import InputError

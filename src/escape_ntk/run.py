@@ -59,7 +59,8 @@ class Run:
     """What a point hands on to whatever computes for it: progress, and a place to save.
 
     ``saves``: where the state goes, at most once in ``every`` seconds; None: nowhere.
-    ``progress``: the words beside the progress bars; None: no bars.
+    ``progress``: the words beside the progress bars; None: no bars.  Negative seconds raise
+    :class:`~escape_ntk.checks.InputError`.
     """
 
     def __init__(
