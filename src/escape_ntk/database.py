@@ -15,6 +15,7 @@ import errno
 import itertools
 import json
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -68,6 +69,10 @@ REMEDIES = {
 DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 
+class DamagedFileError(encoding.BadFileError):
+    """The file is damaged, not one record alone."""
+
+
 class Row(NamedTuple):
     """What the table ``records`` says of one record: text, as it is stored."""
 
@@ -104,13 +109,15 @@ def disk(act: str, path: Path, **carried: Any) -> Iterator[None]:
     except (OSError, sqlite3.Error) as error:
         code = code_of(error)
         if code in DAMAGE:
-            raise encoding.BadFileError("a sound SQLite database", f"{code}: {error}") from error
+            raise DamagedFileError("a sound SQLite database", f"{code}: {error}") from error
         remedy = REMEDIES.get(code, f"check the disk, or set {ROOT_VARIABLE} elsewhere")
         said = getattr(error, "strerror", None) or error
         text = message(expected=f"to {act} {path}", got=f"{code}: {said}", remedy=remedy)
         failure = RecordError(text)
         vars(failure).update(carried)
         raise failure from error
+    except UnicodeDecodeError as error:  # in the names of tables
+        raise DamagedFileError("a sound SQLite database", str(error)) from error
     except Exception as error:
         vars(error).update(carried)
         raise
@@ -143,7 +150,7 @@ def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
     if application == version == tables == 0:
         size = path.stat().st_size
         if size:
-            raise encoding.BadFileError("a sound SQLite database", f"{size} bytes without a table")
+            raise DamagedFileError("a sound SQLite database", f"{size} bytes without a table")
         return True
     if application != APPLICATION:
         got, remedy = f"application {application:#x}", "move that file away, or choose another root"
@@ -211,16 +218,22 @@ def put(connection: sqlite3.Connection, row: Row, arrays: Mapping[str, np.ndarra
     )
 
 
-def get(connection: sqlite3.Connection, key: str) -> tuple[Row, dict[str, np.ndarray]] | None:
+def get(
+    connection: sqlite3.Connection, key: str, *, indexed: bool = True
+) -> tuple[Row, dict[str, np.ndarray]] | None:
     """The record of ``key``, verified, its arrays read-only; None where there is none.
 
+    Not ``indexed``: by a walk through the tables, for a file whose index is damaged.
     :class:`~escape_ntk.encoding.BadFileError` says what is damaged.
     """
-    rows = connection.execute("SELECT * FROM records WHERE key = ?", (key,)).fetchall()
+    how = "" if indexed else "NOT INDEXED"
+    rows = connection.execute(f"SELECT * FROM records {how} WHERE key = ?", (key,)).fetchall()
     if not rows:
+        if connection.execute("SELECT 1 FROM records NOT INDEXED WHERE key = ?", (key,)).fetchone():
+            raise DamagedFileError("a sound index", f"one that does not know {key[:16]}")
         return None
     *texts, seal = rows[0]
-    listing = connection.execute("SELECT * FROM arrays WHERE key = ?", (key,)).fetchall()
+    listing = connection.execute(f"SELECT * FROM arrays {how} WHERE key = ?", (key,)).fetchall()
     try:
         row = Row(*texts)
         arrays = {name: _array(*facts) for _, name, *facts in listing}
@@ -258,51 +271,88 @@ def keep_aside(connection: sqlite3.Connection, key: str) -> str:
     return aside
 
 
+def keys(connection: sqlite3.Connection) -> tuple[list[str], Exception | None]:
+    """Every key that can be read, from the table and from its index, and what was in the way."""
+    found: dict[str, None] = {}
+    fault: Exception | None = None
+    for route in ("NOT INDEXED", "INDEXED BY sqlite_autoindex_records_1"):
+        try:
+            for (key,) in connection.execute(f"SELECT key FROM records {route}"):
+                found[key] = None
+        except sqlite3.Error as error:
+            if code_of(error) not in DAMAGE:
+                raise
+            fault = error
+    return list(found), fault
+
+
 # ---------------------------------------------------------------- files
 
 
 def rescue(path: Path) -> Path | None:
-    """Move a damaged file aside and write its sound records anew; where it went.
+    """Replace a damaged file by one of its sound records; where the damaged one is kept.
 
-    None where another process has mended it already.  Processes take turns.
+    None where another process has mended it already.  The new file is whole before it takes the
+    place of the old one: a kill, or a full disk, leaves the damaged file where it was.
     """
-    with writing(path.with_name(f".rescue{SUFFIX}")):  # held to the end: one rescuer at a time
+    folder, mended = path.parent, path.with_name(f".mended-{path.name}")
+    scratch = path.with_name(f".scratch-{path.name}")
+    with writing(folder / f".rescue{SUFFIX}"):  # held to the end: one rescuer at a time
         try:
             with disk("read", path), reading(path) as connection:
                 if connection is None or not is_damaged(connection):
                     return None
         except encoding.BadFileError:
             pass
-        names = (path.with_name(f"{path.name}.damaged-{i}") for i in itertools.count(1))
-        aside = next(name for name in names if not name.exists())
-        os.replace(path, aside)
-        with suppress(FileNotFoundError):  # what SQLite would roll back into a file of this name
-            os.replace(f"{path}-journal", f"{aside}-journal")
-        _copy_sound_records(aside, path)
+        try:
+            _forget(mended, scratch)
+            shutil.copyfile(path, scratch)
+            _pad(scratch)
+            _copy_sound_records(scratch, mended)
+            names = (path.with_name(f"{path.name}.damaged-{i}") for i in itertools.count(1))
+            aside = next(name for name in names if not name.exists())
+            shutil.copyfile(path, scratch)
+            os.replace(scratch, aside)
+            with suppress(FileNotFoundError):  # SQLite would roll it back into the new file
+                os.replace(f"{path}-journal", f"{aside}-journal")
+            os.replace(mended, path)
+        finally:
+            _forget(mended, scratch)
         return aside
 
 
+def _forget(*paths: Path) -> None:
+    for path in paths:
+        for file in (path, Path(f"{path}-journal")):
+            file.unlink(missing_ok=True)
+
+
+def _pad(path: Path) -> None:
+    """Give a file that was cut the length that its header tells: SQLite reads no shorter one."""
+    head = path.read_bytes()[:32]
+    if head[:15] == b"SQLite format 3" and len(head) == 32:
+        page = int.from_bytes(head[16:18], "big")
+        told = (65536 if page == 1 else page) * int.from_bytes(head[28:32], "big")
+        if path.stat().st_size < told < 2**34:
+            os.truncate(path, told)
+
+
 def is_damaged(connection: sqlite3.Connection) -> bool:
-    """Whether SQLite finds a fault in the file's structure."""
-    return connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok"
+    """Whether SQLite finds a fault in the file's structure, its index included."""
+    return connection.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok"
 
 
 def _copy_sound_records(source: Path, target: Path) -> None:
-    with suppress(sqlite3.Error, encoding.BadFileError), reading(source) as old:
-        if old is None:
-            return
-        for key in _keys_by_row(old):
-            with suppress(sqlite3.Error, encoding.BadFileError), writing(target) as new:
-                found = get(old, key)
-                if found is not None:
-                    put(new, *found)
-
-
-def _keys_by_row(connection: sqlite3.Connection) -> list[str]:
-    """Every key that can still be read."""
-    keys: dict[str, None] = {}
-    for index in ("NOT INDEXED", "INDEXED BY sqlite_autoindex_records_1"):
-        with suppress(sqlite3.Error):
-            for (key,) in connection.execute(f"SELECT key FROM records {index}"):
-                keys[key] = None
-    return list(keys)
+    """Every record of a damaged file that can still be verified, and those kept aside before."""
+    found = []
+    with suppress(encoding.BadFileError, RecordError):  # nothing of it can be read
+        with disk("read", source), reading(source) as old:
+            for key in [] if old is None else keys(old)[0]:
+                for indexed in (True, False):
+                    with suppress(encoding.BadFileError), disk("read", source):
+                        found.append(get(old, key, indexed=indexed))
+                        break
+    with writing(target) as new:
+        for record in found:
+            if record is not None:
+                put(new, *record)

@@ -128,23 +128,23 @@ class RecordStore:
         return sorted(p.stem for p in self.root.glob(f"[!.]*{SUFFIX}") if p.is_file())
 
     def keys(self, experiment: str) -> set[str]:
-        """Keys of all records of an experiment, not verified.  Raises :class:`RecordError`."""
-        return set(self._addresses(experiment))
+        """Keys of all records of an experiment, not verified; damage gives a warning.
 
-    def _addresses(self, experiment: str) -> dict[str, str]:
-        """Key → config (JSON) of every record; empty, with a warning, for a damaged file."""
-        path = self.path(experiment)
+        Raises :class:`RecordError`.
+        """
+        path, remedy = self.path(experiment), "run the experiment: what is sound is kept"
         try:
             with database.disk("read", path), database.reading(path) as connection:
                 if connection is None:
-                    return {}
-                rows = connection.execute("SELECT key, config FROM records").fetchall()
+                    return set()
+                found, fault = database.keys(connection)
         except encoding.BadFileError as reason:
-            _warn(
-                path, None, reason, "run the experiment: what is sound is kept, the rest computed"
-            )
-            return {}
-        return {key: config for key, config in rows if len(key) == KEY_DIGITS}
+            _warn(path, None, reason, remedy)
+            return set()
+        if fault is not None:
+            reason = encoding.BadFileError("a sound SQLite database", str(fault))
+            _warn(path, None, reason, remedy)
+        return {key for key in found if len(key) == KEY_DIGITS}
 
     def load(self, experiment: str, config: Mapping[str, Any]) -> Record | None:
         """The record of ``config``, every byte of content verified; None when there is none.
@@ -231,6 +231,8 @@ class RecordStore:
             try:
                 stored = database.get(connection, row.key)
                 sound = stored is not None and _record(experiment, path, *stored) is not None
+            except database.DamagedFileError:
+                raise
             except encoding.BadFileError as reason:
                 aside = database.keep_aside(connection, row.key)
                 _warn(path, row.key, reason, f"none needed: kept aside under the key {aside}")
@@ -277,7 +279,7 @@ class RecordStore:
             name: encoding.canonical(encoding.plain(value, name)) for name, value in filters.items()
         }
         path, records = self.path(experiment), []
-        for key in self._addresses(experiment):
+        for key in sorted(self.keys(experiment)):
             try:
                 record = self._verified(experiment, path, key)
             except encoding.BadFileError as reason:

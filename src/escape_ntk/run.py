@@ -19,7 +19,7 @@ from escape_ntk import checks
 Value = np.ndarray | float | int
 """What can be kept: an array, or a number, which is kept as an array without axes."""
 _SECONDS = "seconds_before"
-_DRAWS = "generator"
+_DRAWS = "#generator"
 
 
 @runtime_checkable
@@ -164,14 +164,14 @@ class Run:
             place, inner = self._inner(f"{name}=/"), self._inner(f"{name}/")
         kept = place.load()
         if kept is None:
-            kept = {key: np.asarray(value) for key, value in compute(inner).items()}
+            kept = {key: np.array(value) for key, value in compute(inner).items()}
             if self._notebook is not None:
                 inner._drop()
                 draws = {} if generator is None else {_DRAWS: generator.get_state().numpy()}
                 (place.save if self.due() else place.keep)(kept | draws)
         elif generator is not None:
             generator.set_state(torch.from_numpy(np.array(kept[_DRAWS])))
-        return {k: v if v.ndim else v.item() for k, v in kept.items() if k != _DRAWS}
+        return {k: v.copy() if v.ndim else v.item() for k, v in kept.items() if k != _DRAWS}
 
     def tabulate(
         self,
@@ -179,12 +179,24 @@ class Run:
         row: Callable[..., Mapping[str, Value]],
         generator: torch.Generator | None = None,
     ) -> dict[str, np.ndarray]:
-        """``row(item, part)`` for each item, each once: one array for each name, stacked."""
+        """``row(item, part)`` for each item, each once: one array for each name, stacked.
+
+        Rows with different names raise :class:`~escape_ntk.checks.InputError`.
+        """
         rows = [
             self.once(str(i), lambda part, item=item: row(item, part), generator)
             for i, item in enumerate(over)
         ]
-        return {name: np.array([r[name] for r in rows]) for name in (rows[0] if rows else {})}
+        names = rows[0].keys() if rows else ()
+        if any(r.keys() != rows[0].keys() for r in rows):
+            raise checks.InputError(
+                checks.message(
+                    expected="rows with the same names",
+                    got=" and ".join(map(str, dict.fromkeys(map(tuple, rows)))),
+                    remedy="give NaN where there is no value",
+                )
+            )
+        return {name: np.array([r[name] for r in rows]) for name in names}
 
 
 UNSAVED = Run()

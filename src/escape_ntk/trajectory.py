@@ -101,7 +101,7 @@ class Recorder:
     def dump(self) -> dict[str, np.ndarray]:
         """Arrays from which :meth:`restore` continues."""
         k = len(self.rows)
-        kept = {f"kept/{name}": state.cpu().numpy() for name, state in self.kept.items()}
+        kept = {f"kept/{name}": state.cpu().numpy().copy() for name, state in self.kept.items()}
         return kept | {f"recorded/{name}": column[:k] for name, column in self.values().items()}
 
     def restore(self, saved: Mapping[str, np.ndarray], device: torch.device | str = "cpu") -> None:
