@@ -7,8 +7,9 @@ its time and are spared it, tests compare with what it finds unspared:
   element of each look.  A look is everything that a judgement of contrast rests on: colour, size
   and weight of the text, the backgrounds, opacities and positions of all that it stands in, and
   what axe-core may give no judgement on: text in pieces, in lines, cut off, or without a word.
-* The glyphs of a formula are thousands of elements, hidden from assistive technology (the MathML
-  beside them is not) and without text: boxes of their size stand for them while axe-core looks.
+* The glyphs of a formula are many elements, hidden from assistive technology (the MathML beside
+  them is not) and without text: a box of their size stands for them while axe-core looks, and one
+  element with all its text for the parts of the MathML.
 """
 
 from __future__ import annotations
@@ -84,11 +85,17 @@ GLYPHS = """() => {
         && !m.querySelector(reached);
     const all = [...document.querySelectorAll('mjx-container > mjx-math')].filter(spared);
     const sizes = all.map((m) => m.getBoundingClientRect());
-    window.glyphs = all.map((m) => [m, m.style.cssText, [...m.childNodes]]);
+    const said = [...document.querySelectorAll('mjx-assistive-mml > math')];
+    window.glyphs = [...all, ...said].map((m) => [m, m.style.cssText, [...m.childNodes]]);
     all.forEach((m, i) => {
         m.replaceChildren();
         m.style.cssText += `;display: inline-block; width: ${sizes[i].width}px;`
             + `height: ${sizes[i].height}px`;
+    });
+    said.forEach((m) => {
+        const text = document.createElementNS(m.namespaceURI, 'mtext');
+        text.textContent = m.textContent;
+        m.replaceChildren(text);
     });
     return all.length;
 }"""
@@ -107,7 +114,7 @@ EXCUSED: dict[tuple[str, str], str] = {
 
 @contextmanager
 def boxes_for_glyphs(page: Page) -> Iterator[int]:
-    """Boxes in the place of the glyphs of formulas; how many formulas."""
+    """Boxes in the place of the glyphs of formulas, text in that of MathML; how many formulas."""
     count = page.evaluate(GLYPHS)
     try:
         yield count

@@ -114,16 +114,26 @@ def clipped_formulas(page: Page) -> list[str]:
     the end it has its size and its medium again.
     """
     before, found = page.viewport_size, []
-    page.evaluate("window.MathJax?.startup?.promise")
     for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": HEIGHT})
-        found += [f"{width} px: {fault}" for fault in faults(page, width)]
-    page.emulate_media(media="print")
-    page.set_viewport_size({"width": PAPER, "height": HEIGHT})
-    found += [f"print: {fault}" for fault in faults(page, PAPER)]
+        found += clipped_at(page, width)
+    found += clipped_on_paper(page)
     page.emulate_media(media="screen")
     page.set_viewport_size(before)
     return found
+
+
+def clipped_at(page: Page, width: int) -> list[str]:
+    """What cannot be seen whole in a window of ``width`` pixels, which the page keeps."""
+    page.evaluate("window.MathJax?.startup?.promise")
+    page.set_viewport_size({"width": width, "height": HEIGHT})
+    return [f"{width} px: {fault}" for fault in faults(page, width)]
+
+
+def clipped_on_paper(page: Page) -> list[str]:
+    """What cannot be seen whole on paper, for which the page is set from then on."""
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": PAPER, "height": HEIGHT})
+    return [f"print: {fault}" for fault in faults(page, PAPER)]
 
 
 def faults(page: Page, width: int) -> list[str]:

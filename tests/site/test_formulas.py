@@ -27,7 +27,7 @@ def opened(browser):
 
 @walk.pages()
 def test_no_formula_is_cut(visited, path):
-    assert visited(path, DESKTOP).clipped == []
+    assert [visited(path, width).clipped for width in (DESKTOP, PHONE)] == [[], []]
 
 
 def test_the_window_and_the_medium_are_as_before(opened, site):

@@ -82,7 +82,7 @@ class Visit:
     findings: Findings
     own_bytes: int
     clipped: list[str] = field(default_factory=list)
-    """Formulas cut at any width or on paper; looked at on the load at desktop width alone."""
+    """Formulas cut at this width; on the load for a desktop, at all between and on paper too."""
     looks: dict[str, Look] = field(default_factory=dict)
 
     def violations(self) -> list[dict]:
@@ -113,8 +113,11 @@ def visit(browser: Browser, url: str, width: int) -> Visit:
                 figures = page.evaluate(FIGURES)
                 with findings.look_away():  # axe-core loads imported styles by a wrong address
                     visited.looks[theme] = Look(figures, barriers.violations(page))
+        visited.clipped.extend(formulas.clipped_at(page, width))
         if width == DESKTOP:
-            visited.clipped.extend(formulas.clipped_formulas(page))
+            for other in sorted({*formulas.WIDTHS} - {DESKTOP, PHONE}, reverse=True):
+                visited.clipped.extend(formulas.clipped_at(page, other))
+            visited.clipped.extend(formulas.clipped_on_paper(page))
     return visited
 
 
