@@ -46,3 +46,6 @@ assert torch.allclose(
     data.published_target(beta)(Z), (z**2 - 1 + z) / math.sqrt(3)
 )
 assert set(data.random_signs(50, exact["generator"]).tolist()) == {-1.0, 1.0}
+# The same law from normal numbers of one's own: rows of length √d.
+own = data.inputs_of_law(Z, "sphere")
+assert torch.allclose(own.norm(dim=1), torch.full((9,), math.sqrt(d)).to(own))
