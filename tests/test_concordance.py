@@ -170,7 +170,7 @@ def test_tests_are_found_by_name_or_else_by_module(code_map, made):
 def test_a_class_of_the_book_uses_what_it_says(code_map, evidence):
     """Against a reading by hand of the smallest experiments."""
     used = code_map.uses(("experiments.directions", "PopulationGap"), evidence.modules)
-    assert used == [("network", "activation"), ("spectrum", "ntk_spectrum")]
+    assert used == [("network", "activation"), ("run", "Run"), ("spectrum", "ntk_spectrum")]
     assert ("taylor", "remainder") in code_map.uses(
         ("experiments.foundations", "RemainderOrder"), evidence.modules
     )
