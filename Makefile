@@ -42,12 +42,13 @@ pdf: book  ## Print the whole book, with an installed Chromium: _build/pdf/escap
 .PHONY: test
 test: $(STAMP)  ## Run all tests: style, units, bad input, notebooks, the site in a browser
 	@# Notebooks before the book, which shows what they printed and executes only what they did not.
-	@OMP_WAIT_POLICY=passive MAKE="$(MAKE)" $(BIN)/python tests/side_by_side.py \
+	@MAKE="$(MAKE)" $(BIN)/python tests/side_by_side.py \
 	    "test-notebooks book>test-pages" "lint test-unit test-input"
 
 ##@ For authors
 
-PYTEST := $(BIN)/python -m pytest --numprocesses 2
+# A process for each core, of one thread each: more threads would only wait for one another.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2
 
 .PHONY: lint
 lint: $(STAMP)  ## Check style and types: ruff, and basedpyright on src

@@ -1,7 +1,8 @@
 """Shared by all tests: array shapes checked against the signatures, and patient properties.
 
-With ``SHAPES=1`` every function of the package is wrapped so that ``Float[Tensor, "n d"]`` in its
-signature is checked at each call.  Tests of bad input run without it, as users run the package.
+With ``SHAPES=1`` every function of the modules that state shapes is wrapped so that
+``Float[Tensor, "n d"]`` in its signature is checked at each call.  Tests of bad input run without
+it, as users run the package.
 """
 
 from __future__ import annotations
@@ -21,9 +22,15 @@ if os.environ.get("SHAPES") == "1":
         raise RuntimeError("SHAPES=1: expected escape_ntk not yet imported; only tests import it")
     from jaxtyping import install_import_hook
 
+    package = Path(__file__).parents[1] / "src/escape_ntk"
     # An int is welcome where a float is asked for, as everywhere in Python (PEP 484).
     install_import_hook(
-        "escape_ntk", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+        [
+            f"{package.name}.{path.stem}"
+            for path in package.glob("*.py")
+            if "import jaxtyping" in (text := path.read_text("utf-8")) or "from jaxtyping" in text
+        ],
+        "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
     )
 
 # Small arrays on a busy machine: more threads only wait for one another.

@@ -73,7 +73,7 @@ def test_what_is_drawn_is_what_is_declared(label):
         ("setup-dense-projector", {"weights": "gaussian"}),
         ("setup-dense-projector", {"tools": ()}),
         ("landscape-published", {"inputs": "sphere"}),
-        ("ntk-eigenvalue-samples", {"inputs": None}),
+        ("ntk-eigenvalue-samples", {"inputs": ""}),
         ("ntk-staircase", {"beside": "gaussian"}),
         ("mlp", {"weights": "sphere"}),
     ],

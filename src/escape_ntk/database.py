@@ -347,12 +347,16 @@ def _copy_sound_records(source: Path, target: Path) -> None:
     found = []
     with suppress(encoding.BadFileError, RecordError):  # nothing of it can be read
         with disk("read", source), reading(source) as old:
-            for key in [] if old is None else keys(old)[0]:
-                for indexed in (True, False):
-                    with suppress(encoding.BadFileError), disk("read", source):
-                        found.append(get(old, key, indexed=indexed))
-                        break
+            if old is not None:
+                found += filter(None, (_first_sound(source, old, key) for key in keys(old)[0]))
     with writing(target) as new:
         for record in found:
-            if record is not None:
-                put(new, *record)
+            put(new, *record)
+
+
+def _first_sound(source: Path, connection: sqlite3.Connection, key: str):
+    """A record by the index or, where that is damaged, by reading every row."""
+    for indexed in (True, False):
+        with suppress(encoding.BadFileError), disk("read", source):
+            return get(connection, key, indexed=indexed)
+    return None

@@ -10,6 +10,7 @@ The network itself: f = m^{−1/2} Σ_{r ≤ m/2} [σ(w_r·x + u_r·x) − σ(w_
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -109,17 +110,17 @@ class PairFeatures:
         xs, xt = self._buffers
         linear, quadratic = self._products(slice(0, len(self)), state, xs, xt)
         self._evaluation += 1
-        mine = self._evaluation
+        return linear, quadratic, partial(self._pull_back, self._evaluation, xs, xt)
 
-        def pullback(g_linear: Tensor, g_quadratic: Tensor) -> Float[Tensor, "2 p d"]:
-            self._spend(mine)
-            gradient = torch.empty_like(state)
-            torch.mm(xt.mul_(self.second).T, g_quadratic[:, None] * self.X, out=gradient[0])
-            xs.mul_(g_quadratic[:, None]).addcmul_(self.first, g_linear[:, None])
-            torch.mm(xs.T, self.X, out=gradient[1])
-            return gradient
-
-        return linear, quadratic, pullback
+    def _pull_back(
+        self, evaluation: int, xs: Tensor, xt: Tensor, g_linear: Tensor, g_quadratic: Tensor
+    ) -> Float[Tensor, "2 p d"]:
+        self._spend(evaluation)
+        gradient = self.X.new_empty(2, self.n_pairs, self.dim)
+        torch.mm(xt.mul_(self.second).T, g_quadratic[:, None] * self.X, out=gradient[0])
+        xs.mul_(g_quadratic[:, None]).addcmul_(self.first, g_linear[:, None])
+        torch.mm(xs.T, self.X, out=gradient[1])
+        return gradient
 
     def linear(self, t: Float[Tensor, "p d"]) -> Float[Tensor, " n"]:
         """f_L(x_i; t) alone: A t, one product (n, p)×(p, d)."""
@@ -209,14 +210,15 @@ class NetworkFeatures(PairFeatures):
         everything = slice(0, len(self))
         moved = self._moved(everything, state)
         linear, rest = self._values(everything, *moved)
+        return linear, rest, partial(self._pull_back_moved, *moved[:2])
 
-        def pullback(g_linear: Tensor, g_rest: Tensor) -> Float[Tensor, "2 p d"]:
-            up, down = (self.activation.first(z) for z in moved[:2])
-            half = g_rest[:, None] / (2 * math.sqrt(2 * self.n_pairs))
-            along_t = (up + down) * half + self.first * (g_linear - g_rest)[:, None]
-            return torch.stack([((up - down) * half).T @ self.X, along_t.T @ self.X])
-
-        return linear, rest, pullback
+    def _pull_back_moved(
+        self, up: Tensor, down: Tensor, g_linear: Tensor, g_rest: Tensor
+    ) -> Float[Tensor, "2 p d"]:
+        up, down = self.activation.first(up), self.activation.first(down)
+        half = g_rest[:, None] / (2 * math.sqrt(2 * self.n_pairs))
+        along_t = (up + down) * half + self.first * (g_linear - g_rest)[:, None]
+        return torch.stack([((up - down) * half).T @ self.X, along_t.T @ self.X])
 
     def _moved(self, rows: slice, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(w + u)·x, (w + v)·x and t·x, each (rows, p)."""

@@ -72,11 +72,7 @@ class Spectrum:
         checks.integer("n", n, least=1)
         flat = checks.number("ridge", ridge, least=0) + self.rest
         lam, count = self.eigenvalues, self.multiplicities
-
-        def excess(log_kappa: float) -> float:
-            kappa = math.exp(log_kappa)
-            return float((count * lam / (lam + kappa)).sum()) + flat / kappa - n
-
+        excess = functools.partial(self._excess, n, flat)
         top = math.log((self.trace + ridge) / n) + 1
         bottom = top
         while excess(bottom) < 0 and bottom > -600:
@@ -92,6 +88,10 @@ class Spectrum:
         from scipy.optimize import brentq  # slow to import
 
         return math.exp(cast(float, brentq(excess, bottom, top, xtol=1e-12)))
+
+    def _excess(self, n: int, flat: float, log_kappa: float) -> float:
+        kappa, lam = math.exp(log_kappa), self.eigenvalues
+        return float((self.multiplicities * lam / (lam + kappa)).sum()) + flat / kappa - n
 
     def learned(self, n: int, ridge: float = 0.0) -> np.ndarray:
         """λ_ℓ/(λ_ℓ + κ): the share of a degree-ℓ harmonic that n samples teach.  [L]"""

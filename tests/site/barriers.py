@@ -3,10 +3,12 @@
 axe-core comes with the package axe-playwright-python; nothing is fetched.  Two things take most of
 its time and are spared it, tests compare with what it finds unspared:
 
-* Contrast is the same for all text that looks the same: it is judged on the first and the last
-  element of each look.  A look is everything that a judgement of contrast rests on: colour, size
-  and weight of the text, the backgrounds, opacities and positions of all that it stands in, and
-  what axe-core may give no judgement on: text in pieces, in lines, cut off, or without a word.
+* Contrast is the same for all text and all links that look the same: it is judged on the first and
+  the last element of each look, until it has been found good once, be it on another page.  A look
+  is everything that a judgement of contrast rests on: colour, size and weight of the text, the
+  backgrounds, opacities and positions of all that it stands in, and what axe-core may give no
+  judgement on: text in pieces, in lines, cut off, or without a word; for a link, its style and
+  those of what it stands in, up to the block.
 * The glyphs of a formula are many elements, hidden from assistive technology (the MathML beside
   them is not) and without text: a box of their size stands for them while axe-core looks, and one
   element with all its text for the parts of the MathML.
@@ -15,26 +17,41 @@ its time and are spared it, tests compare with what it finds unspared:
 from __future__ import annotations
 
 import importlib.resources
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from playwright.sync_api import Page
 
 AXE = importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
+MARKED = "data-look"
+JUDGED = ("color-contrast", "link-in-text-block")
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice")
-UNFOLD = "document.querySelectorAll('.conditions details').forEach((d) => { d.open = true })"
-"""Hypotheses of theorems are folded, and looked at all the same."""
+RULES_OF_COLOURS = (*JUDGED, "image-alt", "role-img-alt", "svg-img-alt")
+"""What another theme of the same page can break: colours, and the pictures that it shows."""
+UNFOLD = """() => {
+    document.querySelectorAll('.conditions details').forEach((d) => { d.open = true; });
+    document.querySelector('#pst-back-to-top')?.style.setProperty('display', 'block');
+}"""
+"""Looked at although hidden: the hypotheses of theorems, and what shows to one who scrolls back."""
 
-RUN = """async (options) => (await axe.run(document, options)).violations.flatMap((v) =>
-    v.nodes.map((n) => ({rule: v.id, where: n.target.join(' '), html: n.html.slice(0, 160),
-        why: n.any.concat(n.all, n.none).map((check) => check.message).join('; ')})))"""
-BRIEF = {"reporter": "no-passes", "elementRef": False}
+RUN = """async (options) => {
+    const {violations, incomplete} = await axe.run(document, options);
+    const contrast = [...violations, ...incomplete].filter((v) => JUDGED.includes(v.id));
+    const look = (n) => n.html.match(/MARKED="([0-9]+)"/)?.[1];
+    return {
+        violations: violations.flatMap((v) => v.nodes.map((n) => ({rule: v.id,
+            where: n.target.join(' '), html: n.html.slice(0, 160),
+            why: n.any.concat(n.all, n.none).map((check) => check.message).join('; ')}))),
+        open: contrast.flatMap((v) => v.nodes.map(look)),
+    };
+}""".replace("MARKED", MARKED).replace("JUDGED", str([*JUDGED]))
+BRIEF = {"resultTypes": ["violations", "incomplete"], "elementRef": False}
 """Say nothing of what passes: to name those elements takes longer than to judge most of them."""
 
-MARKED = "data-look"
-JUDGE = "(text) => axe.configure({rules: [{id: 'color-contrast', selector: text}]})"
-# Marks elements with text of their own: the first and the last of each look.
-MARK = """() => {
+JUDGE = """([text, link]) => axe.configure({rules: [
+    {id: 'color-contrast', selector: text}, {id: 'link-in-text-block', selector: link}]})"""
+# Marks elements with text of their own: the first and the last of each look not known to be good.
+MARK = """(good) => {
     const known = new Map();
     const ground = (e) => {
         if (!e) return '';
@@ -64,6 +81,26 @@ MARK = """() => {
             || r.bottom > b.bottom);
     };
     const WORD = /[\\p{L}\\p{N}]{2}/u, looks = new Map();
+    const meet = (look, e) => looks.set(look, [...(looks.get(look) ?? []).slice(0, 1), e]);
+    const styles = new Map();  // by which a link is told from the text around it
+    const style = (e) => {
+        if (!styles.has(e)) {
+            const s = getComputedStyle(e);
+            styles.set(e, [s.display, s.color, s.font, s.textDecoration, s.border, s.outline,
+                s.background].join());
+        }
+        return styles.get(e);
+    };
+    for (const e of document.body.querySelectorAll('a[href]')) {
+        if (!e.checkVisibility()) continue;
+        const look = ['link', ground(e)];
+        for (const side of ['::before', '::after']) look.push(getComputedStyle(e, side).content);
+        for (let at = e; at; at = at.parentElement) {
+            look.push(style(at));
+            if (!look.at(-1).startsWith('inline')) break;
+        }
+        meet(look.join('|'), e);
+    }
     for (const e of document.body.querySelectorAll('*')) {
         const text = [...e.childNodes].map((n) => n.nodeType === 3 ? n.data : '').join(' ').trim();
         if (!(text || e.matches('input, textarea, select')) || !e.checkVisibility()) continue;
@@ -73,10 +110,12 @@ MARK = """() => {
             e.getClientRects().length > 1, outside(e), WORD.test(text),
             e.matches('input, textarea, select, button'),
             !!e.closest('[disabled], [aria-disabled=true]'), ground(e)].join('|');
-        looks.set(look, [...(looks.get(look) ?? []).slice(0, 1), e]);
+        meet(look, e);
     }
     document.querySelectorAll('[MARKED]').forEach((e) => e.removeAttribute('MARKED'));
-    [...looks.values()].flat().forEach((e) => e.setAttribute('MARKED', ''));
+    for (const look of good) looks.delete(look);
+    [...looks.values()].forEach((some, i) => some.forEach((e) => e.setAttribute('MARKED', i)));
+    return [...looks.keys()];
 }""".replace("MARKED", MARKED)
 
 GLYPHS = """() => {
@@ -122,18 +161,27 @@ def boxes_for_glyphs(page: Page) -> Iterator[int]:
         page.evaluate(GLYPHS_BACK)
 
 
-def violations(page: Page, every_text: bool = False) -> list[dict]:
+def violations(
+    page: Page,
+    rules: Sequence[str] = RULES,
+    good: set[str] | None = None,
+    every_text: bool = False,
+) -> list[dict]:
     """What is found on a page as it now looks, and is not excused.
 
-    With ``every_text`` contrast is judged on each element, as axe-core itself would.
+    ``good``: looks whose contrast is known to suffice, and is not judged again; those found good
+    are added.  With ``every_text`` contrast is judged on each element, as axe-core itself would.
     """
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE)
     page.evaluate(UNFOLD)
-    page.evaluate(MARK)
-    page.evaluate(JUDGE, "*" if every_text else f"[{MARKED}]")
-    found = page.evaluate(RUN, {"runOnly": list(RULES), **BRIEF})
-    return [violation for violation in found if not is_excused(violation)]
+    looks = page.evaluate(MARK, [*(good or ())])
+    few = "" if every_text else f"[{MARKED}]"
+    page.evaluate(JUDGE, [few or "*", f"a[href]{few}"])
+    found = page.evaluate(RUN, {"runOnly": list(rules), **BRIEF})
+    if good is not None:
+        good.update(look for i, look in enumerate(looks) if str(i) not in found["open"])
+    return [violation for violation in found["violations"] if not is_excused(violation)]
 
 
 def is_excused(violation: dict) -> bool:

@@ -30,7 +30,8 @@ def site():
 @pytest.fixture(scope="session")
 def visited(browser, site) -> Callable[[str, int], walk.Visit]:
     """A page of the site at one width, loaded when it is first asked for and no more."""
-    return cache(lambda path, width: walk.visit(browser, f"{site}/{path}", width))
+    good: set[str] = set()
+    return cache(lambda path, width: walk.visit(browser, f"{site}/{path}", width, good))
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from headless import (
 from playwright.sync_api import Browser, Page
 
 WIDTHS = (DESKTOP, PHONE)
-THEMES = ("light", "dark")
+THEMES = {"light": barriers.RULES, "dark": barriers.RULES_OF_COLOURS}
 LOOKS = [(width, theme) for width in WIDTHS for theme in THEMES]
 
 # Every picture that can be seen is scrolled to, and there after at most some seconds.
@@ -94,8 +94,11 @@ class Visit:
         ]
 
 
-def visit(browser: Browser, url: str, width: int) -> Visit:
-    """Load ``url`` in a window of ``width`` pixels, and look at everything."""
+def visit(browser: Browser, url: str, width: int, good: set[str] | None = None) -> Visit:
+    """Load ``url`` in a window of ``width`` pixels, and look at everything.
+
+    ``good``: looks of text known to be read well, as for :func:`barriers.violations`.
+    """
     findings = Findings()
     view = {"width": width, "height": 900}
     with browser.new_context(viewport=view, reduced_motion="reduce") as context:
@@ -107,12 +110,13 @@ def visit(browser: Browser, url: str, width: int) -> Visit:
         findings.overflow = max(0, page.evaluate(OVERFLOW))
         visited = Visit(findings, page.evaluate(OWN_BYTES))
         with barriers.boxes_for_glyphs(page):
-            for theme in THEMES:
+            for theme, rules in THEMES.items():
                 turn(page, theme)
                 findings.images += page.evaluate(BROKEN_IMAGES)
                 figures = page.evaluate(FIGURES)
                 with findings.look_away():  # axe-core loads imported styles by a wrong address
-                    visited.looks[theme] = Look(figures, barriers.violations(page))
+                    found = barriers.violations(page, rules, good)
+                    visited.looks[theme] = Look(figures, found)
         visited.clipped.extend(formulas.clipped_at(page, width))
         if width == DESKTOP:
             for other in sorted({*formulas.WIDTHS} - {DESKTOP, PHONE}, reverse=True):
