@@ -70,7 +70,7 @@ test-notebooks: $(STAMP)  # executed, outputs compared with the stored ones and 
 test-site: book test-pages
 
 test-pages: $(STAMP)  # the built site in a real browser
-	@$(PYTEST) --dist loadgroup tests/site
+	@$(PYTEST) --dist worksteal tests/site
 
 .PHONY: mutation
 mutation: $(STAMP)  ## Change the numeric core in 300 places: do the tests see it? (an hour)

@@ -38,17 +38,6 @@ def told(changes) -> str:
     return "\n".join(str(change) for change in changes)
 
 
-def runs() -> list:
-    """Every label, its tests on one worker: the run is computed once for them."""
-    return [pytest.param(label, marks=pytest.mark.xdist_group(label)) for label in POINTS]
-
-
-@pytest.mark.parametrize("label", runs())
-def test_numbers_are_those_stored(label):
-    assert label in SAVED["runs"], f"no stored numbers: python tests/golden/remake.py for {label}"
-    assert told(moved(label, SAVED["runs"][label], today(label)[0], TOLERANCE)) == ""
-
-
 def unlike_declared(seen: Seen, draws: Draws) -> str:
     """What of the laws and tools of a run is not what its class declares."""
     pairs = {
@@ -60,10 +49,14 @@ def unlike_declared(seen: Seen, draws: Draws) -> str:
     return "; ".join(told)
 
 
-@pytest.mark.parametrize("label", runs())
-def test_what_is_drawn_is_what_is_declared(label):
-    assert POINTS[label].draws == draws_of(POINTS[label].experiment, today(label)[0]["config"])
-    assert unlike_declared(today(label)[1], POINTS[label].draws) == ""
+@pytest.mark.parametrize("label", POINTS)
+def test_numbers_are_those_stored_and_draws_those_declared(label):
+    """One test of one run: wherever it is run, it is run once."""
+    assert label in SAVED["runs"], f"no stored numbers: python tests/golden/remake.py for {label}"
+    entry, seen = today(label)
+    assert told(moved(label, SAVED["runs"][label], entry, TOLERANCE)) == ""
+    assert POINTS[label].draws == draws_of(POINTS[label].experiment, entry["config"])
+    assert unlike_declared(seen, POINTS[label].draws) == ""
 
 
 @pytest.mark.parametrize(

@@ -28,10 +28,10 @@ def site():
 
 
 @pytest.fixture(scope="session")
-def visited(browser, site) -> Callable[[str, int], walk.Visit]:
-    """A page of the site at one width, loaded when it is first asked for and no more."""
+def visited(browser, site) -> Callable[[str], walk.Visit]:
+    """A page of the site, visited when it is first asked for and no more."""
     good: set[str] = set()
-    return cache(lambda path, width: walk.visit(browser, f"{site}/{path}", width, good))
+    return cache(lambda path: walk.visit(browser, f"{site}/{path}", good))
 
 
 @pytest.fixture

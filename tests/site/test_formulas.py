@@ -5,7 +5,6 @@ from __future__ import annotations
 import formulas
 import headless
 import pytest
-import walk
 from formulas import HINT, PAPER, PHONE, WIDTHS
 from headless import DESKTOP
 
@@ -23,11 +22,6 @@ def opened(browser):
             return page
 
         yield load
-
-
-@walk.pages()
-def test_no_formula_is_cut(visited, path):
-    assert [visited(path, width).clipped for width in (DESKTOP, PHONE)] == [[], []]
 
 
 def test_the_window_and_the_medium_are_as_before(opened, site):

@@ -16,8 +16,6 @@ import walk
 from headless import PAGES, SITE
 from test_site import dangling
 
-pytestmark = pytest.mark.xdist_group("launch_buttons")  # one build of what they share
-
 ROOT = Path(__file__).parents[2]
 ADDRESS = "https://github.com/owner/name"
 HOSTS = ("mybinder.org", "colab.research.google.com")
@@ -138,7 +136,7 @@ def test_no_link_of_the_small_book_dangles(built):
 
 def test_buttons_are_no_barrier(browser, built):
     with headless.served(built["with"]) as address:
-        looks = walk.every_look(browser, f"{address}/book/code.html")
+        looks = walk.visit(browser, f"{address}/book/code.html").looks
     assert {where for where, look in looks.items() if look.violations} == set()
 
 

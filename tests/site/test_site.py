@@ -12,7 +12,8 @@ import headless
 import pytest
 import walk
 from bs4 import BeautifulSoup
-from headless import DESKTOP, PAGES, PHONE, SITE
+from figures import lacks
+from headless import DESKTOP, PAGES, SITE
 
 
 def test_site_is_built():
@@ -20,10 +21,20 @@ def test_site_is_built():
     assert any('class="math' in (SITE / page).read_text("utf-8") for page in PAGES)
 
 
-@pytest.mark.parametrize("width", walk.WIDTHS)
-@walk.pages()
-def test_page_is_sound(visited, path, width):
-    assert visited(path, width).findings == headless.Findings()
+MOST_BYTES = 1_500_000
+"""Of a page, as a phone loads it, without the scripts and styles that all pages share."""
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_page_has_no_fault(visited, path):
+    """One test for all that is looked at on every page: it is visited once."""
+    page = visited(path)
+    figures = page.looks[DESKTOP, "light"].figures
+    assert page.findings == headless.Findings()
+    assert page.violations() == [], "a barrier (axe-core)"
+    assert page.clipped == [], "formulas that cannot be seen whole"
+    assert {f["id"]: missing for f in figures if (missing := lacks(f))} == {}
+    assert page.own_bytes + (SITE / path).stat().st_size < MOST_BYTES
 
 
 def test_root_leads_home(browser, site):
@@ -172,8 +183,8 @@ BROKEN = {
 
 @pytest.fixture
 def inspect(browser, made):
-    """Return a function from the text of a page to its findings at phone width."""
-    return lambda html: walk.visit(browser, made(html), PHONE).findings
+    """Return a function from the text of a page to its findings."""
+    return lambda html: walk.visit(browser, made(html)).findings
 
 
 def test_sound_page_passes(inspect):

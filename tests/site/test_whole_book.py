@@ -8,8 +8,6 @@ from bs4 import BeautifulSoup
 from headless import ROOT, SITE
 from pypdf import PdfReader
 
-pytestmark = pytest.mark.xdist_group("whole_book")  # one build of what they share
-
 
 @pytest.fixture(scope="module")
 def book() -> list[whole_book.Chapter]:

@@ -1,8 +1,9 @@
-"""One visit to a page at one width: all that is looked at there, as data for the tests.
+"""One visit to a page: all that is looked at there, as data for the tests.
 
-A page is loaded once for each width; light and dark are looked at one after the other on that
-load, as when a reader's system goes over to its night.  Whatever is new to be looked at on every
-page belongs here: a field of :class:`Look` if it depends on the colours, of :class:`Visit` if not.
+A page is loaded once, in a window as narrow as a phone's, which then is made wide; light and dark
+are looked at one after the other, as when a reader's system goes over to its night.  Whatever is
+new to be looked at on every page belongs here: a field of :class:`Look` if it depends on the width
+or the colours, of :class:`Visit` if not.
 """
 
 from __future__ import annotations
@@ -12,21 +13,18 @@ from urllib.parse import urlsplit
 
 import barriers
 import formulas
-import pytest
 from headless import (
     BROKEN_IMAGES,
     DESKTOP,
     FORMULAS,
     OVERFLOW,
-    PAGES,
     PHONE,
     Findings,
 )
 from playwright.sync_api import Browser, Page
 
-WIDTHS = (DESKTOP, PHONE)
+WIDTHS = (PHONE, DESKTOP)
 THEMES = {"light": barriers.RULES, "dark": barriers.RULES_OF_COLOURS}
-LOOKS = [(width, theme) for width in WIDTHS for theme in THEMES]
 
 # Every picture that can be seen is scrolled to, and there after at most some seconds.
 SCROLL_THROUGH = """async () => {
@@ -69,60 +67,70 @@ FIGURES = """() => {
 
 @dataclass(frozen=True)
 class Look:
-    """A page in one of its colours."""
+    """A page at one width and in one of its colours."""
 
     figures: list[dict]
     violations: list[dict]
+    """What axe-core finds."""
 
 
 @dataclass(frozen=True)
 class Visit:
-    """A page at one width."""
+    """A page, loaded once."""
 
     findings: Findings
     own_bytes: int
+    """Of what a phone loads of its own, scrolled to the end."""
     clipped: list[str] = field(default_factory=list)
-    """Formulas cut at this width; on the load for a desktop, at all between and on paper too."""
-    looks: dict[str, Look] = field(default_factory=dict)
+    """Formulas cut, at each width and on paper."""
+    looks: dict[tuple[int, str], Look] = field(default_factory=dict)
+    """(width, theme) → what is seen there."""
 
     def violations(self) -> list[dict]:
-        """What axe-core finds, with the colours in which it finds it."""
+        """What axe-core finds, and where."""
         return [
-            violation | {"theme": theme}
-            for theme, look in self.looks.items()
+            violation | {"width": width, "theme": theme}
+            for (width, theme), look in self.looks.items()
             for violation in look.violations
         ]
 
 
-def visit(browser: Browser, url: str, width: int, good: set[str] | None = None) -> Visit:
-    """Load ``url`` in a window of ``width`` pixels, and look at everything.
+def visit(browser: Browser, url: str, good: set[str] | None = None) -> Visit:
+    """Load ``url``, and look at everything.
 
     ``good``: looks of text known to be read well, as for :func:`barriers.violations`.
     """
     findings = Findings()
-    view = {"width": width, "height": 900}
+    view = {"width": PHONE, "height": 900}
     with browser.new_context(viewport=view, reduced_motion="reduce") as context:
         page = context.new_page()
         findings.watch(page, urlsplit(url).netloc)
         page.goto(url, wait_until="load")
         findings.formulas = page.evaluate(FORMULAS)
         page.evaluate(SCROLL_THROUGH)
-        findings.overflow = max(0, page.evaluate(OVERFLOW))
         visited = Visit(findings, page.evaluate(OWN_BYTES))
-        with barriers.boxes_for_glyphs(page):
-            for theme, rules in THEMES.items():
-                turn(page, theme)
-                findings.images += page.evaluate(BROKEN_IMAGES)
-                figures = page.evaluate(FIGURES)
-                with findings.look_away():  # axe-core loads imported styles by a wrong address
-                    found = barriers.violations(page, rules, good)
-                    visited.looks[theme] = Look(figures, found)
-        visited.clipped.extend(formulas.clipped_at(page, width))
-        if width == DESKTOP:
-            for other in sorted({*formulas.WIDTHS} - {DESKTOP, PHONE}, reverse=True):
-                visited.clipped.extend(formulas.clipped_at(page, other))
-            visited.clipped.extend(formulas.clipped_on_paper(page))
+        for width in WIDTHS:
+            page.set_viewport_size(view | {"width": width})
+            look_around(page, width, visited, good)
+        for width in sorted({*formulas.WIDTHS} - {*WIDTHS}, reverse=True):
+            visited.clipped.extend(formulas.clipped_at(page, width))
+        visited.clipped.extend(formulas.clipped_on_paper(page))
     return visited
+
+
+def look_around(page: Page, width: int, visited: Visit, good: set[str] | None) -> None:
+    """All that is seen of a page at one width."""
+    findings = visited.findings
+    findings.overflow = max(findings.overflow, page.evaluate(OVERFLOW))
+    with barriers.boxes_for_glyphs(page):
+        for theme, rules in THEMES.items():
+            turn(page, theme)
+            findings.images += page.evaluate(BROKEN_IMAGES)
+            figures = page.evaluate(FIGURES)
+            with findings.look_away():  # axe-core loads imported styles by a wrong address
+                found = barriers.violations(page, rules, good)
+            visited.looks[width, theme] = Look(figures, found)
+    visited.clipped.extend(formulas.clipped_at(page, width))
 
 
 def turn(page: Page, theme: str) -> None:
@@ -130,16 +138,3 @@ def turn(page: Page, theme: str) -> None:
     page.emulate_media(color_scheme=theme)
     page.wait_for_function(TURNED, arg=theme)
     page.evaluate(SCROLL_THROUGH)
-
-
-def every_look(browser: Browser, url: str) -> dict[tuple[int, str], Look]:
-    """A page at both widths and in both colours."""
-    visits = {width: visit(browser, url, width) for width in WIDTHS}
-    return {(w, theme): visits[w].looks[theme] for w, theme in LOOKS}
-
-
-def pages(*only: str):
-    """Mark a test to be run for each page; tests of one page run in one process, on its visits."""
-    mark = pytest.mark.xdist_group
-    chosen = [pytest.param(path, marks=mark(path)) for path in only or PAGES]
-    return pytest.mark.parametrize("path", chosen)
