@@ -47,7 +47,7 @@ test: $(STAMP)  ## Run all tests: style, units, bad input, notebooks, the site i
 
 ##@ For authors
 
-# A process for each core, of one thread each: more threads would only wait for one another.
+# Two processes of one thread each: more threads than cores only wait for one another.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2
 
 .PHONY: lint

@@ -17,20 +17,24 @@ import torch
 from filelock import FileLock
 from hypothesis import settings
 
+PACKAGE = Path(__file__).parents[1] / "src/escape_ntk"
+
+
+def with_shapes() -> list[str]:
+    """The modules of the package that state shapes."""
+    paths = sorted(PACKAGE.rglob("*.py"))
+    stating = [path for path in paths if "jaxtyping import" in path.read_text("utf-8")]
+    return [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in stating]
+
+
 if os.environ.get("SHAPES") == "1":
     if "escape_ntk" in sys.modules:
         raise RuntimeError("SHAPES=1: expected escape_ntk not yet imported; only tests import it")
     from jaxtyping import install_import_hook
 
-    package = Path(__file__).parents[1] / "src/escape_ntk"
     # An int is welcome where a float is asked for, as everywhere in Python (PEP 484).
     install_import_hook(
-        [
-            f"{package.name}.{path.stem}"
-            for path in package.glob("*.py")
-            if "import jaxtyping" in (text := path.read_text("utf-8")) or "from jaxtyping" in text
-        ],
-        "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
+        with_shapes(), "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
     )
 
 # Small arrays on a busy machine: more threads only wait for one another.

@@ -17,7 +17,7 @@ from threading import Thread
 from playwright.sync_api import Browser, sync_playwright
 
 BROWSERS = (
-    "chromium-headless-shell",  # Chromium without its windows: a fourth less to compute
+    "chromium-headless-shell",  # Chromium without its windows: less to compute
     "chromium",
     "chromium-browser",
     "google-chrome",

@@ -31,6 +31,8 @@ SOUND = """<!doctype html><html lang=en><title>t</title><main><h1>h</h1>{}</main
 FAULTS = {
     "image-alt": "<img src=favicon.ico>",
     "color-contrast": "<p style='color: #888; background: #fff'>text</p>",
+    "link-in-text-block": "<p>words <a href=page.html style='color: #222; text-decoration: none'>"
+    "and a link</a> among them</p>",
     "link-name": "<a href=page.html></a>",
     "heading-order": "<h4>deep</h4>",
     "empty-table-header": "<table><tr><th></th><th>b</th></tr>"

@@ -13,7 +13,7 @@ import pytest
 import walk
 from bs4 import BeautifulSoup
 from figures import lacks
-from headless import DESKTOP, PAGES, SITE
+from headless import DESKTOP, PAGES, PHONE, SITE
 
 
 def test_site_is_built():
@@ -35,6 +35,31 @@ def test_page_has_no_fault(visited, path):
     assert page.clipped == [], "formulas that cannot be seen whole"
     assert {f["id"]: missing for f in figures if (missing := lacks(f))} == {}
     assert page.own_bytes + (SITE / path).stat().st_size < MOST_BYTES
+
+
+# Side bars that still slide are first put where they go.
+PLACES = """() => {
+    document.getAnimations().forEach((a) => a.finish());
+    return [...document.querySelectorAll('h1, h2, p, figure, aside, mjx-math')]
+        .filter((e) => e.checkVisibility()).map((e) => e.getBoundingClientRect())
+        .map((r) => [r.left, r.width, r.height].map(Math.round));
+}"""
+
+
+@pytest.mark.parametrize("path", ["book/setup.html", "book/reference/taylor.html"])
+def test_a_page_made_wide_is_as_one_that_was_loaded_so(browser, site, path):
+    """Pages are visited narrow first and then wide; a reader at a desk loads them wide."""
+    places = []
+    for first in (DESKTOP, PHONE):
+        page = browser.new_page(viewport={"width": first, "height": 900})
+        page.goto(f"{site}/{path}")
+        page.evaluate(headless.FORMULAS)
+        before = page.evaluate(PLACES)
+        page.set_viewport_size({"width": DESKTOP, "height": 900})
+        page.evaluate(walk.SCROLL_THROUGH)
+        places.append(page.evaluate(PLACES))
+        page.close()
+    assert places[0] == places[1] != before and len(before) > 50
 
 
 def test_root_leads_home(browser, site):
