@@ -20,7 +20,8 @@ STAMP := $(VENV)/.installed
 PAGES ?= $(shell grep -l '^```{code-cell' book/*.md 2>/dev/null)
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
-PIP_INSTALL := $(PIP) install $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+# Modules are compiled when they are first imported; most of them never are.
+PIP_INSTALL := $(PIP) install --no-compile $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 PIP_TOOLS   := pip-tools==7.6.2
 
 ##@ For readers
@@ -70,7 +71,7 @@ test-notebooks: $(STAMP)  # executed, outputs compared with the stored ones and 
 test-site: book test-pages
 
 test-pages: $(STAMP)  # the built site in a real browser
-	@$(PYTEST) --dist worksteal tests/site
+	@$(PYTEST) --dist loadfile tests/site
 
 .PHONY: mutation
 mutation: $(STAMP)  ## Change the numeric core in 300 places: do the tests see it? (an hour)

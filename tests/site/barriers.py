@@ -4,11 +4,12 @@ axe-core comes with the package axe-playwright-python; nothing is fetched.  Two 
 its time and are spared it, tests compare with what it finds unspared:
 
 * Contrast is the same for all text and all links that look the same: it is judged on the first and
-  the last element of each look, until it has been found good once, be it on another page.  A look
+  the last element of each look, until one has been found good, be it on another page.  A look
   is everything that a judgement of contrast rests on: colour, size and weight of the text, the
   backgrounds, opacities and positions of all that it stands in, and what axe-core may give no
   judgement on: text in pieces, in lines, cut off, or without a word; for a link, its style and
-  those of what it stands in, up to the block.
+  those of what it stands in, up to the block.  Text that is cut off, as in a side bar that
+  scrolls, is judged by that of its look that is not, where there is such.
 * The glyphs of a formula are many elements, hidden from assistive technology (the MathML beside
   them is not) and without text: a box of their size stands for them while axe-core looks, and one
   element with all its text for the parts of the MathML.
@@ -17,6 +18,7 @@ its time and are spared it, tests compare with what it finds unspared:
 from __future__ import annotations
 
 import importlib.resources
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -36,13 +38,14 @@ UNFOLD = """() => {
 
 RUN = """async (options) => {
     const {violations, incomplete} = await axe.run(document, options);
-    const contrast = [...violations, ...incomplete].filter((v) => JUDGED.includes(v.id));
-    const look = (n) => n.html.match(/MARKED="([0-9]+)"/)?.[1];
+    const looks = (rules) => rules.filter((v) => JUDGED.includes(v.id)).flatMap((v) =>
+        v.nodes.map((n) => n.html.match(/MARKED="([0-9]+)"/)?.[1]));
     return {
         violations: violations.flatMap((v) => v.nodes.map((n) => ({rule: v.id,
             where: n.target.join(' '), html: n.html.slice(0, 160),
             why: n.any.concat(n.all, n.none).map((check) => check.message).join('; ')}))),
-        open: contrast.flatMap((v) => v.nodes.map(look)),
+        bad: looks(violations),
+        open: looks(incomplete),
     };
 }""".replace("MARKED", MARKED).replace("JUDGED", str([*JUDGED]))
 BRIEF = {"resultTypes": ["violations", "incomplete"], "elementRef": False}
@@ -80,7 +83,7 @@ MARK = """(good) => {
         return clips(e).some((b) => r.left < b.left || r.right > b.right || r.top < b.top
             || r.bottom > b.bottom);
     };
-    const WORD = /[\\p{L}\\p{N}]{2}/u, looks = new Map();
+    const WORD = /[\\p{L}\\p{N}]{2}/u, looks = new Map(), whole = new Map();
     const meet = (look, e) => looks.set(look, [...(looks.get(look) ?? []).slice(0, 1), e]);
     const styles = new Map();  // by which a link is told from the text around it
     const style = (e) => {
@@ -107,15 +110,18 @@ MARK = """(good) => {
         const s = getComputedStyle(e);
         const look = [s.color, s.fontSize, s.fontWeight, s.textShadow, s.webkitTextFillColor,
             s.webkitTextStroke, s.textIndent, e.childElementCount > 0,
-            e.getClientRects().length > 1, outside(e), WORD.test(text),
+            e.getClientRects().length > 1, WORD.test(text),
             e.matches('input, textarea, select, button'),
             !!e.closest('[disabled], [aria-disabled=true]'), ground(e)].join('|');
-        meet(look, e);
+        if (outside(e)) whole.set(`cut off|${look}`, look);
+        meet(outside(e) ? `cut off|${look}` : look, e);
     }
     document.querySelectorAll('[MARKED]').forEach((e) => e.removeAttribute('MARKED'));
+    const judged = new Set([...good, ...looks.keys()]);
+    for (const [look, uncut] of whole) if (judged.has(uncut)) looks.delete(look);
     for (const look of good) looks.delete(look);
     [...looks.values()].forEach((some, i) => some.forEach((e) => e.setAttribute('MARKED', i)));
-    return [...looks.keys()];
+    return [...looks].map(([look, some]) => [look, some.length]);
 }""".replace("MARKED", MARKED)
 
 GLYPHS = """() => {
@@ -180,7 +186,12 @@ def violations(
     page.evaluate(JUDGE, [few or "*", f"a[href]{few}"])
     found = page.evaluate(RUN, {"runOnly": list(rules), **BRIEF})
     if good is not None:
-        good.update(look for i, look in enumerate(looks) if str(i) not in found["open"])
+        unjudged = Counter(found["open"])
+        good.update(
+            look
+            for number, (look, some) in enumerate(looks)
+            if str(number) not in found["bad"] and unjudged[str(number)] < some
+        )
     return [violation for violation in found["violations"] if not is_excused(violation)]
 
 

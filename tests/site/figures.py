@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from headless import PHONE
+
 
 def lacks(figure: dict) -> list[str]:
     """What a figure lacks."""
@@ -13,3 +15,17 @@ def lacks(figure: dict) -> list[str]:
         "data": figure["made"] or any(name.endswith(".csv") for name in names),
     }
     return [part for part, there in parts.items() if not there]
+
+
+def shown_wrongly(width: int, theme: str, figures: list[dict]) -> list[str]:
+    """Figures of a page of which not one look is shown, that of the width and the theme.
+
+    A figure that is drawn in one shape only is drawn wide.
+    """
+
+    def sound(figure: dict) -> bool:
+        shape = "narrow" if width == PHONE and "narrow" in " ".join(figure["looks"]) else "wide"
+        due = {f"only-{theme}", shape}
+        return [due <= {*look.split()} for look in figure["shown"]] == [True]
+
+    return [f["id"] for f in figures if not f["made"] and not sound(f)]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from urllib.parse import urljoin
 
 import pytest
 import walk
-from figures import lacks
+from bs4 import BeautifulSoup
+from figures import lacks, shown_wrongly
 from headless import DESKTOP, PAGES, PHONE, SITE
-
-SHAPES = {PHONE: "narrow", DESKTOP: "wide"}
 
 
 def test_the_book_has_figures():
@@ -19,18 +17,12 @@ def test_the_book_has_figures():
     assert len(pages) >= 10
 
 
-def test_one_look_is_shown_and_its_files_hold_it(browser, site, visited):
+def test_files_of_a_figure_hold_it():
     """The table of a figure has numbers; its drawing carries the same table."""
-    looks = visited("book/joint.html").looks
-    for (width, theme), look in looks.items():
-        assert look.figures
-        for figure in look.figures:
-            (shown,) = figure["shown"]
-            assert {f"only-{theme}", SHAPES[width]} <= set(shown.split())
-    figure = looks[DESKTOP, "light"].figures[0]
-    context = browser.new_context()
-    drawing, data = (context.request.get(urljoin(site, url)).text() for url in figure["files"])
-    context.close()
+    path = SITE / "book/joint.html"
+    page = BeautifulSoup(path.read_text("utf-8"), "html.parser")
+    links = page.select_one(".figure-files").find_all("a")
+    drawing, data = ((path.parent / a["href"]).read_text("utf-8") for a in links)
     rows = list(csv.DictReader(io.StringIO(data)))
     assert len(rows) > 50 and all(float(row["y"] or row["low"]) for row in rows)
     assert "<svg" in drawing and data.splitlines()[-1] in drawing
@@ -72,3 +64,23 @@ def test_the_next_figures_strip_does_not_count(browser, made):
     page = complete({"first": WHOLE["alt text"]} | WHOLE)
     first, second = map(lacks, figures_of(browser, made(page)))
     assert (first, second) == (["provenance", "drawing", "data"], [])
+
+
+LOOKS = "".join(
+    f"<img src=favicon.ico class='only-{theme} {shape}'>"
+    for theme in ("light", "dark")
+    for shape in ("wide", "narrow")
+)
+SHOWN = """<style>@media (max-width: 800px) { .wide { display: none } }
+    @media (min-width: 801px) { .narrow { display: none } }
+    @media (prefers-color-scheme: dark) { .only-light { display: none } }
+    @media (prefers-color-scheme: light) { .only-dark { display: none } }</style>"""
+
+
+@pytest.mark.parametrize("style", [SHOWN, ""], ids=["sound", "all at once"])
+def test_one_look_of_a_figure_is_shown(browser, made, style):
+    page = complete({"style": style, "figure": f"<figure id=f>{LOOKS}</figure>"})
+    looks = walk.visit(browser, made(page)).looks
+    wrong = {where for where, look in looks.items() if shown_wrongly(*where, look.figures)}
+    assert wrong == (set() if style else {*looks}) and len(looks) == 4
+    assert shown_wrongly(PHONE, "dark", looks[DESKTOP, "dark"].figures) == ["f"]

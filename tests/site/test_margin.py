@@ -23,28 +23,28 @@ LOOK = """() => {
 }"""
 
 
-def notes(browser, site: str, width: int, media: str = "screen") -> list[dict]:
-    with browser.new_context(viewport={"width": width, "height": 900}) as context:
-        page = context.new_page()
-        page.goto(f"{site}/book/joint.html", wait_until="networkidle")
-        page.emulate_media(media=media)
-        return page.evaluate(LOOK)
+def test_notes_stand_beside_the_text_or_in_line_where_there_is_no_margin(browser, site):
+    page = browser.new_page(viewport={"width": DESKTOP, "height": 900})
+    page.goto(f"{site}/book/joint.html", wait_until="networkidle")
+    for width in (DESKTOP, WIDE, 800, PHONE):
+        page.set_viewport_size({"width": width, "height": 900})
+        (beside if width >= DESKTOP else in_line)(page.evaluate(LOOK))
+    page.set_viewport_size({"width": DESKTOP, "height": 900})
+    page.emulate_media(media="print")
+    in_line(page.evaluate(LOOK))
+    page.close()
 
 
-@pytest.mark.parametrize("width", [DESKTOP, WIDE])
-def test_notes_stand_beside_the_text(browser, site, width):
-    found = notes(browser, site, width)
-    assert len(found) >= 2
-    for note in found:
+def beside(notes: list[dict]) -> None:
+    assert len(notes) >= 2
+    for note in notes:
         assert note["right"] > 100 and note["left"] > 300 and note["beyond"] <= 0, note
         assert note["cut"] <= 0 and note["seen"], note
 
 
-@pytest.mark.parametrize(
-    ("width", "media"), [(PHONE, "screen"), (800, "screen"), (DESKTOP, "print")]
-)
-def test_notes_stand_in_line_where_there_is_no_margin(browser, site, width, media):
-    for note in notes(browser, site, width, media):
+def in_line(notes: list[dict]) -> None:
+    assert len(notes) >= 2
+    for note in notes:
         assert abs(note["left"]) < 2 and abs(note["right"]) < 2 and note["cut"] <= 0, note
 
 

@@ -12,7 +12,7 @@ import headless
 import pytest
 import walk
 from bs4 import BeautifulSoup
-from figures import lacks
+from figures import lacks, shown_wrongly
 from headless import DESKTOP, PAGES, PHONE, SITE
 
 
@@ -34,6 +34,8 @@ def test_page_has_no_fault(visited, path):
     assert page.violations() == [], "a barrier (axe-core)"
     assert page.clipped == [], "formulas that cannot be seen whole"
     assert {f["id"]: missing for f in figures if (missing := lacks(f))} == {}
+    for where, look in page.looks.items():
+        assert shown_wrongly(*where, look.figures) == [], where
     assert page.own_bytes + (SITE / path).stat().st_size < MOST_BYTES
 
 

@@ -37,9 +37,12 @@ SCROLL_THROUGH = """async () => {
     window.scrollTo({top: document.body.scrollHeight, behavior: 'instant'});
     await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
 }"""
-# The scripts of the theme, where there is one, have followed, and nothing fades any more.
-TURNED = """(theme) => (document.documentElement.dataset.theme ?? theme) === theme
-    && document.getAnimations().every((a) => a.playState !== 'running')"""
+# The scripts of the theme, where there is one, have followed; what fades is at its end.
+TURNED = """(theme) => {
+    if ((document.documentElement.dataset.theme ?? theme) !== theme) return false;
+    document.getAnimations().forEach((a) => { if (a instanceof CSSTransition) a.finish(); });
+    return true;
+}"""
 # What a page loads of its own, without the scripts and styles that all pages share.
 OWN_BYTES = """() => performance.getEntriesByType('resource')
     .filter((r) => !r.name.includes('/_static/'))
@@ -57,6 +60,7 @@ FIGURES = """() => {
             id: figure.id || figure.className,
             made: figure.matches('.moves, .parts'),
             alts: seen.map((e) => e.getAttribute(e.matches('img') ? 'alt' : 'aria-label') ?? ''),
+            looks: seen.map((e) => e.className),
             shown: seen.filter((e) => e.checkVisibility()).map((e) => e.className),
             provenance: own('.provenance').length,
             files: [...links].map((a) => a.href),
@@ -123,12 +127,13 @@ def look_around(page: Page, width: int, visited: Visit, good: set[str] | None) -
     findings = visited.findings
     findings.overflow = max(findings.overflow, page.evaluate(OVERFLOW))
     with barriers.boxes_for_glyphs(page):
-        for theme, rules in THEMES.items():
+        # Dark first where the page is dark already: to change the colours is to draw it anew.
+        for theme in THEMES if width == PHONE else reversed(THEMES):
             turn(page, theme)
             findings.images += page.evaluate(BROKEN_IMAGES)
             figures = page.evaluate(FIGURES)
             with findings.look_away():  # axe-core loads imported styles by a wrong address
-                found = barriers.violations(page, rules, good)
+                found = barriers.violations(page, THEMES[theme], good)
             visited.looks[width, theme] = Look(figures, found)
     visited.clipped.extend(formulas.clipped_at(page, width))
 
