@@ -49,7 +49,8 @@ test: $(STAMP)  ## Run all tests: style, units, bad input, notebooks, the site i
 ##@ For authors
 
 # Two processes of one thread each: more threads than cores only wait for one another.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2
+# All tests of a file by one of them: what they share is made once.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 .PHONY: lint
 lint: $(STAMP)  ## Check style and types: ruff, and basedpyright on src
@@ -59,19 +60,19 @@ lint: $(STAMP)  ## Check style and types: ruff, and basedpyright on src
 
 .PHONY: test-unit test-input test-notebooks test-site test-pages
 test-unit: $(STAMP)  # the package, with array shapes checked against the signatures
-	@SHAPES=1 $(PYTEST) --dist worksteal tests --ignore=tests/bad_input --ignore=tests/site
+	@SHAPES=1 $(PYTEST) tests --ignore=tests/bad_input --ignore=tests/site
 
 test-input: $(STAMP)  # bad input; shapes unchecked, as users run the package
-	@$(PYTEST) --dist worksteal tests/bad_input
+	@$(PYTEST) tests/bad_input
 
 test-notebooks: $(STAMP)  # executed, outputs compared with the stored ones and kept for the book
-	@$(PYTEST) --dist loadfile -p tests.book_outputs --nbval-lax --nbval-current-env \
+	@$(PYTEST) -p tests.book_outputs --nbval-lax --nbval-current-env \
 	    --nbval-sanitize-with tests/nbval.cfg book/*.ipynb
 
 test-site: book test-pages
 
 test-pages: $(STAMP)  # the built site in a real browser
-	@$(PYTEST) --dist loadfile tests/site
+	@$(PYTEST) tests/site
 
 .PHONY: mutation
 mutation: $(STAMP)  ## Change the numeric core in 300 places: do the tests see it? (an hour)

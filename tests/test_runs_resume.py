@@ -21,7 +21,7 @@ import torch
 torch.set_num_threads(1)
 from escape_ntk import __main__ as cli
 from escape_ntk.experiments import published_figure as figure
-figure.LIVE_SIZE = dict(d=12, n=60, m=200, n_k=12, n_test=100, t_end=20_000)
+figure.LIVE_SIZE = dict(d=12, n=60, m=200, n_k=12, n_test=100, t_end=8_000)
 
 def run(folder, every):
     return cli.main(["--records", folder, "run", "published-figure", "--scale", "live",

@@ -23,6 +23,7 @@ PAGES = [
     for path in sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html"))
     if not path.startswith(("_static/", "_downloads/")) and path != REDIRECT
 ]
+FROM_SOURCES = ("book/reference/", "_modules/")
 DESKTOP, PHONE = 1280, 390
 # Every element of the page that holds a formula, and whether MathJax has typeset it.
 FORMULAS = """async () => {

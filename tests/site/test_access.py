@@ -71,12 +71,13 @@ FAINT = """(count) => {
 """Makes some elements of a page too faint, in four ways."""
 
 
-@pytest.mark.parametrize("path", ["book/setup.html", "_modules/escape_ntk/network.html"])
+@pytest.mark.parametrize("path", ["book/mlp.html", "_modules/escape_ntk/network.html"])
 def test_what_axe_is_spared_hides_nothing(browser, site, path):
     """Looks of text and boxes for glyphs, against every text and every glyph."""
     page = browser.new_page(viewport={"width": DESKTOP, "height": 900})
     page.goto(f"{site}/{path}")
     page.evaluate(headless.FORMULAS)
+    glyphs = page.locator("mjx-math *").count()
     assert barriers.violations(page, every_text=True) == []
     good: set[str] = set()
     assert barriers.violations(page, good=good) == [] and len(good) > 20
@@ -84,10 +85,10 @@ def test_what_axe_is_spared_hides_nothing(browser, site, path):
     every = {x["why"] for x in barriers.violations(page, every_text=True)}
     with barriers.boxes_for_glyphs(page) as count:
         few, again = ({x["why"] for x in barriers.violations(page, good=good)} for _ in range(2))
-    glyphs = page.locator("mjx-math *").count()
+    assert page.locator("mjx-math *").count() == glyphs  # they are back
     page.close()
     assert few == again == every and len(every) > 6  # what is found is not taken for good
-    assert glyphs >= 10 * count and (count > 100) == path.startswith("book")  # they are back
+    assert glyphs >= 5 * count and (count > 100) == path.startswith("book")
 
 
 @pytest.mark.parametrize("inside", ["<a href=page.html>a</a>", "<b tabindex=0></b>", "text"])

@@ -89,7 +89,7 @@ def test_contents_carry_leaf_numbers():
 
 
 def test_two_chapters_on_paper(book, browser, tmp_path):
-    some = [part for part in book if part.name in ("book/joint", "book/end-to-end")]
+    some = [part for part in book if part.name in ("book/mlp", "book/cnn")]
     target = tmp_path / "some.pdf"
     count = whole_book.make(some, SITE, target, browser)
     reader = PdfReader(target)
