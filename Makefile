@@ -44,7 +44,7 @@ pdf: book  ## Print the whole book, with an installed Chromium: _build/pdf/escap
 test: $(STAMP)  ## Run all tests: style, units, bad input, notebooks, the site in a browser
 	@# Notebooks before the book, which shows what they printed and executes only what they did not.
 	@MAKE="$(MAKE)" $(BIN)/python tests/side_by_side.py \
-	    "test-notebooks book>test-pages" "lint test-unit test-input"
+	    "test-notebooks book>test-pages test-unit test-input" "lint"
 
 ##@ For authors
 

@@ -55,7 +55,8 @@ CLOSED = f"give yourself access to it, or set {ROOT_VARIABLE} to a folder that c
 REMEDIES = {
     "ENOSPC": FULL,
     "EDQUOT": FULL,
-    "EFBIG": FULL,
+    "EFBIG": f"raise the limit on the size of files (ulimit -f), or set {ROOT_VARIABLE} elsewhere",
+    "ENOTDIR": f"set {ROOT_VARIABLE} to a folder",
     "EROFS": CLOSED,
     "EACCES": CLOSED,
     "EPERM": CLOSED,
@@ -152,15 +153,21 @@ def _is_empty(connection: sqlite3.Connection, path: Path) -> bool:
         if size:
             raise DamagedFileError("a sound SQLite database", f"{size} bytes without a table")
         return True
-    if application != APPLICATION:
-        got, remedy = f"application {application:#x}", "move that file away, or choose another root"
-        raise RecordError(
-            message(expected=f"{path} to hold records of escape-ntk", got=got, remedy=remedy)
-        )
-    if version != FORMAT:
-        got, remedy = f"format {version}", "install the version of escape-ntk that wrote it"
-        raise RecordError(message(expected=f"{path} in format {FORMAT}", got=got, remedy=remedy))
-    return False
+    if application == APPLICATION and version == FORMAT:
+        return False
+    expected, remedy = "to hold records of escape-ntk", "move it away, or choose another root"
+    got, header = f"application {application:#x}", f"application_id = {APPLICATION}"
+    if application == APPLICATION:
+        expected, remedy = f"in format {FORMAT}", "install the version of escape-ntk that wrote it"
+        got, header = f"format {version}", f"user_version = {FORMAT}"
+    if _has_our_tables(connection):
+        remedy += f"; if its header is damaged: sqlite3 {path} 'PRAGMA {header}'"
+    raise RecordError(message(expected=f"{path} {expected}", got=got, remedy=remedy))
+
+
+def _has_our_tables(connection: sqlite3.Connection) -> bool:
+    created = [sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master") if sql]
+    return created == [part.strip() for part in TABLES.split(";") if part.strip()]
 
 
 @contextmanager

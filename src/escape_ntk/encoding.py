@@ -13,6 +13,10 @@ import numpy as np
 
 from escape_ntk.checks import InputError, NonFiniteError, message
 
+DEPTH = 100
+"""Lists and dicts within one another in a JSON value, at most."""
+DIGITS = 4300
+"""Of an integer, at most: as many as Python reads."""
 ARRAY_KINDS = "biufcSU"  # booleans, integers, floats, complex numbers, fixed-width text
 
 
@@ -20,23 +24,37 @@ class BadFileError(Exception):
     """A stored file failed verification; the arguments are what was expected and what came."""
 
 
-def plain(value: object, where: str) -> Any:
-    """A deep copy of the JSON value ``value`` in plain types; ``where`` names it in errors."""
+def plain(value: object, where: str, depth: int = DEPTH) -> Any:
+    """A deep copy of the JSON value ``value`` in plain types; ``where`` names it in errors.
+
+    At most ``depth`` lists and dicts may stand within one another: a value that holds itself has no
+    end.
+    """
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value):
         return str.__str__(value)
     if isinstance(value, int):
-        return int.__int__(value)
+        if abs(value) < 10**DIGITS:
+            return int.__int__(value)
+        expected, got = f"{where} to have at most {DIGITS} digits", f"{value.bit_length()} bits"
+        raise InputError(message(expected=expected, got=got, remedy="keep it as text, in hex"))
     if isinstance(value, float):
         if math.isfinite(value):
             return float.__float__(value)
         remedy = "keep it in an array, or store None and say why in a field beside it"
         raise NonFiniteError(message(expected=f"{where} to be finite", got=value, remedy=remedy))
+    if isinstance(value, (list, tuple, Mapping)) and not depth:
+        expected = f"{where[:80]}… to be nested at most {DEPTH} deep"
+        remedy = "flatten it; a list or dict that holds itself cannot be stored"
+        raise InputError(message(expected=expected, got="more", remedy=remedy))
     if isinstance(value, (list, tuple)):
-        return [plain(entry, f"{where}[{i}]") for i, entry in enumerate(value)]
+        return [plain(entry, f"{where}[{i}]", depth - 1) for i, entry in enumerate(value)]
     if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
-        return {plain(n, f"a name in {where}"): plain(v, f"{where}.{n}") for n, v in value.items()}
+        return {
+            plain(n, f"a name in {where}"): plain(v, f"{where}.{n}", depth - 1)
+            for n, v in value.items()
+        }
     expected = f"{where} to be None, bool, int, float, valid text, a list or a dict with text keys"
     remedy = "convert it: value.item() for a NumPy or torch scalar, .tolist() for a short array"
     got = f"{value!a:.80} of type {type(value).__name__}"

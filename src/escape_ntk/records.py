@@ -23,7 +23,8 @@ from escape_ntk.database import ROOT_VARIABLE, SUFFIX, Row
 from escape_ntk.provenance import checkout, environment, provenance
 
 SCHEMA_VERSION: int = 1
-KEY_DIGITS = 64
+KEY = r"[0-9a-f]{64}"
+NAME = r"(?!(con|prn|aux|nul|com\d|lpt\d)(\.|$))[a-z0-9]([a-z0-9_.-]{0,98}[a-z0-9])?"
 
 
 def default_root() -> Path:
@@ -36,10 +37,13 @@ def default_root() -> Path:
 
 
 def _name(experiment: object) -> str:
-    """``experiment`` if it can name a file; else :class:`InputError`."""
-    if isinstance(experiment, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", experiment):
+    """``experiment`` if it names one file on every system; else :class:`InputError`.
+
+    Capitals would not be told from small letters on some, and devices of Windows are no files.
+    """
+    if isinstance(experiment, str) and re.fullmatch(NAME, experiment):
         return experiment
-    expected = "experiment to begin with a letter or digit, then letters, digits, '_', '.' and '-'"
+    expected = "experiment in small letters and digits, with '_', '.' and '-' between them"
     remedy = "use a short name such as 'figure-1'"
     raise InputError(message(expected=expected, got=ascii(experiment), remedy=remedy))
 
@@ -117,6 +121,9 @@ class RecordStore:
     """
 
     def __init__(self, root: Path | str) -> None:
+        if not isinstance(root, (str, os.PathLike)) or "\0" in str(root):
+            expected, remedy = "root to be the path of a folder", "RecordStore('records')"
+            raise InputError(message(expected=expected, got=ascii(root), remedy=remedy))
         self.root = Path(root)
 
     def path(self, experiment: str) -> Path:
@@ -124,8 +131,14 @@ class RecordStore:
         return self.root / f"{_name(experiment)}{SUFFIX}"
 
     def experiments(self) -> list[str]:
-        """Names of the databases below the root."""
-        return sorted(p.stem for p in self.root.glob(f"[!.]*{SUFFIX}") if p.is_file())
+        """Names of the databases below the root; none where there is no such folder.
+
+        Raises :class:`RecordError`.
+        """
+        with database.disk("read", self.root):
+            there = os.listdir(self.root) if database.exists(self.root) else ()
+        paths = [Path(name) for name in there if name.endswith(SUFFIX)]
+        return sorted(path.stem for path in paths if re.fullmatch(NAME, path.stem))
 
     def keys(self, experiment: str) -> set[str]:
         """Keys of all records of an experiment, not verified; damage gives a warning.
@@ -144,7 +157,7 @@ class RecordStore:
         if fault is not None:
             reason = encoding.BadFileError("a sound SQLite database", str(fault))
             _warn(path, None, reason, remedy)
-        return {key for key in found if len(key) == KEY_DIGITS}
+        return {key for key in found if re.fullmatch(KEY, key)}
 
     def load(self, experiment: str, config: Mapping[str, Any]) -> Record | None:
         """The record of ``config``, every byte of content verified; None when there is none.
@@ -157,6 +170,9 @@ class RecordStore:
 
     def load_key(self, experiment: str, key: str) -> Record | None:
         """As :meth:`load`, by the :func:`record_key` of the config."""
+        if not isinstance(key, str) or not re.fullmatch(KEY, key):
+            expected, remedy = "key to be 64 digits in hex", "record_key(experiment, config)"
+            raise InputError(message(expected=expected, got=ascii(key), remedy=remedy))
         path = self.path(experiment)
         try:
             return self._verified(experiment, path, key)
@@ -269,7 +285,7 @@ class RecordStore:
             environment=code,
         )
 
-    def find(self, experiment: str, **filters: Any) -> list[Record]:
+    def find(self, experiment: str, /, **filters: Any) -> list[Record]:
         """All valid records of ``experiment`` whose config has these values at top level.
 
         Values are compared as keys are (``1`` is not ``1.0``).  The order is that of the canonical
@@ -320,8 +336,9 @@ class Checkpoint:
     def load(self) -> dict[str, np.ndarray] | None:
         """The last saved state (numbers come back as 0-d arrays); None when there is none.
 
-        A damaged or foreign one gives a :class:`RecordWarning` and None, and is kept aside by the
-        next :meth:`save`.  Raises :class:`RecordError` when the disk cannot be read.
+        A damaged one gives a :class:`RecordWarning` and None, and is kept aside by the next
+        :meth:`save`.  Raises :class:`RecordError` when the disk cannot be read or the file is not
+        one of ours.
         """
         try:
             with database.disk("read", self.path), database.reading(self.path) as connection:

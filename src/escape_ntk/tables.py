@@ -57,11 +57,12 @@ def found(store: RecordStore, experiment: str) -> list[Record]:
 
 def overview(store: RecordStore) -> list[str]:
     """One line a database: name, number of records, size."""
-    return [
+    lines = [
         f"{name:34} {len(store.keys(name)):5} records"
         f" {store.path(name).stat().st_size / 1e6:6.2f} MB"
         for name in store.experiments()
     ]
+    return lines or [f"nothing is recorded below {store.root}"]
 
 
 def description(records: Sequence[Record]) -> list[str]:

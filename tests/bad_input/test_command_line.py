@@ -63,6 +63,18 @@ def test_a_record_is_looked_into(one_record, capsys):
     assert all(word in out for word in ("config.seed", "summary.a", "array x", "float64 (2,)"))
 
 
+def test_where_nothing_is_recorded_that_is_said(tmp_path, capsys):
+    assert main(["--records", str(tmp_path / "none"), "records"]) == 0
+    assert capsys.readouterr().out == f"nothing is recorded below {tmp_path / 'none'}\n"
+
+
+@pytest.mark.parametrize("command", ["list", "records"])
+def test_records_are_below_a_folder(tmp_path, capsys, command):
+    (tmp_path / "file").touch()
+    assert main(["--records", str(tmp_path / "file"), command]) == 2
+    assert "ENOTDIR" in (said := capsys.readouterr().err) and "to a folder" in said
+
+
 def test_a_table_reads_back_as_it_was(one_record, tmp_path, capsys):
     path = tmp_path / "a.csv"
     assert main([*one_record, "records", "mine", "--csv", str(path)]) == 0

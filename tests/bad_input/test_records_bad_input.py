@@ -42,7 +42,24 @@ def files(folder: Path) -> dict[str, bytes]:
 # ---------------------------------------------------------------- refusals
 
 
-@pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a\n", "a b", "λ", "x" * 101])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "../up",
+        "a/b",
+        ".hidden",
+        "a\n",
+        "a b",
+        "λ",
+        "x" * 101,
+        "Figure",
+        "a.",
+        "nul",
+        "com1.x",
+        3,
+    ],
+)
 def test_experiment_names_that_cannot_be_files(store, name):
     calls = [
         lambda: record_key(name, {}),
@@ -60,6 +77,7 @@ def test_experiment_names_that_cannot_be_files(store, name):
 BAD_VALUES = [
     np.float32(1), np.int64(1), np.bool_(True), np.zeros(2), torch.tensor(1.0), {1, 2}, b"bytes",
     1j, object(), {1: "a"}, {None: 1}, {("a",): 1}, "\ud800", {"a": {"\ud800": 1}}, Path("x"),
+    10**5000, -(10**5000),
 ]  # fmt: skip
 
 
@@ -74,6 +92,41 @@ def test_values_that_json_cannot_hold(store, value):
         with pytest.raises(InputError, match=SENTENCE) as caught:
             call()
         assert re.match(f"expected (a name in )?{re.escape(where)}", str(caught.value))
+
+
+def test_a_value_that_holds_itself_is_refused_and_a_deep_one_is_stored(store):
+    endless: list = [1]
+    endless.append({"a": endless})
+    for call in (
+        lambda: record_key("e", {"x": endless}),
+        lambda: save_summary(store, {"x": endless}),
+    ):
+        with pytest.raises(
+            InputError, match=r"expected (config|summary)\.x.*nested at most 100 deep"
+        ):
+            call()
+    deep: list = []
+    for _ in range(90):
+        deep = [deep]
+    assert save_summary(store, {"x": deep, "long": 10**4000}).summary["x"] == deep
+
+
+@pytest.mark.parametrize("key", ["", "a" * 63, "A" * 64, "\ud800", 3, f"{'a' * 64}.damaged-1"])
+def test_keys_are_sha256(store, key):
+    save(store, CONFIG)
+    with pytest.raises(InputError, match=SENTENCE):
+        store.load_key("e", key)
+
+
+@pytest.mark.parametrize("root", [None, 3, "a\0b", b"a"])
+def test_roots_that_are_no_folder(root):
+    with pytest.raises(InputError, match=SENTENCE):
+        RecordStore(root)
+
+
+def test_a_field_may_be_called_experiment(store):
+    save(store, {"experiment": "a"})
+    assert len(store.find("e", experiment="a")) == 1 and store.find("e", experiment="b") == []
 
 
 def save_summary(store: RecordStore, summary: dict):
@@ -476,6 +529,22 @@ def test_newer_format_is_refused_and_left_alone(store):
         with pytest.raises(RecordError, match=f"in format 1; got format {database.FORMAT + 1}"):
             call()
     assert files(store.root) == before
+
+
+@pytest.mark.parametrize("header", ["application_id = 7", "user_version = 5"])
+def test_a_damaged_header_is_mended_as_the_remedy_says(store, header):
+    """The file is refused as another's or a newer one; its tables say that it was ours."""
+    record = save(store, CONFIG)
+    sql(record.path, f"PRAGMA {header}")
+    with pytest.raises(RecordError) as caught:
+        store.load("e", CONFIG)
+    sql(record.path, re.search(r"sqlite3 \S+ '(PRAGMA [^']+)'", str(caught.value))[1])
+    assert store.load("e", CONFIG).summary == record.summary
+    sql(record.path, f"PRAGMA {header}")
+    sql(record.path, "CREATE TABLE more (x)")
+    with pytest.raises(RecordError, match="remedy") as caught:
+        store.load("e", CONFIG)
+    assert "PRAGMA" not in str(caught.value)
 
 
 def test_an_empty_file_is_no_damage(store):
