@@ -101,9 +101,7 @@ def test_a_value_that_holds_itself_is_refused_and_a_deep_one_is_stored(store):
         lambda: record_key("e", {"x": endless}),
         lambda: save_summary(store, {"x": endless}),
     ):
-        with pytest.raises(
-            InputError, match=r"expected (config|summary)\.x.*nested at most 100 deep"
-        ):
+        with pytest.raises(InputError, match=r"expected (config|summary)\.x.* at most 100 deep"):
             call()
     deep: list = []
     for _ in range(90):
