@@ -4,7 +4,8 @@ A label is the class's ``experiment``, with a word behind a slash where a class 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from unittest.mock import patch
 
 import torch
@@ -168,7 +169,25 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def asked() -> Iterator[dict[str, float]]:
+    """The numbers that perturbed descent is asked with: of some, small runs meet no use."""
+    found: dict[str, float] = {}
+    with ExitStack() as stack:
+        for module in (end_to_end, landscape):
+            descend = module.perturbed_descent
+
+            def told(*args, descend=descend, **options):
+                numbers = {k: v for k, v in options.items() if isinstance(v, (int, float))}
+                found.update({f"asked_{name}": float(v) for name, v in numbers.items()})
+                return descend(*args, **options)
+
+            stack.enter_context(patch.object(module, "perturbed_descent", told))
+        yield found
+
+
 def run(point: Point) -> LiveResult:
     """The point, computed now."""
-    with one_thread(), published_size_made_small():
-        return run_live(point)
+    with one_thread(), published_size_made_small(), asked() as numbers:
+        result = run_live(point)
+        return replace(result, summary=result.summary | numbers)

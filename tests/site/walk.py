@@ -1,9 +1,9 @@
 """One visit to a page: all that is looked at there, as data for the tests.
 
 A page is loaded once, in a window as narrow as a phone's, which then is made wide; light and dark
-are looked at one after the other, as when a reader's system goes over to its night.  Whatever is
-new to be looked at on every page belongs here: a field of :class:`Look` if it depends on the width
-or the colours, of :class:`Visit` if not.
+are looked at one after the other, as when a reader's system goes over to its night; formulas come
+last.  Whatever is new to be looked at on every page belongs here: a field of :class:`Look` if it
+depends on the width or the colours, of :class:`Visit` if not.
 """
 
 from __future__ import annotations
@@ -113,11 +113,13 @@ def visit(browser: Browser, url: str, good: set[str] | None = None) -> Visit:
         findings.formulas = page.evaluate(FORMULAS)
         page.evaluate(SCROLL_THROUGH)
         visited = Visit(findings, page.evaluate(OWN_BYTES))
-        for width in WIDTHS:
-            page.set_viewport_size(view | {"width": width})
-            look_around(page, width, visited, good)
-        for width in sorted({*formulas.WIDTHS} - {*WIDTHS}, reverse=True):
+        with barriers.boxes_for_glyphs(page):
+            for width in WIDTHS:
+                page.set_viewport_size(view | {"width": width})
+                look_around(page, width, visited, good)
+        for width in formulas.WIDTHS:  # with the glyphs: what can end a line may do so
             visited.clipped.extend(formulas.clipped_at(page, width))
+            findings.overflow = max(findings.overflow, page.evaluate(OVERFLOW))
         visited.clipped.extend(formulas.clipped_on_paper(page))
     return visited
 
@@ -125,17 +127,14 @@ def visit(browser: Browser, url: str, good: set[str] | None = None) -> Visit:
 def look_around(page: Page, width: int, visited: Visit, good: set[str] | None) -> None:
     """All that is seen of a page at one width."""
     findings = visited.findings
-    findings.overflow = max(findings.overflow, page.evaluate(OVERFLOW))
-    with barriers.boxes_for_glyphs(page):
-        # Dark first where the page is dark already: to change the colours is to draw it anew.
-        for theme in THEMES if width == PHONE else reversed(THEMES):
-            turn(page, theme)
-            findings.images += page.evaluate(BROKEN_IMAGES)
-            figures = page.evaluate(FIGURES)
-            with findings.look_away():  # axe-core loads imported styles by a wrong address
-                found = barriers.violations(page, THEMES[theme], good)
-            visited.looks[width, theme] = Look(figures, found)
-    visited.clipped.extend(formulas.clipped_at(page, width))
+    # Dark first where the page is dark already: to change the colours is to draw it anew.
+    for theme in THEMES if width == PHONE else reversed(THEMES):
+        turn(page, theme)
+        findings.images += page.evaluate(BROKEN_IMAGES)
+        figures = page.evaluate(FIGURES)
+        with findings.look_away():  # axe-core loads imported styles by a wrong address
+            found = barriers.violations(page, THEMES[theme], good)
+        visited.looks[width, theme] = Look(figures, found)
 
 
 def turn(page: Page, theme: str) -> None:
