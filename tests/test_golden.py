@@ -23,6 +23,8 @@ from escape_ntk.experiments.laws import Draws, classes, draws_of
 
 SAVED = stored.load(GOLDEN)
 TOLERANCE = Tolerance.of(SAVED)
+ELSEWHERE = Tolerance.of({**SAVED, "machine": {}})
+"""By which a changed constant must be caught, on whatever machine."""
 
 
 @functools.cache
@@ -119,14 +121,14 @@ EDITS = [
     ("curves", "_2_4_to_the_4(state)[0]) ** 0.25", "_2_4_to_the_4(state)[0]) ** 0.26", "norm_2_4"),
     ("dropped-constant", "2 * values.flip(0)", "3 * values.flip(0)", "eigenvalues"),
     ("ntk-blindness", "unit = 1e-6", "unit = 1.1e-6", "dense_leaning"),
-    ("quadntk-saddle", "min(1e-5, 1e-3 *", "min(1e-5, 1.1e-3 *", "test_loss"),
+    ("quadntk-saddle", "min(1e-5, 1e-3 *", "min(1e-3, 1e-1 *", "test_loss"),
     ("directions-movements", "1_000_003", "1_000_033", "same_sign_train"),
     ("regularizer-small", "math.sqrt(0.5)", "math.sqrt(0.51)", "test_loss"),
     ("landscape-starts", "1_000_000 + self.seed", "1_000_001 + self.seed", "value"),
     ("joint-leaks", "tolerance=1e-6", "tolerance=1e-1", "population"),
-    ("end-to-end-network", "rtol=2e-3", "rtol=2.1e-3", "difference"),
+    ("end-to-end-network", "rtol=2e-3", "rtol=4e-3", "difference"),
     ("complexity-ntk", "[0.5, 0.5]", "[0.4, 0.6]", "predicted"),
-    ("mlp", "PUBLISHED_SCALE = 675.0", "PUBLISHED_SCALE = 676.0", "train"),
+    ("mlp", "PUBLISHED_SCALE = 675.0", "PUBLISHED_SCALE = 685.0", "missed_dense"),
     ("cnn", "math.sqrt(1.5 /", "math.sqrt(1.6 /", "predictions"),
     ("modules-remainder", "self.largest * 2.0**-j", "self.largest * 2.1**-j", "sizes"),
     ("own-network", "(2**31, ()", "(2**31 - 1, ()", "plain"),
@@ -151,7 +153,7 @@ def test_a_changed_constant_is_caught_by_name(label, old, new, name):
     values = {field.name: getattr(point, field.name) for field in dataclasses.fields(point)}
     twin = edited(type(point), old, new)(**values)
     entry = {**stored.entry(point, points.run(twin)), "class": SAVED["runs"][label]["class"]}
-    changes = [*moved(label, SAVED["runs"][label], entry, TOLERANCE)]
+    changes = [*moved(label, SAVED["runs"][label], entry, ELSEWHERE)]
     assert re.search(rf"^{label}: (summary|arrays)\.{name}\b", told(changes), re.MULTILINE)
 
 
