@@ -160,3 +160,14 @@ def test_a_generator_stands_where_it_stood_after_a_piece_that_was_kept():
         )
         numbers.append(float(torch.rand(1, generator=generator)))
     assert numbers[0] == numbers[1]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_state_left_by_a_kill_just_after_the_record_goes_with_the_next_run(tmp_path, workers):
+    points, store = [curves.Curve(seed, 1.0, **SIZE) for seed in (1, 2)], RecordStore(tmp_path)
+    sweep.run_point(points[0], store)
+    checkpoint = store.checkpoint("curves", sweep.configuration(points[0]))
+    checkpoint.save({"y": 1.0})
+    assert checkpoint.path.exists()
+    sweep.run_points(points[:workers], store, workers=workers, progress=False)
+    assert not checkpoint.path.exists()

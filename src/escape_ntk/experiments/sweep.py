@@ -119,11 +119,18 @@ def run_point(
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Record:
     """Load or compute one point; a checkpoint of an earlier attempt is taken up."""
-    stored = lookup(point, store)
-    if stored is not None:  # a kill between the record and this line may have left a state
-        store.checkpoint(point.experiment, configuration(point)).clear()
+    stored = _finished(point, store)
+    if stored is not None:
         return stored
     return compute(point, store.root, checkpoint_seconds, progress).record(point, store)
+
+
+def _finished(point: Point, store: RecordStore) -> Record | None:
+    """The stored record of a point, or None; a kill just after it may have left a state."""
+    record = lookup(point, store)
+    if record is not None:
+        store.checkpoint(point.experiment, configuration(point)).clear()
+    return record
 
 
 # ---------------------------------------------------------------- many points
@@ -148,7 +155,7 @@ def run_points(
     finished.  An error of a point, or Ctrl-C, ends the sweep at once; what is finished is stored.
     """
     checks.integer("workers", workers, least=1)
-    found = {point: lookup(point, store) for point in dict.fromkeys(points)}
+    found = {point: _finished(point, store) for point in dict.fromkeys(points)}
     missing = [point for point, record in found.items() if record is None]
     bar = tqdm(total=len(missing), desc="runs", disable=not (progress and missing), delay=2)
     with bar:
