@@ -44,13 +44,13 @@ pdf: book  ## Print the whole book, with an installed Chromium: _build/pdf/escap
 test: $(STAMP)  ## Run all tests: style, units, bad input, notebooks, the site in a browser
 	@# Notebooks before the book, which shows what they printed and executes only what they did not.
 	@MAKE="$(MAKE)" $(BIN)/python tests/side_by_side.py \
-	    "test-notebooks book>test-pages test-unit test-input" "lint"
+	    "test-notebooks book>test-pages" "lint test-unit test-input"
 
 ##@ For authors
 
 # Two processes of one thread each: more threads than cores only wait for one another.
 # All tests of a file by one of them: what they share is made once.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --numprocesses
 
 .PHONY: lint
 lint: $(STAMP)  ## Check style and types: ruff, and basedpyright on src
@@ -60,19 +60,22 @@ lint: $(STAMP)  ## Check style and types: ruff, and basedpyright on src
 
 .PHONY: test-unit test-input test-notebooks test-site test-pages
 test-unit: $(STAMP)  # the package, with array shapes checked against the signatures
-	@SHAPES=1 $(PYTEST) tests --ignore=tests/bad_input --ignore=tests/site
+	@SHAPES=1 $(PYTEST) 2 tests --ignore=tests/bad_input --ignore=tests/site
 
 test-input: $(STAMP)  # bad input; shapes unchecked, as users run the package
-	@$(PYTEST) tests/bad_input
+	@$(PYTEST) 2 tests/bad_input
 
 test-notebooks: $(STAMP)  # executed, outputs compared with the stored ones and kept for the book
-	@$(PYTEST) -p tests.book_outputs --nbval-lax --nbval-current-env \
-	    --nbval-sanitize-with tests/nbval.cfg book/*.ipynb
+	@# In this order: the longest first, or it is still running when all others have ended.
+	@$(PYTEST) 2 --no-loadscope-reorder -p tests.book_outputs --nbval-lax --nbval-current-env \
+	    --nbval-sanitize-with tests/nbval.cfg book/mlp.ipynb \
+	    $(filter-out book/mlp.ipynb,$(sort $(wildcard book/*.ipynb)))
 
 test-site: book test-pages
 
 test-pages: $(STAMP)  # the built site in a real browser
-	@$(PYTEST) tests/site
+	@# Three: each waits a fifth of its time, for what a reader would wait for.
+	@$(PYTEST) 3 tests/site
 
 .PHONY: mutation
 mutation: $(STAMP)  ## Change the numeric core in 300 places: do the tests see it? (an hour)
