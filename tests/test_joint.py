@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from escape_ntk import claims
 from escape_ntk.checks import InputError
 from escape_ntk.claims import end_to_end as e2e_claims
-from escape_ntk.claims import exponents, sample_complexity
-from escape_ntk.claims import joint as joint_claims
+from escape_ntk.claims import exponents
+from escape_ntk.claims.ledger import at_least
 from escape_ntk.constructions import represent_target
 from escape_ntk.data import (
     dense_part,
@@ -302,22 +303,23 @@ SHARES = {"with": [0.6, 0.5], "without": [0.1, 0.2]}
 @pytest.mark.parametrize(
     ("judge", "passing", "failing"),
     [
-        (exponents._judge_difference, GAP, GAP | {"differences": 10 * spread}),
-        (exponents._judge_foreseen, 1 + spread, 1.1 + spread),
-        (exponents._judge_foreseen, 1 + spread, 1 + 30 * spread),
-        (joint_claims._judge_gap_slope, SLOPES, SLOPES | {"gap": -0.5 + spread}),
-        (e2e_claims.at_least(1.0), [2.0, 1.5], [2.0, 0.9]),
-        (e2e_claims._judge_sizes, SIZES, SIZES | {"empirical": [0.1, 2.1]}),
-        (e2e_claims._judge_apart, {"a": -0.1 + spread}, {"a": -0.1 + spread, "b": spread}),
-        (e2e_claims._judge_carries, {250: [0.9], 1000: [0.5]}, {250: [0.9], 1000: [1.1]}),
-        (sample_complexity._judge_shares, SHARES, SHARES | {"without": [0.1, 0.3]}),
+        ("complexity-difference", GAP, GAP | {"differences": 10 * spread}),
+        ("complexity-foreseen", 1 + spread, 1.1 + spread),
+        ("complexity-foreseen", 1 + spread, 1 + 30 * spread),
+        ("joint-gap-slope", SLOPES, SLOPES | {"gap": -0.5 + spread}),
+        (at_least(1.0), [2.0, 1.5], [2.0, 0.9]),
+        ("e2e-sizes", SIZES, SIZES | {"empirical": [0.1, 2.1]}),
+        ("e2e-apart", {"a": -0.1 + spread}, {"a": -0.1 + spread, "b": spread}),
+        ("e2e-carries", {250: [0.9], 1000: [0.5]}, {250: [0.9], 1000: [1.1]}),
+        ("complexity-shares", SHARES, SHARES | {"without": [0.1, 0.3]}),
     ],
 )
 def test_each_judge_can_pass_and_can_fail(judge, passing, failing):
+    judge = claims.claim(judge).judge if isinstance(judge, str) else judge
     assert judge(passing).verdict == "reproduced"
     assert judge(failing).verdict == "not_reproduced"
 
 
 def test_a_difference_away_from_the_foreseen_one_is_partly_reproduced():
     away = GAP | {"differences": 0.5 + spread}
-    assert exponents._judge_difference(away).verdict == "partly"
+    assert claims.claim("complexity-difference").judge(away).verdict == "partly"

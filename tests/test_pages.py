@@ -199,7 +199,7 @@ def test_hypotheses_are_drawn_beside_the_published_values():
     """Built by hand: two hypotheses, two λ, one panel each."""
     hypotheses = experiment.HYPOTHESES[:2]
     rows = [
-        ledger.Residual(h, c, 1.0, 0.9, 0.1, 3, Interval(0.9, 0.7, 1.1), ())
+        ledger.Residual(h, c, 1.0, 0.9, 0.1, 3, Interval(0.9, 0.7, 1.1))
         for h in hypotheses
         for c in ledger.FINALS
     ]

@@ -1,5 +1,6 @@
 """All claims of the book, in the order of its chapters."""
 
+from escape_ntk import checks
 from escape_ntk.claims import (
     cnn,
     directions,
@@ -16,27 +17,42 @@ from escape_ntk.claims import (
     sample_complexity,
     setup,
 )
-from escape_ntk.claims.ledger import Claim, Fate, MissingRecordError, Verdict
+from escape_ntk.claims.ledger import Claim, Fate, MissingRecordError, Runs, Verdict
 from escape_ntk.records import RecordStore
 
-__all__ = ["CLAIMS", "Claim", "Fate", "MissingRecordError", "Verdict", "evaluate_all"]
+__all__ = [
+    "CLAIMS",
+    "Claim",
+    "Fate",
+    "MissingRecordError",
+    "Runs",
+    "Verdict",
+    "claim",
+    "evaluate_all",
+]
 
-CLAIMS: tuple[Claim, ...] = (
-    *setup.CLAIMS,
-    *ntk_limits.CLAIMS,
-    *quadntk.CLAIMS,
-    *directions.CLAIMS,
-    *regularizer.CLAIMS,
-    *landscape.CLAIMS,
-    *joint.CLAIMS,
-    *end_to_end.CLAIMS,
-    *sample_complexity.CLAIMS,
-    *exponents.CLAIMS,
-    *mlp.CLAIMS,
-    *cnn.CLAIMS,
-    *own_network.CLAIMS,
-    *published_figure.CLAIMS,
+CHAPTERS = (
+    setup,
+    ntk_limits,
+    quadntk,
+    directions,
+    regularizer,
+    landscape,
+    joint,
+    end_to_end,
+    sample_complexity,
+    mlp,
+    cnn,
+    own_network,
+    published_figure,
 )
+CLAIMS: tuple[Claim, ...] = tuple(claim for part in CHAPTERS for claim in part.chapter.claims)
+
+
+def claim(name: str) -> Claim:
+    """The claim of this id; :class:`~escape_ntk.checks.UnknownNameError` otherwise."""
+    known = {c.id: c for c in CLAIMS}
+    return known[checks.one_of("claim", name, tuple(known))]
 
 
 def evaluate_all(store: RecordStore) -> list[dict]:

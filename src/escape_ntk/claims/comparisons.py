@@ -6,13 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from escape_ntk import published
-from escape_ntk.claims.ledger import names, require
+from escape_ntk.claims.ledger import Runs
 from escape_ntk.experiments import published_figure as f
-from escape_ntk.records import Record, RecordStore
+from escape_ntk.records import Record
 from escape_ntk.stats import Interval, welch_interval
 
-COMMAND = "escape-ntk run published-figure --scale full"
-FORENSICS = "escape-ntk run figure-forensics --scale full"
 SEEDS = tuple(range(1, 11))
 """Seeds of the figure itself."""
 R1_SEEDS = (1, 2, 3)
@@ -62,17 +60,17 @@ class Comparison:
         finals = [_curve(self.panel, lam).final for lam in self.lambdas]
         return finals[0] if self.minus is None else finals[0] - finals[1]
 
-    def own(self, store: RecordStore, hypothesis: f.Hypothesis, seeds: Sequence[int]):
-        """Our number, seed by seed, and the records it was read from."""
-        values, used = [], []
-        for lam in self.lambdas:
-            command = COMMAND if hypothesis == f.SUM_NO_R1 else FORENSICS
-            records = require(f.figure_points(seeds, hypothesis, (lam,)), store, command)
-            values.append(
-                panel_values(self.panel, records, _curve(self.panel, lam).times[-1:])[:, 0]
-            )
-            used += records
-        return (values[0] if self.minus is None else values[0] - values[1]), used
+    def own(self, runs: Runs, hypothesis: f.Hypothesis, seeds: Sequence[int]) -> np.ndarray:
+        """Our number, seed by seed."""
+        values = [
+            panel_values(
+                self.panel,
+                runs(f.figure_points(seeds, hypothesis, (lam,))),
+                _curve(self.panel, lam).times[-1:],
+            )[:, 0]
+            for lam in self.lambdas
+        ]
+        return values[0] if self.minus is None else values[0] - values[1]
 
 
 def short(lam: float) -> str:
@@ -109,7 +107,6 @@ class Residual:
     error: float
     n_seeds: int
     interval: Interval
-    records: tuple[str, ...]
 
     @property
     def in_errors(self) -> float:
@@ -122,7 +119,7 @@ class Residual:
         return self.published in self.interval
 
 
-def residual(store: RecordStore, hypothesis: f.Hypothesis, comparison: Comparison) -> Residual:
+def residual(runs: Runs, hypothesis: f.Hypothesis, comparison: Comparison) -> Residual:
     """Compare one published number with ``hypothesis``.
 
     The first hypothesis (sum, no R_1) has N = 10 seeds of its own: error² = s²(1/3 + 1/N).  Any
@@ -130,35 +127,33 @@ def residual(store: RecordStore, hypothesis: f.Hypothesis, comparison: Compariso
     paired difference: error² = s²(1/3 + 1/N) + s_Δ²/n, its spread over seeds taken as that of the
     first; degrees of freedom by Welch and Satterthwaite.
     """
-    first, records = comparison.own(store, f.SUM_NO_R1, SEEDS)
+    first = comparison.own(runs, f.SUM_NO_R1, SEEDS)
     own, n = float(first.mean()), len(first)
     terms = [(first.var(ddof=1) * (1 / published.N_SEEDS + 1 / n), n - 1)]
     if hypothesis != f.SUM_NO_R1:
-        values, records = comparison.own(store, hypothesis, PAIRED_SEEDS)
+        values = comparison.own(runs, hypothesis, PAIRED_SEEDS)
         shift = values - first[[SEEDS.index(seed) for seed in PAIRED_SEEDS]]
         own, n = own + float(shift.mean()), len(shift)
         terms.append((shift.var(ddof=1) / n, n - 1))
     error, interval = welch_interval(own, terms)
-    return Residual(
-        hypothesis, comparison, comparison.published(), own, error, n, interval, names(records)
-    )
+    return Residual(hypothesis, comparison, comparison.published(), own, error, n, interval)
 
 
-def residuals(store: RecordStore, hypothesis: f.Hypothesis) -> list[Residual]:
-    """Every comparison whose λ were run under ``hypothesis``."""
+def residuals(
+    runs: Runs, hypothesis: f.Hypothesis, comparisons: Sequence[Comparison] = COMPARISONS
+) -> list[Residual]:
+    """Those of the comparisons whose λ were run under ``hypothesis``."""
     return [
-        residual(store, hypothesis, c)
-        for c in COMPARISONS
-        if set(c.lambdas) <= {*hypothesis.lambdas}
+        residual(runs, hypothesis, c) for c in comparisons if {*c.lambdas} <= {*hypothesis.lambdas}
     ]
 
 
-def shifted_mean_curve(store: RecordStore, hypothesis: f.Hypothesis, lam: float):
+def shifted_mean_curve(runs: Runs, hypothesis: f.Hypothesis, lam: float):
     """(times, test loss): the first hypothesis' mean over its seeds plus the mean paired shift."""
-    first = require(f.figure_points(SEEDS, lambdas=(lam,)), store, COMMAND)
+    first = runs(f.figure_points(SEEDS, lambdas=(lam,)))
     mean = np.mean([r.arrays["test_loss"] for r in first], axis=0)
     if hypothesis != f.SUM_NO_R1:
-        other = require(f.figure_points(PAIRED_SEEDS, hypothesis, (lam,)), store, FORENSICS)
+        other = runs(f.figure_points(PAIRED_SEEDS, hypothesis, (lam,)))
         base = {r.config["seed"]: r.arrays["test_loss"] for r in first}
         shifts = [r.arrays["test_loss"] - base[r.config["seed"]] for r in other]
         mean = mean + np.mean(shifts, axis=0)

@@ -1,17 +1,33 @@
 """The claims ledger: what is stated, how it is checked, and proof that the check can fail.
 
-A claim gathers values from records, judges them, and judges a *negative control* (the same
-measurement with one hypothesis broken) by the same rule: the control must do worse.
+A claim measures values on records, judges them, and judges a *negative control* (the same
+measurement with one hypothesis broken) by the same rule: the control must do worse.  It stands as
+a decorator on its measurement::
+
+    chapter = Chapter("regularizer")
+
+    @chapter.claim(
+        "regularizer-weak",
+        "A weak R_1 lowers the test loss.",
+        source="M",
+        target="a fall",
+        tolerance="in each of three pairs",
+        broken="λ_1 = 1",
+        judge=at_most(0.0),
+    )
+    def weak(runs: Runs, broken: bool) -> list[float]:
+        without, with_r1 = runs(points(0.0)), runs(points(1.0 if broken else 1e-3))
+        return [b.summary["test"] - a.summary["test"] for a, b in zip(without, with_r1)]
 """
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from escape_ntk import checks
-from escape_ntk.experiments import sweep
-from escape_ntk.records import Record, RecordStore
+from escape_ntk.experiments import catalogue, sweep
+from escape_ntk.records import Record, RecordStore, default_root
 from escape_ntk.stats import Interval, Numbers, log_slope, mean_interval
 
 SOURCES = ("A", "C", "L", "D", "M", "R")
@@ -62,21 +78,56 @@ class Finding:
     measured: Mapping[str, object]
 
 
-@dataclass(frozen=True)
-class Evidence(Generic[V]):
-    """Values gathered from records, and which records."""
-
-    values: V
-    records: tuple[str, ...]
-
-
 class MissingRecordError(checks.EscapeNTKError, LookupError):
     """A claim rests on a record that is not there."""
 
 
+class Runs:
+    """The records of a store, as claims, tables and figures ask for them: by their points.
+
+    ``runs(points)`` reads; what was read stays on the list ``runs.read``.  A point without a record
+    raises :class:`MissingRecordError`, which names the command that makes it.
+    """
+
+    def __init__(self, store: RecordStore | None = None):
+        self.store = RecordStore(default_root()) if store is None else store
+        self._read: dict[str, Record] = {}
+
+    def __call__(self, points: Iterable[sweep.Point]) -> list[Record]:
+        """The records of these points, in their order."""
+        asked = list(points)
+        found = [sweep.lookup(point, self.store) for point in asked]
+        missing = [point for point, record in zip(asked, found, strict=True) if record is None]
+        if missing:
+            raise MissingRecordError(
+                checks.message(
+                    expected=f"{len(asked)} records below {self.store.root}",
+                    got=f"{len(missing)} missing, the first {missing[0]}",
+                    remedy=f"run `{catalogue.command(missing[0])}`",
+                )
+            )
+        records = [record for record in found if record is not None]
+        self._read |= {name(record): record for record in records}
+        return records
+
+    @property
+    def read(self) -> tuple[Record, ...]:
+        """Every record that was handed out, once, in the order of reading."""
+        return tuple(self._read.values())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all that was read."""
+        return tuple(self._read)
+
+
+Measure = Callable[[Runs, bool], V]
+"""What a claim measures; with ``True``, on its negative control."""
+
+
 @dataclass(frozen=True)
 class Claim(Generic[V]):
-    """One entry of the ledger; ``gather(store, broken)`` collects the evidence or its control."""
+    """One entry of the ledger; ``measure(runs, broken)`` reads records and computes values."""
 
     id: str
     chapter: str
@@ -85,7 +136,7 @@ class Claim(Generic[V]):
     target: str
     tolerance: str
     broken: str
-    gather: Callable[[RecordStore, bool], Evidence[V]]
+    measure: Measure[V]
     judge: Callable[[V], Finding]
 
     def __post_init__(self):
@@ -94,8 +145,9 @@ class Claim(Generic[V]):
 
     def evaluate(self, store: RecordStore) -> dict:
         """The ledger's row: verdict, measured values, and the fate of the negative control."""
-        evidence, control = self.gather(store, False), self.gather(store, True)
-        finding, twin = self.judge(evidence.values), self.judge(control.values)
+        runs, others = Runs(store), Runs(store)
+        finding = self.judge(self.measure(runs, False))
+        twin = self.judge(self.measure(others, True))
         end = fate(finding.verdict, twin.verdict)
         return {
             "id": self.id,
@@ -113,40 +165,48 @@ class Claim(Generic[V]):
                 "verdict": str(twin.verdict),
                 "measured": dict(twin.measured),
             },
-            "record": sorted({*evidence.records, *control.records}),
+            "record": sorted({*runs.names, *others.names}),
         }
 
 
-def require(points: Sequence[sweep.Point], store: RecordStore, command: str) -> list[Record]:
-    """Records of ``points``; raises :class:`MissingRecordError` naming the command to run."""
-    looked_up = [sweep.lookup(point, store) for point in points]
-    found = [record for record in looked_up if record is not None]
-    missing = [p for p, record in zip(points, looked_up, strict=True) if record is None]
-    if missing:
-        raise MissingRecordError(
-            checks.message(
-                expected=f"{len(points)} records below {store.root}",
-                got=f"{len(missing)} missing, the first {missing[0]}",
-                remedy=f"run `{command}`",
-            )
-        )
-    return found
+@dataclass(frozen=True)
+class Chapter:
+    """The claims of one chapter, in their order."""
+
+    name: str
+    claims: list[Claim] = field(default_factory=list)
+
+    def claim(
+        self,
+        id: str,
+        statement: str,
+        *,
+        source: str,
+        target: str,
+        tolerance: str,
+        broken: str,
+        judge: Callable[[V], Finding],
+        measure: Measure[V] | None = None,
+    ) -> Callable[[Measure[V]], Measure[V]]:
+        """Put ``measure`` into the ledger; without it, a decorator for the measurement below."""
+
+        def register(measure: Measure[V]) -> Measure[V]:
+            words = (id, self.name, statement, source, target, tolerance, broken)
+            self.claims.append(Claim(*words, measure, judge))
+            return measure
+
+        if measure is not None:
+            register(measure)
+        return register
 
 
 Value = Callable[[Record, bool], V]
 """A number of one record; with ``True``, of its negative control."""
 
 
-def over_draws(
-    points: Sequence[sweep.Point], value: Value[V], command: str
-) -> Callable[[RecordStore, bool], Evidence[list[V]]]:
-    """A claim's ``gather``: ``value(record, broken)`` of every point."""
-
-    def gather(store: RecordStore, broken: bool) -> Evidence[list[V]]:
-        records = require(points, store, command)
-        return Evidence([value(record, broken) for record in records], names(records))
-
-    return gather
+def each(points: Sequence[sweep.Point], value: Value[V]) -> Measure[list[V]]:
+    """Measures ``value(record, broken)`` of every point."""
+    return lambda runs, broken: [value(record, broken) for record in runs(points)]
 
 
 def summary_value(right: str, broken: str) -> Value[float]:
@@ -173,11 +233,6 @@ def name(record: Record) -> str:
     return f"{record.experiment}/{record.key[:16]}"
 
 
-def names(records: Sequence[Record]) -> tuple[str, ...]:
-    """The names of several records."""
-    return tuple(name(record) for record in records)
-
-
 def plus_minus(values: Numbers, form: str = ".3f") -> str:
     """Mean ± half of its 95 % interval, for a table."""
     got = mean_interval(values)
@@ -187,13 +242,34 @@ def plus_minus(values: Numbers, form: str = ".3f") -> str:
 # ------------------------------------------------------------------ judges
 
 
+def found(ok: object, *, partly: object = False, **measured: object) -> Finding:
+    """Reproduced when ``ok``, partly reproduced when ``partly``, and the numbers behind it.
+
+    Of an :class:`~escape_ntk.stats.Interval` the value and both ends are told: the first one's as
+    ``low`` and ``high``, those of any other with its name before them.
+    """
+    verdict = Verdict.REPRODUCED if ok else Verdict.PARTLY if partly else Verdict.NOT_REPRODUCED
+    told: dict[str, object] = {}
+    for key, value in measured.items():
+        if isinstance(value, Interval):
+            before = f"{key}_" if "low" in told else ""
+            told |= {key: value.value, f"{before}low": value.low, f"{before}high": value.high}
+        else:
+            told[key] = value
+    return Finding(verdict, told)
+
+
+def ends(word: str, interval: Interval) -> dict[str, float]:
+    """An interval among several, as JSON: its value under ``word``, and both ends."""
+    return {word: interval.value, "low": interval.low, "high": interval.high}
+
+
 def at_most(limit: float) -> Callable[[Numbers], Finding]:
     """Reproduced when every value is ≤ ``limit``."""
 
     def judge(values: Numbers) -> Finding:
         worst = float(max(values))
-        verdict = Verdict.REPRODUCED if worst <= limit else Verdict.NOT_REPRODUCED
-        return Finding(verdict, {"largest": worst, "runs": len(values)})
+        return found(worst <= limit, largest=worst, runs=len(values))
 
     return judge
 
@@ -203,8 +279,7 @@ def at_least(limit: float) -> Callable[[Numbers], Finding]:
 
     def judge(values: Numbers) -> Finding:
         least, most = float(min(values)), float(max(values))
-        verdict = Verdict.REPRODUCED if least >= limit else Verdict.NOT_REPRODUCED
-        return Finding(verdict, {"least": least, "most": most, "runs": len(values)})
+        return found(least >= limit, least=least, most=most, runs=len(values))
 
     return judge
 
@@ -225,9 +300,7 @@ def judge_slope(got: Interval, target: float, tolerance: float, runs: int) -> Fi
     """Reproduced when the interval lies within target ± tolerance, partly when it meets that."""
     inside = target - tolerance <= got.low and got.high <= target + tolerance
     meets = got.low <= target + tolerance and target - tolerance <= got.high
-    verdict = Verdict.REPRODUCED if inside else Verdict.PARTLY if meets else None
-    measured = {"slope": got.value, "low": got.low, "high": got.high, "runs": runs}
-    return Finding(verdict or Verdict.NOT_REPRODUCED, measured)
+    return found(inside, partly=meets, slope=got, runs=runs)
 
 
 def ratio_one(low: float, high: float, *, held: bool = False) -> Callable[..., Finding]:
@@ -239,8 +312,7 @@ def ratio_one(low: float, high: float, *, held: bool = False) -> Callable[..., F
     def judge(ratios: Numbers) -> Finding:
         got = mean_interval(ratios)
         ok = low <= got.low and got.high <= high and (1.0 in got or not held)
-        measured = {"ratio": got.value, "low": got.low, "high": got.high, "runs": len(ratios)}
-        return Finding(Verdict.REPRODUCED if ok else Verdict.NOT_REPRODUCED, measured)
+        return found(ok, ratio=got, runs=len(ratios))
 
     return judge
 
@@ -251,26 +323,16 @@ def ratio_below_one(ratios: Numbers) -> Finding:
     ``below`` counts the runs.
     """
     got = mean_interval(ratios)
-    verdict = Verdict.PARTLY if got.value < 1 else Verdict.NOT_REPRODUCED
-    if got.high < 1:
-        verdict = Verdict.REPRODUCED
     below = sum(bool(ratio < 1) for ratio in ratios)
-    measured = {"ratio": got.value, "low": got.low, "high": got.high, "runs": len(ratios)}
-    return Finding(verdict, measured | {"below": below})
+    return found(got.high < 1, partly=got.value < 1, ratio=got, runs=len(ratios), below=below)
 
 
 def inside_intervals(rows: Sequence[tuple[str, float, Interval]]) -> Finding:
     """Reproduced when every published value lies in its interval; partly when most do."""
     hits = [published in interval for _, published, interval in rows]
-    measured: dict[str, object] = {
-        label: {"published": value, "own": i.value, "low": i.low, "high": i.high, "inside": hit}
-        for (label, value, i), hit in zip(rows, hits, strict=True)
+    told = {
+        label: {"published": value, **ends("own", interval), "inside": hit}
+        for (label, value, interval), hit in zip(rows, hits, strict=True)
     }
-    measured["inside"] = sum(hits)
-    measured["of"] = len(hits)
-    verdict = Verdict.NOT_REPRODUCED
-    if all(hits):
-        verdict = Verdict.REPRODUCED
-    elif sum(hits) > len(hits) / 2:
-        verdict = Verdict.PARTLY
-    return Finding(verdict, measured)
+    most = sum(hits) > len(hits) / 2
+    return found(all(hits), partly=most, **told, inside=sum(hits), of=len(hits))

@@ -244,3 +244,14 @@ def experiment(name: str) -> Experiment:
     """The experiment of this name; :class:`~escape_ntk.checks.UnknownNameError` otherwise."""
     known = {e.name: e for e in EXPERIMENTS}
     return known[checks.one_of("experiment", name, tuple(known))]
+
+
+def command(point: Point) -> str:
+    """What to type for the record of a point; the whole experiment where no plan has this point."""
+    plans = [(scale, e) for scale in reversed(SCALES) for e in EXPERIMENTS]
+    for scale, e in plans:
+        if point in e.points(scale):
+            return f"escape-ntk run {e.name}" + (" --scale live" if scale == "live" else "")
+    kinds = ((e, type(p)) for scale, e in plans for p in e.points(scale))
+    name = next((e.name for e, kind in kinds if kind is type(point)), "EXPERIMENT")
+    return f"escape-ntk run {name} --seeds …"
