@@ -10,16 +10,11 @@ from escape_ntk import claims
 from escape_ntk.__main__ import main
 from escape_ntk.checks import InputError
 from escape_ntk.claims import (
-    cnn,
-    directions,
-    landscape,
     ledger,
-    mlp,
     ntk_limits,
     published_figure,
     quadntk,
     regularizer,
-    sample_complexity,
 )
 from escape_ntk.experiments import foundations
 from escape_ntk.experiments import ntk_limits as limits

@@ -9,8 +9,8 @@ import pytest
 import torch
 from mortal import KilledError, Memory
 
-from escape_ntk.checks import InputError, UnknownNameError
 from escape_ntk import claims
+from escape_ntk.checks import InputError, UnknownNameError
 from escape_ntk.claims import mlp as ledger
 from escape_ntk.data import draw_inputs, random_direction
 from escape_ntk.experiments import mlp
@@ -222,7 +222,9 @@ def test_thresholds_are_read_between_grid_points_and_censored_ones_count_as_boun
     found = ledger.bounds(rows)
     assert list(found) == [10, 20, 40] and found[10][2] == 400.0
     assert found[10][1] == pytest.approx(200)
-    got = claims.claim("mlp-exponent-published").judge({d: list(row.values()) for d, row in found.items()})
+    got = claims.claim("mlp-exponent-published").judge(
+        {d: list(row.values()) for d, row in found.items()}
+    )
     assert got.measured["slope"] == pytest.approx(2.0)  # one bound of three: not felt
     assert ledger._cell(rows[:3], 10) == "2.0 (2.0 to over 4.0), 1 of 3 censored"
     assert ledger._cell(rows[3:6], 20) == "2.0 (2.0–2.0)"
