@@ -114,7 +114,8 @@ def test_a_published_landscape_on_a_small_problem(monkeypatch, kind):
     monkeypatch.setattr(landscape, "Curve", small)
     point = kind(1, empirical=1.0, times=(0.0, 5.0, 50.0))
     summary, a = point.compute()
-    risk = curves.Problem.draw(small(1, 1.0, 0.0, n_test=1)).risk
+    curve = small(1, 1.0, 0.0, n_test=1)
+    risk = curve.risk(curves.draw_problem(curve))
     start = risk.features.zero_state()
     flat = torch.eye(start.numel(), dtype=start.dtype)
     columns = [landscape_product(risk, start, e.view(start.shape)) for e in flat]

@@ -27,7 +27,7 @@ from escape_ntk.constructions import represent_power
 from escape_ntk.data import draw_inputs, random_signs, sparse_part
 from escape_ntk.directions import PopulationProjector, TrainingProjector
 from escape_ntk.experiments.landscape import Landscape, comparison
-from escape_ntk.experiments.regularizer import Problem
+from escape_ntk.experiments.regularizer import draw_problem
 from escape_ntk.experiments.sample_complexity import draw_target
 from escape_ntk.generalization import GRID, radius
 from escape_ntk.kernel import empirical_ntk, infinite_ntk
@@ -359,7 +359,7 @@ def comparison_norms(setting: Setting) -> Answer:
     norms = []
     for m in (min(widths), max(widths)):
         point = Landscape(1, int(m), n_test=1)
-        t_linear, state = comparison(Problem(point, cumulative_multiplicity(point.d, 1)))
+        t_linear, state = comparison(draw_problem(point, cumulative_multiplicity(point.d, 1)))
         rows = from_pairs(state).norm(dim=1)
         power = 2 if plain else 4
         norms.append([float(t_linear.norm()), float((rows**power).sum() ** (1 / power))])

@@ -14,15 +14,14 @@ import torch
 from torch import Tensor
 
 from escape_ntk import checks, trajectory
-from escape_ntk.data import Target, draw_inputs, published_target, random_direction
+from escape_ntk.data import draw_inputs, published_target, random_direction
 from escape_ntk.descent import gradient_descent
-from escape_ntk.directions import TrainingProjector
 from escape_ntk.experiments.laws import PROJECTED, Draws
 from escape_ntk.experiments.sweep import Result
 from escape_ntk.flow import gradient_flow
-from escape_ntk.leaks import GaussianLeak
 from escape_ntk.network import activation, draw_weights
-from escape_ntk.pairs import PairFeatures, from_pairs
+from escape_ntk.pairs import from_pairs
+from escape_ntk.problem import Problem, mean_square
 from escape_ntk.regularizer import Penalties, RegularizedRisk, norm_2_4_to_the_4
 from escape_ntk.run import UNSAVED, Run
 
@@ -81,12 +80,12 @@ class Curve:
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """Train and measure: (summary, arrays) for the record."""
-        problem = Problem.draw(self)
-        start, times = problem.features.zero_state(), self.record_times
-        observe = problem.observer()
+        problem = draw_problem(self)
+        risk, start, times = self.risk(problem), problem.zero_state(), self.record_times
+        observe = observer(problem)
         if self.method == "descent":
             trained = gradient_descent(
-                problem.risk,
+                risk,
                 start,
                 step=self.step,
                 n_steps=self.t_end,
@@ -96,7 +95,7 @@ class Curve:
             )
         else:
             trained = gradient_flow(
-                problem.risk,
+                risk,
                 start,
                 t_end=self.t_end,
                 record_at=times,
@@ -115,80 +114,51 @@ class Curve:
         kernel = problem.projector.eigenvalues.cpu().numpy()
         return summary, {"times": trained.times, "kernel_eigenvalues": kernel, **trained.values}
 
+    def risk(self, problem: Problem) -> RegularizedRisk:
+        """L_λ with the λ of this curve."""
+        return problem.risk(Penalties(self.penalty_population, self.penalty_empirical))
+
     def at(self, **changes) -> "Curve":
         """The same curve with some fields changed."""
         return dataclasses.replace(self, **changes)
 
 
-@dataclass(frozen=True)
-class Problem:
-    """Everything drawn from the seed: f*, frozen weights, training and test inputs, the risk."""
+def draw_problem(c: Curve) -> Problem:
+    """β, w_r, training and fresh inputs in this order from one generator."""
+    kind = {"generator": torch.Generator().manual_seed(c.seed), "dtype": getattr(torch, c.dtype)}
+    target = published_target(random_direction(c.d, **kind), c.input_law)
+    weights = draw_weights(c.m, c.d, law=c.draws.weights, **kind)
+    X, fresh = (draw_inputs(n, c.d, c.draws.inputs, **kind) for n in (c.n, c.n_test))
+    act = activation(c.activation)
+    return Problem(target, weights, act, X, fresh, c.n_k, c.draws.inputs, chunk=256)
 
-    target: Target
-    weights: Tensor
-    features: PairFeatures
-    test: PairFeatures
-    projector: TrainingProjector
-    risk: RegularizedRisk
 
-    @staticmethod
-    def draw(c: Curve) -> "Problem":
-        """Draw β, w_r, training and test inputs in this order from one generator."""
-        dtype = getattr(torch, c.dtype)
-        generator = torch.Generator().manual_seed(c.seed)
-        target = published_target(random_direction(c.d, generator, dtype=dtype), c.input_law)
-        act = activation(c.activation)
-        weights = draw_weights(c.m, c.d, generator, law=c.draws.weights, dtype=dtype)
-        X = draw_inputs(c.n, c.d, c.draws.inputs, generator, dtype=dtype)
-        X_test = draw_inputs(c.n_test, c.d, c.draws.inputs, generator, dtype=dtype)
-        features = PairFeatures(X, weights, act)
-        projector = TrainingProjector(features, c.n_k)
-        leak = GaussianLeak(weights, act) if c.penalty_population else None
-        risk = RegularizedRisk(
-            features,
-            target(X),
-            penalties=Penalties(c.penalty_population, c.penalty_empirical),
-            projector=projector,
-            population=leak,
-        )
-        test = PairFeatures(X_test, weights, act, chunk=256)
-        return Problem(target, weights, features, test, projector, risk)
+def observer(problem: Problem) -> Callable[[Tensor], dict[str, float]]:
+    """Losses, leaks, sizes, and how much of each part of f* each term carries on fresh inputs.
 
-    def observer(self) -> Callable[[Tensor], dict[str, float]]:
-        """Measurements of a state: see :meth:`measure`."""
-        parts = self.target.part_values(self.test.X)  # (parts, n_test)
-        shares = parts / parts.square().mean(1, keepdim=True)
-        kept = self.test.cross_gram(self.features)  # (n_test, n): test outputs of Aᵀc
+    ``linear_on_part0`` is E[f_L p_0]/E[p_0²] over the fresh inputs, and so on: 1 is learned.
+    """
+    parts = problem.target.part_values(problem.fresh)  # (parts, n_test)
+    shares, goal = parts / parts.square().mean(1, keepdim=True), parts.sum(0)
+    kept = problem.test.cross_gram(problem.features)  # (n_test, n): fresh outputs of Aᵀc
 
-        def observe(state: Tensor) -> dict[str, float]:
-            return self.measure(state, parts.sum(0), shares, kept)
-
-        return observe
-
-    def measure(self, state: Tensor, y_test: Tensor, shares: Tensor, kept: Tensor):
-        """Losses, leaks, sizes, and how much of each part of f* each term carries on test.
-
-        ``linear_on_part0`` is E[f_L p_0]/E[p_0²] over the test set, and so on: 1 is learned.
-        """
-        linear, quadratic = self.features.terms(state)
-        test_linear, test_quadratic = self.test.terms(state)
-        leak = test_linear - kept @ self.projector.dual_coefficients(linear)
+    def observe(state: Tensor) -> dict[str, float]:
+        linear, quadratic = problem.features.terms(state)
+        fresh_linear, fresh_quadratic = problem.test.terms(state)
+        leak = fresh_linear - kept @ problem.projector.dual_coefficients(linear)
         out = {
-            "train_loss": mean_square(linear + quadratic - self.risk.y),
-            "test_loss": mean_square(test_linear + test_quadratic - y_test),
-            "empirical_leak": mean_square(self.projector.high_outputs(linear)),
+            "train_loss": mean_square(linear + quadratic - problem.y),
+            "test_loss": mean_square(fresh_linear + fresh_quadratic - goal),
+            "empirical_leak": mean_square(problem.projector.high_outputs(linear)),
             "population_leak": mean_square(leak),
-            "test_linear": mean_square(test_linear),
-            "test_quadratic": mean_square(test_quadratic),
+            "test_linear": mean_square(fresh_linear),
+            "test_quadratic": mean_square(fresh_quadratic),
             "norm_frobenius": float(from_pairs(state).norm()),
             "norm_2_4": float(norm_2_4_to_the_4(state)[0]) ** 0.25,
         }
         for j, share in enumerate(shares):
-            out[f"linear_on_part{j}"] = float((test_linear * share).mean())
-            out[f"quadratic_on_part{j}"] = float((test_quadratic * share).mean())
+            out[f"linear_on_part{j}"] = float((fresh_linear * share).mean())
+            out[f"quadratic_on_part{j}"] = float((fresh_quadratic * share).mean())
         return out
 
-
-def mean_square(f: Tensor) -> float:
-    """(1/n) Σ f_i²."""
-    return float(f.square().mean())
+    return observe

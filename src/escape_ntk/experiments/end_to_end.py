@@ -5,6 +5,7 @@ The problems are those of the sample-complexity experiment: same targets, traini
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -15,10 +16,16 @@ from escape_ntk import checks
 from escape_ntk.constructions import JointMovement
 from escape_ntk.data import random_signs
 from escape_ntk.descent import gradient_descent
+from escape_ntk.experiments.dense_plus_sparse import (
+    PARTS,
+    Wide,
+    draw_problem,
+    error_by_part,
+    measure,
+    samples,
+)
 from escape_ntk.experiments.joint import explicit
 from escape_ntk.experiments.laws import PROJECTED, Draws
-from escape_ntk.experiments.problem import Problem
-from escape_ntk.experiments.sample_complexity import PARTS, Wide, error_by_part, samples
 from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.flow import gradient_flow
 from escape_ntk.generalization import gap_bound, quadratic_complexity
@@ -28,8 +35,8 @@ from escape_ntk.landscape import (
     perturbed_descent,
     random_sign_balance,
 )
-from escape_ntk.network import activation
 from escape_ntk.pairs import NetworkFeatures, PairFeatures, to_pairs
+from escape_ntk.problem import Problem
 from escape_ntk.regularizer import Penalties, norm_2_4_to_the_4
 from escape_ntk.run import UNSAVED, Run
 from escape_ntk.spectrum import ntk_spectrum
@@ -65,11 +72,11 @@ class Descent(Wide):
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """Everything over time; the end, W*, the guarantee's terms, and the bound's."""
-        problem = Problem(self)
+        problem, generator = draw_problem(self)
         risk = problem.risk(Penalties(*self.penalties))
-        start = problem.features[0].zero_state()
+        start = problem.zero_state()
         state, summary, arrays = self._train(problem, risk, start, run)
-        summary |= {f"end_{name}": value for name, value in problem.measure(state).items()}
+        summary |= {f"end_{name}": value for name, value in measure(problem, state).items()}
         scale = -curvature_floor(risk, start)
         summary |= {
             "value": risk.value_and_gradient(state)[0].total(risk.penalties),
@@ -77,8 +84,7 @@ class Descent(Wide):
             "gradient": gradient_norm(risk, state) / gradient_norm(risk, start),
             "flatness": -curvature_floor(risk, state) / scale,
         }
-        generator = problem.data.generator
-        made = explicit(problem.features[0].weights, self.activation, problem.data.target)
+        made = explicit(problem.weights, self.activation, problem.target)
         summary |= self._explicit(problem, risk, made, generator)
         if self.penalties[0] == self.penalties[3] == 0:
             summary |= self._balance(risk, state, made, scale * summary["flatness"])
@@ -101,7 +107,7 @@ class Descent(Wide):
             )
             facts = {"reached": point.reached, "perturbations": point.perturbations}
             return point.state, facts | {"rounds": point.rounds}, {}
-        observed = {"observe": problem.measure, "run": run}
+        observed = {"observe": partial(measure, problem), "run": run}
         if self.method == "flow":
             trained = gradient_flow(risk, start, t_end=self.t_end, record_at=times, **observed)
         else:
@@ -118,7 +124,7 @@ class Descent(Wide):
         for _ in range(self.n_signs):
             state = made.state(random_signs(len(made.t_linear), generator))
             value = risk.value_and_gradient(state)[0].total(risk.penalties)
-            rows.append(problem.measure(state) | {"value": value})
+            rows.append(measure(problem, state) | {"value": value})
         return {f"explicit_{name}": float(np.mean([r[name] for r in rows])) for name in rows[0]}
 
     @staticmethod
@@ -134,15 +140,15 @@ class Descent(Wide):
 
     def _bound(self, problem: Problem, summary: dict, generator) -> dict[str, float]:
         """The generalisation bound at the end, and the error of the zero predictor, for cap 1."""
-        act = activation(self.activation)
+        act = problem.activation
         keys = ("population", "empirical", "low_degree", "norm_fourth")
         bound = gap_bound(
             n=self.n,
             mean_kernel=ntk_spectrum(act, self.d).trace,
-            complexity=quadratic_complexity(problem.features[0].weights, act, self.n, generator),
+            complexity=quadratic_complexity(problem.weights, act, self.n, generator),
             **{key: summary[f"end_{key}"] for key in keys},
         )
-        goal = problem.data.target(problem.data.test)
+        goal = problem.target(problem.fresh)
         return {"bound": bound.total, "zero": float(goal.abs().clamp(max=1.0).mean())}
 
 
@@ -171,19 +177,18 @@ class FullNetwork(Wide):
         }
         out, predictions = {}, {}
         for name, (kind, weight) in runs.items():
-            problem = Problem(self, kind, torch.float32)
-            features, test = problem.features
+            problem, _ = draw_problem(self, kind, torch.float32)
             trained = gradient_flow(
                 problem.risk(Penalties(empirical=weight, norm=self.norm)),
-                features.zero_state(),
+                problem.zero_state(),
                 t_end=self.t_end,
                 record_at=[self.t_end],
                 observe=lambda state: {},
                 rtol=2e-3,
                 run=run,
             )
-            predictions[name] = sum(test.terms(trained.state))
-            parts = problem.data.target.part_values(test.X)
+            predictions[name] = sum(problem.test.terms(trained.state))
+            parts = problem.target.part_values(problem.fresh)
             errors = error_by_part(predictions[name], parts)
             out |= {f"{name}_{key}": errors[key] for key in ("error", *PARTS)}
             out |= {
@@ -192,7 +197,7 @@ class FullNetwork(Wide):
                 f"{name}_farthest": float(trained.state.norm(dim=2).max()),
             }
             if name == "network":
-                own = PairFeatures(test.X, features.weights, activation(self.activation))
+                own = PairFeatures(problem.fresh, problem.weights, problem.activation)
                 out["remainder"] = rms(predictions[name] - sum(own.terms(trained.state)))
         return out | {"difference": rms(predictions["network"] - predictions["taylor"])}, {}
 

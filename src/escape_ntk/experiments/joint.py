@@ -15,9 +15,8 @@ from torch import Tensor
 from escape_ntk.constructions import JointMovement, represent_harmonic, represent_target
 from escape_ntk.data import Target, draw_inputs, random_signs
 from escape_ntk.directions import PopulationProjector, Projector, TrainingProjector
+from escape_ntk.experiments.dense_plus_sparse import SINE, Wide, draw_problem, draw_target, sizes
 from escape_ntk.experiments.laws import PROJECTED, Draws
-from escape_ntk.experiments.problem import Problem
-from escape_ntk.experiments.sample_complexity import SINE, Wide, draw_target
 from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.flow import gradient_flow
 from escape_ntk.generalization import gap_bound, quadratic_complexity
@@ -209,29 +208,25 @@ class Gap(Wide):
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """Gap, zero predictor's error, R_1…R_4 of the solution, and each term of the bound."""
-        problem = Problem(self)
-        data, act, (features, test) = problem.data, activation(self.activation), problem.features
+        problem, generator = draw_problem(self)
         risk = problem.risk(Penalties(empirical=self.empirical, norm=self.norm))
         trained = gradient_flow(
             risk,
-            features.zero_state(),
+            problem.zero_state(),
             t_end=self.t_end,
             record_at=[self.t_end],
             observe=lambda state: {},
             run=run,
         )
-        (linear, quadratic), (fresh_l, fresh_q) = (
-            features.terms(trained.state),
-            test.terms(trained.state),
-        )
-        goal, sizes = data.target(data.test), problem.sizes(trained.state)
-        train, fresh = linear + quadratic - data.target(data.X), fresh_l + fresh_q - goal
+        goal, found = problem.target(problem.fresh), sizes(problem, trained.state)
+        train = sum(problem.features.terms(trained.state)) - problem.y
+        fresh = sum(problem.test.terms(trained.state)) - goal
         bound = gap_bound(
             n=self.n,
-            mean_kernel=ntk_spectrum(act, self.d).trace,
-            complexity=quadratic_complexity(features.weights, act, self.n, data.generator),
+            mean_kernel=ntk_spectrum(problem.activation, self.d).trace,
+            complexity=quadratic_complexity(problem.weights, problem.activation, self.n, generator),
             cap=self.cap,
-            **sizes,
+            **found,
         )
         names = ("population_leak", "empirical_leak", "linear", "quadratic", "chance")
         return {
@@ -242,7 +237,7 @@ class Gap(Wide):
             "rms": rms(fresh),
             "outcome": str(trained.outcome),
             "n_gradients": trained.n_gradients,
-            **{f"R_{name}": value for name, value in sizes.items()},
+            **{f"R_{name}": value for name, value in found.items()},
             **{f"bound_{name}": getattr(bound, name) for name in names},
             "bound": bound.total,
         }, {}

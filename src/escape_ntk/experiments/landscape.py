@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -19,9 +20,10 @@ from escape_ntk.experiments.regularizer import (
     F64,
     SIGMOID,
     SINE,
-    Problem,
     Regularized,
+    draw_problem,
     four,
+    measure,
     settings,
 )
 from escape_ntk.experiments.sweep import Point, Result
@@ -38,6 +40,7 @@ from escape_ntk.landscape import (
 from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures, to_pairs
 from escape_ntk.polynomials import cumulative_multiplicity
+from escape_ntk.problem import Problem
 from escape_ntk.regularizer import Penalties, RegularizedRisk
 from escape_ntk.run import UNSAVED, Run
 from escape_ntk.trajectory import Observe, Trajectory, log_times
@@ -71,7 +74,7 @@ class Landscape:
     def compute(self, run: Run = UNSAVED) -> Result:
         """Curvature at W = 0 and over time; the end; every part of the balance there."""
         problem, risk = self.setting()
-        start = problem.drawn[0].zero_state()
+        start = problem.zero_state()
         scale = abs(lowest_curvature(risk, start).eigenvalue)
 
         def observe(state: Tensor) -> dict[str, float]:
@@ -80,7 +83,7 @@ class Landscape:
                 "gradient": gradient_norm(risk, state),
                 "lowest": lowest.eigenvalue,
                 "value": risk.value_and_gradient(state)[0].total(risk.penalties),
-                **problem.measure(state),
+                **measure(problem, state),
             }
 
         trained = self.follow(risk, observe, run)
@@ -98,7 +101,7 @@ class Landscape:
 
     def setting(self) -> tuple[Problem, RegularizedRisk]:
         """The problem and its L_λ."""
-        problem = Problem(self, cumulative_multiplicity(self.d, 1))
+        problem = draw_problem(self, cumulative_multiplicity(self.d, 1))
         return problem, problem.risk(
             Penalties(empirical=self.empirical, low_degree=self.low_degree)
         )
@@ -261,8 +264,8 @@ class PublishedLandscape:
     def compute(self, run: Run = UNSAVED) -> Result:
         """Value, gradient and lowest curvature, each over time, and the losses at the end."""
         curve = self.curve(n_test=2000)
-        problem = curves.Problem.draw(curve)
-        risk, start, losses = problem.risk, problem.features.zero_state(), problem.observer()
+        problem = curves.draw_problem(curve)
+        risk, start, losses = curve.risk(problem), problem.zero_state(), curves.observer(problem)
         scale = abs(lowest_curvature(risk, start, tolerance=1e-2).eigenvalue)
 
         def observe(state: Tensor) -> dict[str, float]:
@@ -295,7 +298,7 @@ class CertifiedPublished(PublishedLandscape):
     def compute(self, run: Run = UNSAVED) -> Result:
         """Certificates over time.  A rough Ritz value at W = 0: |λ_min| is not below it."""
         curve = self.curve(n_test=1)
-        risk = curves.Problem.draw(curve).risk
+        risk = curve.risk(curves.draw_problem(curve))
         start = risk.features.zero_state()
         lowest = lowest_curvature(risk, start, tolerance=0.1).eigenvalue
         trained = gradient_flow(
@@ -318,12 +321,10 @@ def comparison(problem: Problem) -> tuple[Tensor, Tensor]:
     √½ ζ_2(β·x) = c((β·x)² − 1) with the constant left to t_L; t_L is the least-norm fit on the
     training outputs inside P_{≤k}.
     """
-    features, _, target = problem.drawn
-    part = target.parts[1]
-    act, beta = activation(problem.config.activation), part.directions[0]
-    made = represent_power(features.weights, act, beta, 2)
+    part, features = problem.target.parts[1], problem.features
+    made = represent_power(problem.weights, problem.activation, part.directions[0], 2)
     movement = to_pairs(made.movement()) * math.sqrt(_coefficient(part))
-    left = target(features.X) - features.terms(movement)[1]
+    left = problem.target(problem.X) - features.terms(movement)[1]
     return features.linear_pullback(problem.projector.dual_coefficients(left)), movement
 
 
@@ -405,9 +406,9 @@ class ManyStarts:
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """Final values and test losses, the start at W = 0 first; L_λ(0) as the scale."""
-        problem = Problem(self, cumulative_multiplicity(self.d, 1))
+        problem = draw_problem(self, cumulative_multiplicity(self.d, 1))
         penalties = Penalties(empirical=self.empirical)
-        risk, zero = problem.risk(penalties), problem.drawn[0].zero_state()
+        risk, zero = problem.risk(penalties), problem.zero_state()
         generator = torch.Generator().manual_seed(1_000_000 + self.seed)
         values, tests = [], []
         for start in range(self.n_starts):
@@ -418,7 +419,7 @@ class ManyStarts:
                 scale * noise,
                 t_end=self.t_end,
                 record_at=[self.t_end],
-                observe=problem.measure,
+                observe=partial(measure, problem),
             )
             values.append(risk.value_and_gradient(trained.state)[0].total(penalties))
             tests.append(float(trained.values["test_loss"][-1]))

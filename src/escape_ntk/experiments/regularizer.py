@@ -1,18 +1,16 @@
 """Experiments behind the chapter *The regulariser*: one small problem, any λ."""
 
-import dataclasses
 import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import ClassVar, Protocol, runtime_checkable
+from functools import partial
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from escape_ntk.data import Target, draw_inputs, random_direction, sparse_part
-from escape_ntk.directions import TrainingProjector
 from escape_ntk.experiments.curves import Curve
 from escape_ntk.experiments.foundations import leak_by_sampling
 from escape_ntk.experiments.laws import PROJECTED, Draws
@@ -24,9 +22,9 @@ from escape_ntk.landscape import (
 )
 from escape_ntk.leaks import GaussianLeak, SphereLeak
 from escape_ntk.network import activation, draw_weights
-from escape_ntk.pairs import PairFeatures
 from escape_ntk.polynomials import cumulative_multiplicity
-from escape_ntk.regularizer import Penalties, RegularizedRisk, low_degree_size, norm_2_4_to_the_4
+from escape_ntk.problem import Problem
+from escape_ntk.regularizer import Penalties
 from escape_ntk.run import UNSAVED, Run
 from escape_ntk.trajectory import log_times
 
@@ -36,118 +34,44 @@ BASE = {"population": 1.0, "empirical": 10.0, "low_degree": 1e-4, "norm": 1e-8}
 """λ_1…λ_4 of the on/off table, and the centre of the sensitivity scans."""
 
 
-@runtime_checkable
-class Sizes(Protocol):
-    """What a problem is drawn for."""
+def draw_problem(config, n_k: int, label_noise: float = 0.0) -> Problem:
+    """f* = (linear + sparse quadratic)/√2 in two directions on the sphere, for ``config``.
 
-    draws: ClassVar[Draws]
-    """The laws of its inputs and weights."""
-
-    @property
-    def seed(self) -> int:
-        """Of everything that is drawn."""
-        ...
-
-    @property
-    def d(self) -> int:
-        """Dimension of the inputs."""
-        ...
-
-    @property
-    def n(self) -> int:
-        """Number of training inputs."""
-        ...
-
-    @property
-    def m(self) -> int:
-        """Number of neurons."""
-        ...
-
-    @property
-    def n_test(self) -> int:
-        """Number of fresh inputs."""
-        ...
-
-    @property
-    def activation(self) -> str:
-        """Name of σ."""
-        ...
-
-
-@dataclass(frozen=True)
-class Problem:
-    """f* = (linear + sparse quadratic)/√2 in two directions on the sphere, drawn for ``config``.
-
-    ``n_k`` directions are kept; labels carry normal noise of deviation ``label_noise``.
+    Weights, target, training and fresh inputs, in this order, from its seed and by its laws;
+    ``n_k`` directions are kept.  Labels carry normal noise of deviation ``label_noise``, from a
+    generator of its own.
     """
+    generator = torch.Generator().manual_seed(config.seed)
+    exact = {"generator": generator, "dtype": F64}
+    weights = draw_weights(config.m, config.d, law=config.draws.weights, **exact)
+    directions = (random_direction(config.d, **exact) for _ in range(2))
+    parts = [sparse_part(b, ell, "sphere") for ell, b in enumerate(directions, start=1)]
+    target = Target(tuple(part.scaled_to(math.sqrt(0.5)) for part in parts))
+    law, sizes = config.draws.inputs, (config.n, config.n_test)
+    X, fresh = (draw_inputs(n, config.d, law, **exact) for n in sizes)
+    noise = torch.Generator().manual_seed(2_000_000 + config.seed)
+    labels = target(X) + label_noise * torch.randn(config.n, generator=noise, dtype=F64)
+    act = activation(config.activation)
+    return Problem(target, weights, act, X, fresh, n_k, law, labels)
 
-    config: Sizes
-    n_k: int
-    label_noise: float = 0.0
 
-    @cached_property
-    def drawn(self):
-        """(features, fresh features, target)."""
-        s, generator = self.config, torch.Generator().manual_seed(self.config.seed)
-        exact = {"generator": generator, "dtype": F64}
-        weights = draw_weights(s.m, s.d, law=s.draws.weights, **exact)
-        act = activation(s.activation)
-        directions = (random_direction(s.d, **exact) for _ in range(2))
-        parts = [sparse_part(b, ell, "sphere") for ell, b in enumerate(directions, start=1)]
-        target = Target(tuple(part.scaled_to(math.sqrt(0.5)) for part in parts))
-        X, Z = (draw_inputs(n, s.d, s.draws.inputs, **exact) for n in (s.n, s.n_test))
-        return PairFeatures(X, weights, act), PairFeatures(Z, weights, act), target
+def measure(problem: Problem, state: Tensor) -> dict[str, float]:
+    """Losses, leaks and norms at ``state``, and how much of each part each term has learned.
 
-    @cached_property
-    def labels(self) -> Tensor:
-        """f* on the training inputs, plus noise from a generator of its own."""
-        features, _, target = self.drawn
-        generator = torch.Generator().manual_seed(2_000_000 + self.config.seed)
-        noise = torch.randn(len(features), generator=generator, dtype=F64)
-        return target(features.X) + self.label_noise * noise
-
-    @cached_property
-    def projector(self) -> TrainingProjector:
-        """P_{≤k} of the training set."""
-        return TrainingProjector(self.drawn[0], self.n_k)
-
-    @cached_property
-    def leak(self) -> SphereLeak:
-        """E f_L² over the population, in closed form."""
-        features = self.drawn[0]
-        return SphereLeak(features.weights, activation(self.config.activation))
-
-    def risk(self, penalties: Penalties) -> RegularizedRisk:
-        """L_λ of the joint model."""
-        return RegularizedRisk(
-            self.drawn[0],
-            self.labels,
-            penalties=penalties,
-            projector=self.projector,
-            population=self.leak,
-        )
-
-    def measure(self, state: Tensor) -> dict[str, float]:
-        """Losses, leaks and norms at ``state``, and how much of each part each term has learned.
-
-        ``share_quadratic``: coefficient of the sparse quadratic in f_Q; ``share_linear``: of the
-        linear part in f_L.  Over the fresh inputs.
-        """
-        features, fresh, target = self.drawn
-        linear, curved = features.terms(state)
-        test_linear, test_curved = fresh.terms(state)
-        first, second = target.part_values(fresh.X)
-        goal, high = first + second, self.projector.high(state[1])
-        return {
-            "train_loss": float((linear + curved - target(features.X)).square().mean()),
-            "test_loss": float((test_linear + test_curved - goal).square().mean()),
-            "population_leak": float(self.leak.value_and_gradient(high)[0]),
-            "empirical_leak": float(self.projector.high_outputs(linear).square().mean()),
-            "low_degree": float(low_degree_size(self.projector, state[1])[0]),
-            "norm_2_4": float(norm_2_4_to_the_4(state)[0]) ** 0.25,
-            "share_quadratic": float(test_curved @ second / (second @ second)),
-            "share_linear": float(test_linear @ first / (first @ first)),
-        }
+    ``share_quadratic``: coefficient of the sparse quadratic in f_Q; ``share_linear``: of the linear
+    part in f_L.  Over the fresh inputs.
+    """
+    losses, sizes, shares = (f(state) for f in (problem.losses, problem.sizes, problem.shares))
+    return {
+        "train_loss": losses["train"],
+        "test_loss": losses["test"],
+        "population_leak": sizes["R_1"],
+        "empirical_leak": sizes["R_2"],
+        "low_degree": sizes["R_3"],
+        "norm_2_4": sizes["norm_2_4"],
+        "share_quadratic": shares["quadratic_1"],
+        "share_linear": shares["linear_0"],
+    }
 
 
 @dataclass(frozen=True)
@@ -175,14 +99,14 @@ class Regularized:
         """Final values, with gradient and lowest curvature at both ends; all values over time."""
         problem = self.problem()
         penalties = Penalties(self.population, self.empirical, self.low_degree, self.norm)
-        risk, start = problem.risk(penalties), problem.drawn[0].zero_state()
+        risk, start = problem.risk(penalties), problem.zero_state()
         scale = abs(lowest_curvature(risk, start, tolerance=1e-2).eigenvalue)
         trained = gradient_flow(
             risk,
             start,
             t_end=self.t_end,
             record_at=log_times(self.t_end, self.n_times),
-            observe=problem.measure,
+            observe=partial(measure, problem),
             run=run,
         )
         gram = problem.projector.eigenvalues
@@ -198,7 +122,7 @@ class Regularized:
 
     def problem(self) -> Problem:
         """Inputs, target, labels and projector."""
-        return Problem(self, self.n_k or cumulative_multiplicity(self.d, 1))
+        return draw_problem(self, self.n_k or cumulative_multiplicity(self.d, 1))
 
 
 @dataclass(frozen=True)
@@ -211,7 +135,8 @@ class NoisyLabels(Regularized):
 
     def problem(self) -> Problem:
         """The problem with its noise."""
-        return dataclasses.replace(super().problem(), label_noise=self.label_noise)
+        n_k = self.n_k or cumulative_multiplicity(self.d, 1)
+        return draw_problem(self, n_k, self.label_noise)
 
 
 @dataclass(frozen=True)

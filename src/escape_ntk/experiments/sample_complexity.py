@@ -13,17 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from escape_ntk import checks
-from escape_ntk.data import (
-    Target,
-    dense_part,
-    dense_plus_sparse,
-    dense_quadratic,
-    draw_inputs,
-    random_direction,
-    sparse_part,
-)
 from escape_ntk.directions import TrainingProjector
+from escape_ntk.experiments.dense_plus_sparse import (
+    PARTS,
+    Data,
+    Fit,
+    draw_data,
+    error_by_part,
+    samples,
+)
 from escape_ntk.experiments.laws import PROJECTED, Draws
 from escape_ntk.experiments.quadntk import unit_start
 from escape_ntk.experiments.sweep import Point, Result
@@ -37,85 +35,6 @@ from escape_ntk.run import UNSAVED, Run
 from escape_ntk.spectrum import ntk_spectrum
 from escape_ntk.stats import first_crossing
 from escape_ntk.trajectory import log_times
-
-SINE = "sin(z+pi/4)"
-PARTS = ("dense", "sparse", "rest")
-"""The three parts of a test error: what is missed of each part of f*, and everything else."""
-
-
-@dataclass(frozen=True)
-class Data:
-    """Target, training inputs, and what chooses and judges; ``generator`` for what is drawn next.
-
-    Target, validation and test sets depend on (seed, k, d) alone, not on n.
-    """
-
-    target: Target
-    X: Tensor
-    validation: Tensor
-    test: Tensor
-    generator: torch.Generator
-
-
-def draw_data(point: "Fit", dtype=torch.float32) -> Data:
-    """Target, validation, test and training inputs, in this order, from the point's seed."""
-    generator = torch.Generator().manual_seed(point.seed)
-    target = draw_target(point.k, point.d, generator, dtype)
-    validation, test, X = (
-        draw_inputs(n, point.d, point.draws.inputs, generator, dtype=dtype)
-        for n in (point.n_validation, point.n_test, point.n)
-    )
-    return Data(target, X, validation, test, generator)
-
-
-def draw_target(k: int, d: int, generator: torch.Generator, dtype=torch.float32) -> Target:
-    """(dense harmonic of degree k + one-direction harmonic of degree k + 1)/√2 on the sphere."""
-    kind = {"generator": generator, "dtype": dtype}
-    if k == 2:
-        square = torch.randn(d, d, generator=generator, dtype=torch.float64)
-        dense = dense_quadratic(square.to(dtype), "sphere")
-    else:
-        dense = dense_part(d, k, "sphere", **kind)
-    return dense_plus_sparse(dense, sparse_part(random_direction(d, **kind), k + 1, "sphere"))
-
-
-def error_by_part(prediction: Tensor, parts: Tensor) -> dict[str, float]:
-    """Test error and its parts: (1 − c_j)² mean h_j² for f* = h_1 + h_2, and the rest.
-
-    c from least squares of the prediction on (h_1, h_2) over the test set; the rest is what neither
-    explains, with the cross term 2(1 − c_1)(1 − c_2) mean h_1h_2, which is 0 over the population.
-    """
-    f, H = prediction.double(), parts.double()
-    c = torch.linalg.solve(H @ H.T, H @ f)
-    error = float((f - H.sum(0)).square().mean())
-    dense, sparse = (float(x) for x in (1 - c).square() * H.square().mean(1))
-    values = {"error": error, "dense": dense, "sparse": sparse, "rest": error - dense - sparse}
-    return values | {"c_dense": float(c[0]), "c_sparse": float(c[1])}
-
-
-@dataclass(frozen=True)
-class Fit:
-    """What all methods share: the problem of (seed, k, d) with n training inputs."""
-
-    experiment: ClassVar[str]
-    draws: ClassVar[Draws] = Draws("sphere", "sphere")
-
-    seed: int
-    k: int
-    d: int
-    n: int
-    n_validation: int = 2000
-    n_test: int = 8000
-    activation: str = SINE
-
-    def __post_init__(self):
-        checks.integer("k", self.k, least=1)
-
-
-class Wide(Fit):
-    """A Fit that says how many neurons there are."""
-
-    m: int
 
 
 @dataclass(frozen=True)
@@ -312,11 +231,6 @@ WIDTHS = (1000, 8000)
 WIDTH_DIMS = (25, 50, 100)
 WIDTH_FACTORS = (8.0, 12.0, 16.0, 24.0)
 """n/n_1 of these: around n_.25."""
-
-
-def samples(factor: float, d: int, k: int) -> int:
-    """n = factor·n_k, rounded."""
-    return round(factor * cumulative_multiplicity(d, k))
 
 
 def chief_points(seeds: Sequence[int], dims: Iterable[int] = CHIEF_DIMS) -> list[Method]:
