@@ -14,7 +14,7 @@ from escape_ntk.checks import InputError, UnknownNameError
 from escape_ntk.claims import mlp as ledger
 from escape_ntk.data import draw_inputs, random_direction
 from escape_ntk.experiments import mlp
-from escape_ntk.experiments.mlp import Climb, Judge, Problem, ReluNetwork
+from escape_ntk.experiments.mlp import Climb, Judge, NetworkTarget, ReluNetwork
 from escape_ntk.records import Record
 from escape_ntk.stats import log_slope
 from escape_ntk.trajectory import Recorder
@@ -66,7 +66,7 @@ def test_the_initialisation_has_the_notebooks_variance():
 @pytest.mark.parametrize("d", [10, 11, 50])
 @pytest.mark.parametrize("dense", mlp.DENSE)
 def test_moments_of_the_target(d, dense):
-    problem = Problem(random_direction(d, seeded(), dtype=F64), dense)
+    problem = NetworkTarget(random_direction(d, seeded(), dtype=F64), dense)
     X = draw_inputs(200_000, d, "gaussian", seeded(1), dtype=F64)
     P = problem.unit_parts(X)
     torch.testing.assert_close(P @ P.T / len(X), torch.eye(3, dtype=F64), rtol=0, atol=0.1)
@@ -82,8 +82,8 @@ def test_the_published_target_is_the_formula_of_the_notebook(d):
     A = torch.diag(torch.tensor([float(i > d / 2) for i in range(d)], dtype=F64))
     z = X @ beta
     formula = ((X @ A) * X).sum(1) / math.sqrt(675) + (z**3 - 3 * z) / math.sqrt(6)
-    torch.testing.assert_close(Problem(beta, "published")(X), formula)
-    assert not torch.allclose(Problem(beta, "normalized")(X), formula)
+    torch.testing.assert_close(NetworkTarget(beta, "published")(X), formula)
+    assert not torch.allclose(NetworkTarget(beta, "normalized")(X), formula)
     assert mlp.dense_entries(d) == int(A.trace())
 
 
@@ -114,7 +114,7 @@ def test_what_relus_must_miss_of_the_dense_part_by_drawing_them(bases):
 
 
 def test_the_judge_reads_what_is_missed():
-    problem = Problem(random_direction(8, seeded(), dtype=F64), "normalized")
+    problem = NetworkTarget(random_direction(8, seeded(), dtype=F64), "normalized")
     X = draw_inputs(5000, 8, "gaussian", seeded(1), dtype=F64)
     judge = Judge.of(problem, X)
     parts = problem.unit_parts(X)
@@ -122,7 +122,7 @@ def test_the_judge_reads_what_is_missed():
     assert got["missed_dense"] == pytest.approx(0.49) and got["missed_sparse"] < 1e-20
     assert got["test"] == pytest.approx(float((0.7 * parts[1]).square().mean()))
     assert judge.loss_without_dense() == pytest.approx(float(parts[1].square().mean()))
-    assert Judge.of(Problem(problem.beta, "constant"), X).loss_without_dense() == 0
+    assert Judge.of(NetworkTarget(problem.beta, "constant"), X).loss_without_dense() == 0
 
 
 def test_a_climb_stops_at_its_first_success_or_is_censored():
@@ -139,7 +139,7 @@ def test_the_end_decides_and_a_touch_on_the_way_is_noted():
     ends, curves = [0.2, 0.15, 0.05], [[0.9, 0.3, 0.2], [0.9, 0.08, 0.15], [0.9, 0.2, 0.05]]
     rows = [{"train": 0.0, "test": v, "missed_dense": 0.0, "missed_sparse": 0.0} for v in ends]
     rungs = mlp.Rungs(rows, [np.array(c) for c in curves], {})
-    problem = Problem(random_direction(6, seeded()), "published")
+    problem = NetworkTarget(random_direction(6, seeded()), "published")
     judge = Judge.of(problem, draw_inputs(50, 6, "gaussian", seeded(1)))
     summary, _ = Climb(1, 6, "published", **SMALL).result(rungs, judge)
     assert (summary["first_below"], summary["first_touch"]) == (108, 72)

@@ -25,7 +25,7 @@ from escape_ntk.run import UNSAVED, Run
 from escape_ntk.trajectory import Recorder, integer_times, log_times
 
 DENSE = ("published", "normalized", "constant")
-"""How the dense part q = Σ_{i > d/2} x_i² enters f*: see :class:`Problem`."""
+"""How the dense part q = Σ_{i > d/2} x_i² enters f*: see :class:`NetworkTarget`."""
 PUBLISHED_SCALE = 675.0
 """q/√675 in the notebook; 675 = 25² + 2·25 is the second moment of a sum of 25 squares.  [C]"""
 
@@ -53,7 +53,7 @@ def representable(d: int, width: int) -> float:
 
 
 @dataclass(frozen=True)
-class Problem:
+class NetworkTarget:
     """f*(x) = mean + dense(x) + He_3(β·x)/√6 for x ~ N(0, I_d).
 
     With q the sum of the last s squares, E q = s, Var q = 2s: ``dense`` is (q − s)/√675
@@ -150,9 +150,9 @@ class Judge:
     wanted: Tensor
 
     @classmethod
-    def of(cls, problem: Problem, X: Tensor) -> "Judge":
+    def of(cls, target: NetworkTarget, X: Tensor) -> "Judge":
         """On these inputs."""
-        return cls(X, problem.unit_parts(X), problem.coefficients(X))
+        return cls(X, target.unit_parts(X), target.coefficients(X))
 
     def loss_without_dense(self) -> float:
         """Test loss of the function with f*'s mean and sparse part exactly, and no dense part."""
@@ -219,11 +219,11 @@ class Climb:
     def draw(self) -> "Drawn":
         """From the seed, in this order: β, the test inputs, the weights, the training inputs."""
         generator = torch.Generator().manual_seed(self.seed)
-        problem = Problem(random_direction(self.d, generator), self.dense)
-        judge = Judge.of(problem, draw_inputs(self.n_test, self.d, self.draws.inputs, generator))
+        target = NetworkTarget(random_direction(self.d, generator), self.dense)
+        judge = Judge.of(target, draw_inputs(self.n_test, self.d, self.draws.inputs, generator))
         start = ReluNetwork.draw(self.width, self.d, generator)
         X = draw_inputs(self.n(self.multiples[-1]), self.d, self.draws.inputs, generator)
-        return Drawn(judge, start, X, problem(X))
+        return Drawn(judge, start, X, target(X))
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """(the first n below the level, or None when the grid ends before; all n that were run).

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from escape_ntk.constructions import represent_power
 from escape_ntk.data import (
-    RidgeSum,
+    Target,
     dense_part,
     draw_inputs,
     random_direction,
@@ -25,7 +25,8 @@ from escape_ntk.kernel import KernelRidge, empirical_ntk
 from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures
 from escape_ntk.polynomials import cumulative_multiplicity
-from escape_ntk.regularizer import Penalties, RegularizedRisk, norm_2_4_to_the_4
+from escape_ntk.problem import Problem, mean_square
+from escape_ntk.regularizer import Penalties, norm_2_4_to_the_4
 from escape_ntk.run import UNSAVED, Run
 from escape_ntk.spectrum import ntk_spectrum
 from escape_ntk.stats import rms
@@ -150,28 +151,24 @@ class ConstructionNorm:
         return {}, {"d": dims, "norm": np.array(norms)}
 
 
-@dataclass(frozen=True)
-class Problem:
-    """A noiseless regression problem: inputs on the sphere, one harmonic of norm 1 as target."""
+def draw_problem(
+    point, n: int, m: int, degree: int, dense: bool, fresh: Sequence[int]
+) -> tuple[Problem, list[Tensor], torch.Generator]:
+    """(noiseless problem on one harmonic of norm 1, all sets of fresh inputs, the generator).
 
-    X: Tensor
-    y: Tensor
-    weights: Tensor
-    part: RidgeSum
-    generator: torch.Generator
-
-
-def draw_problem(point, n: int, m: int, degree: int, dense: bool, dtype=torch.float32) -> Problem:
-    """Weights, target and training set, in this order, from a point's seed and by its laws."""
-    generator, d = torch.Generator().manual_seed(point.seed), point.d
-    kind = {"generator": generator, "dtype": dtype}
-    weights = draw_weights(m, d, law=point.draws.weights, **kind)
+    Weights, target, training and fresh inputs, in this order, from a point's seed and by its laws.
+    The last fresh set is the problem's.
+    """
+    generator, d, law = torch.Generator().manual_seed(point.seed), point.d, point.draws.inputs
+    weights = draw_weights(m, d, generator, law=point.draws.weights)
     if dense:
-        part = dense_part(d, degree, "sphere", **kind)
+        part = dense_part(d, degree, "sphere", generator)
     else:
-        part = sparse_part(random_direction(d, **kind), degree, "sphere")
-    X = draw_inputs(n, d, point.draws.inputs, **kind)
-    return Problem(X, part(X), weights, part, generator)
+        part = sparse_part(random_direction(d, generator), degree, "sphere")
+    X, *sets = (draw_inputs(count, d, law, generator) for count in (n, *fresh))
+    act = activation(point.activation)
+    problem = Problem(Target((part,)), weights, act, X, sets[-1], n_k=0, law=law)
+    return problem, sets, generator
 
 
 @dataclass(frozen=True)
@@ -198,18 +195,17 @@ class Saddle:
     def compute(self, run: Run = UNSAVED) -> Result:
         """Losses at log-spaced times, and the gradient at the start."""
         n = round(self.factor * cumulative_multiplicity(self.d, self.degree - 1))
-        problem = draw_problem(self, n, self.m, self.degree, dense=False)
-        test = draw_inputs(self.n_test, self.d, self.draws.inputs, problem.generator)
-        goal, act = problem.part(test), activation(self.activation)
-        features, fresh = (PairFeatures(Z, problem.weights, act) for Z in (problem.X, test))
-        risk = RegularizedRisk(features, problem.y, model="quadratic")
-        start = self.scale * unit_start(features, problem.generator)
+        problem, _, generator = draw_problem(
+            self, n, self.m, self.degree, dense=False, fresh=(self.n_test,)
+        )
+        risk, goal = problem.risk(model="quadratic"), problem.target(problem.fresh)
+        start = self.scale * unit_start(problem.features, generator)
         gradient = risk.value_and_gradient(start)[1]
 
         def observe(state: Tensor) -> dict[str, float]:
             return {
-                "train_loss": float((features.terms(state)[1] - problem.y).square().mean()),
-                "test_loss": float((fresh.terms(state)[1] - goal).square().mean()),
+                "train_loss": mean_square(problem.features.terms(state)[1] - problem.y),
+                "test_loss": mean_square(problem.test.terms(state)[1] - goal),
             }
 
         trained = gradient_flow(
@@ -269,24 +265,22 @@ class Alone:
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """Errors on one test set of what the validation set picks, and the whole QuadNTK grid."""
-        problem = draw_problem(self, self.n, self.m, self.degree, self.dense)
-        fresh = [
-            draw_inputs(count, self.d, self.draws.inputs, problem.generator)
-            for count in (self.n_validation, self.n_test)
-        ]
+        problem, fresh, generator = draw_problem(
+            self, self.n, self.m, self.degree, self.dense, (self.n_validation, self.n_test)
+        )
         summary = {"n": self.n, **run.once("ntk", lambda _: self._ntk(problem, fresh))}
         spectrum = ntk_spectrum(activation(self.activation), self.d)
         powers = [0.0] * self.degree + [1.0]
         summary["ntk_predicted"] = spectrum.predicted_error(self.n, powers)
-        best, grid = self._quadntk(problem, fresh, run)
+        best, grid = self._quadntk(problem, fresh, unit_start(problem.features, generator), run)
         return {**summary, **best}, grid
 
     def _ntk(self, problem: Problem, fresh: list[Tensor]) -> dict[str, float]:
         """Ridge regression; ridges in units of the mean eigenvalue."""
-        X, w, act = problem.X.double(), problem.weights.double(), activation(self.activation)
+        X, w, act = problem.X.double(), problem.weights.double(), problem.activation
         ridge = KernelRidge(gram := empirical_ntk(X, X, w, act))
         cross = [empirical_ntk(Z.double(), X, w, act) for Z in fresh]
-        goals = [problem.part(Z).double() for Z in fresh]
+        goals = [problem.target(Z).double() for Z in fresh]
         unit, best = float(gram.diagonal().mean()), (math.inf, 0.0, 0.0)
         for relative in self.ridges:
             alpha = ridge.dual(problem.y.double(), relative * unit)
@@ -297,9 +291,9 @@ class Alone:
             best = min(best, (errors[0], errors[1], relative))
         return {"ntk_validation": best[0], "ntk_error": best[1], "ntk_ridge": best[2]}
 
-    def _quadntk(self, problem: Problem, fresh: list[Tensor], run: Run):
+    def _quadntk(self, problem: Problem, fresh: list[Tensor], unit: Tensor, run: Run):
         """The best of the grid by validation, and errors of every cell over time."""
-        grid, gradients = self._grid(problem, fresh, run)
+        grid, gradients = self._grid(problem, fresh, unit, run)
         i, j, at = np.unravel_index(np.nanargmin(grid["validation"]), grid["validation"].shape)
         best = {
             "quadntk_validation": float(grid["validation"][i, j, at]),
@@ -314,18 +308,17 @@ class Alone:
         return best, grid
 
     def _grid(
-        self, problem: Problem, fresh: list[Tensor], run: Run
+        self, problem: Problem, fresh: list[Tensor], unit: Tensor, run: Run
     ) -> tuple[dict[str, np.ndarray], int]:
         """Errors of every start and λ_4 over time, (scales, penalties, times); gradients used."""
-        act = activation(self.activation)
-        features, *others = (PairFeatures(Z, problem.weights, act) for Z in (problem.X, *fresh))
-        goals = [problem.part(Z) for Z in fresh]
+        others = [PairFeatures(Z, problem.weights, problem.activation) for Z in fresh]
+        goals = [problem.target(Z) for Z in fresh]
         names = ("train", "validation", "test", "norm")
         shape = (len(self.scales), len(self.penalties), self.n_times)
         grid, gradients = {name: np.full(shape, np.nan) for name in names}, 0
 
         def observe(state: Tensor) -> dict[str, float]:
-            train = (features.terms(state)[1] - problem.y).square().mean()
+            train = (problem.features.terms(state)[1] - problem.y).square().mean()
             errors = [
                 (part.terms(state)[1] - goal).square().mean()
                 for part, goal in zip(others, goals, strict=True)
@@ -333,12 +326,10 @@ class Alone:
             norm = norm_2_4_to_the_4(state)[0]
             return dict(zip(names, map(float, (train, *errors, norm)), strict=True))
 
-        unit, times = unit_start(features, problem.generator), log_times(self.t_end, self.n_times)
+        times = log_times(self.t_end, self.n_times)
         for i, scale in enumerate(self.scales):
             for j, penalty in enumerate(self.penalties):
-                risk = RegularizedRisk(
-                    features, problem.y, model="quadratic", penalties=Penalties(norm=penalty)
-                )
+                risk = problem.risk(Penalties(norm=penalty), model="quadratic")
                 trained = gradient_flow(
                     risk, scale * unit, t_end=self.t_end, record_at=times, observe=observe, run=run
                 )
@@ -373,22 +364,22 @@ class FrozenKernel:
         n = round(self.factor * cumulative_multiplicity(self.d, self.k))
 
         def row(m: int, run: Run) -> dict[str, float]:
-            problem = draw_problem(self, n, m, self.k, dense=True)
-            _, Z = (
-                draw_inputs(count, self.d, self.draws.inputs, problem.generator)
-                for count in (self.n_validation, self.n_test)
-            )
-            gram, cross = self._kernels(problem, Z)
+            sets = (self.n_validation, self.n_test)
+            problem, _, generator = draw_problem(self, n, m, self.k, dense=True, fresh=sets)
+            gram, cross = self._kernels(problem, generator)
             alpha = torch.cholesky_solve(problem.y.double()[:, None], torch.linalg.cholesky(gram))
-            return {"error": float((cross @ alpha[:, 0] - problem.part(Z)).square().mean())}
+            return {"error": mean_square(cross @ alpha[:, 0] - problem.target(problem.fresh))}
 
         widths = np.array(self.widths, dtype=float)
         return {"n": n}, {"width": widths, **run.tabulate(self.widths, row)}
 
-    def _kernels(self, problem: Problem, Z: Tensor, block: int = 2048) -> tuple[Tensor, Tensor]:
-        """K_Q on the training inputs, and between test and training inputs (float64)."""
-        act, X = activation(self.activation), problem.X
-        start = unit_start(PairFeatures(X[:1], problem.weights, act), problem.generator)[0]
+    @staticmethod
+    def _kernels(
+        problem: Problem, generator: torch.Generator, block: int = 2048
+    ) -> tuple[Tensor, Tensor]:
+        """K_Q on the training inputs, and between fresh and training inputs (float64)."""
+        act, X, Z = problem.activation, problem.X, problem.fresh
+        start = unit_start(PairFeatures(X[:1], problem.weights, act), generator)[0]
         gram, cross = (torch.zeros(len(A), len(X), dtype=F64) for A in (X, Z))
         for rows in torch.arange(len(start)).split(block):
             w, s = problem.weights[rows], start[rows]
