@@ -8,11 +8,12 @@ from typing import ClassVar
 
 import torch
 
+from escape_ntk.experiments.point import Point
 from escape_ntk.run import UNSAVED
 
 
 @dataclass(frozen=True)
-class Quick:
+class Quick(Point):
     """A hundred normal numbers from the seed, and the threads they were drawn with."""
 
     experiment: ClassVar[str] = "quick"

@@ -16,7 +16,8 @@ from escape_ntk.checks import DataFileError, InputError, UnknownNameError
 from escape_ntk.experiments import cnn
 from escape_ntk.experiments.catalogue import experiment
 from escape_ntk.experiments.cnn import MODELS, Convolutional, Inputs
-from escape_ntk.experiments.sweep import configuration, run_point
+from escape_ntk.experiments.point import configuration
+from escape_ntk.experiments.sweep import run_point
 from escape_ntk.images import cifar10, digits
 from escape_ntk.modules import ModuleFeatures
 from escape_ntk.records import RecordStore, record_key

@@ -17,7 +17,7 @@ from docutils.utils import new_document
 
 from escape_ntk import inventory
 from escape_ntk.experiments.foundations import Initialization
-from escape_ntk.experiments.sweep import configuration
+from escape_ntk.experiments.point import configuration
 from escape_ntk.records import RecordStore, RecordWarning, default_root
 
 ROOT = Path(__file__).parents[1]

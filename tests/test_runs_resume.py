@@ -11,6 +11,7 @@ from mortal import KilledError, Memory
 
 from escape_ntk.checks import InputError
 from escape_ntk.experiments import curves, sweep
+from escape_ntk.experiments.point import configuration
 from escape_ntk.records import RecordStore
 
 SIZE = dict(d=8, n=40, m=60, n_k=8, n_test=50, t_end=600, n_times=12)
@@ -166,7 +167,7 @@ def test_a_generator_stands_where_it_stood_after_a_piece_that_was_kept():
 def test_a_state_left_by_a_kill_just_after_the_record_goes_with_the_next_run(tmp_path, workers):
     points, store = [curves.Curve(seed, 1.0, **SIZE) for seed in (1, 2)], RecordStore(tmp_path)
     sweep.run_point(points[0], store)
-    checkpoint = store.checkpoint("curves", sweep.configuration(points[0]))
+    checkpoint = store.checkpoint("curves", configuration(points[0]))
     checkpoint.save({"y": 1.0})
     assert checkpoint.path.exists()
     sweep.run_points(points[:workers], store, workers=workers, progress=False)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from escape_ntk.experiments import sample_complexity as sc
-from escape_ntk.experiments.sweep import LiveResult, configuration
+from escape_ntk.experiments.point import configuration
+from escape_ntk.experiments.sweep import LiveResult
 
 SMALL = {"n_validation": 100, "n_test": 400}
 FLOW = SMALL | {"m": 100, "t_end": 200.0, "n_times": 5}

@@ -90,14 +90,14 @@ def _run_options(run: argparse.ArgumentParser) -> None:
 
 def list_experiments(store: RecordStore) -> None:
     """One line for each experiment; records are counted, not read."""
-    from escape_ntk.experiments import sweep
     from escape_ntk.experiments.catalogue import EXPERIMENTS, SCALES
+    from escape_ntk.experiments.point import key_of
 
     stored = {name: store.keys(name) for name in store.experiments()}
     for e in EXPERIMENTS:
         for scale in SCALES:
             points = e.points(scale)
-            done = sum(sweep.key_of(p) in stored.get(p.experiment, ()) for p in points)
+            done = sum(key_of(p) in stored.get(p.experiment, ()) for p in points)
             print(f"{e.name:18} {scale:5} {done:4}/{len(points):<4} recorded   {e.title}")
 
 
@@ -106,6 +106,7 @@ def run(store: RecordStore, args: argparse.Namespace) -> None:
     from escape_ntk import checks
     from escape_ntk.experiments import sweep
     from escape_ntk.experiments.catalogue import experiment
+    from escape_ntk.experiments.point import key_of
 
     seeds = None if args.seeds is None else parse_seeds(args.seeds)
     chosen = experiment(args.name)
@@ -128,7 +129,7 @@ def run(store: RecordStore, args: argparse.Namespace) -> None:
                     points, store, workers=args.workers, executor=executor, checkpoint_seconds=every
                 )
     except KeyboardInterrupt:
-        done = sum(sweep.key_of(point) in store.keys(point.experiment) for point in points)
+        done = sum(key_of(point) in store.keys(point.experiment) for point in points)
         print(f"\nescape-ntk: {done} of {len(points)} runs are recorded", file=sys.stderr)
         raise
     print(f"{len(points)} runs of {args.name} ({args.scale}) recorded below {store.root}")

@@ -28,7 +28,8 @@ from escape_ntk.experiments import (
     sample_complexity,
 )
 from escape_ntk.experiments.cnn import Convolutional
-from escape_ntk.experiments.sweep import LiveResult, Point, run_live
+from escape_ntk.experiments.point import Point
+from escape_ntk.experiments.sweep import LiveResult, run_live
 
 CURVE = curves.Curve(
     1, 2.0, d=6, n=30, m=40, n_k=6, n_test=50, t_end=30, n_times=5, dtype="float64"

@@ -22,7 +22,8 @@ import numpy as np
 import torch
 
 from escape_ntk.experiments.catalogue import EXPERIMENTS, SCALES
-from escape_ntk.experiments.sweep import LiveResult, Point
+from escape_ntk.experiments.point import Point
+from escape_ntk.experiments.sweep import LiveResult
 from escape_ntk.provenance import environment
 
 GOLDEN = Path(__file__).with_name("golden.json")

@@ -17,7 +17,7 @@ import torch
 
 from escape_ntk.checks import EscapeNTKError
 from escape_ntk.data import draw_inputs
-from escape_ntk.experiments.laws import draws_of
+from escape_ntk.experiments.point import from_configuration
 from escape_ntk.network import (
     Activation,
     TwoLayerNetwork,
@@ -99,7 +99,7 @@ def answer(met: bool | np.bool_, detail: str) -> Answer:
 
 def drawn(experiment: str, config: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
     """What a run of this configuration draws by its class: laws of inputs, of weights, tools."""
-    draws = draws_of(experiment, config)
+    draws = from_configuration(experiment, config).draws
     inputs = {draws.inputs, draws.beside} - {""}
     return {
         "inputs": tuple(sorted(inputs)),

@@ -27,6 +27,7 @@ from typing import Generic, TypeVar
 
 from escape_ntk import checks
 from escape_ntk.experiments import catalogue, sweep
+from escape_ntk.experiments.point import Point
 from escape_ntk.records import Record, RecordStore, default_root
 from escape_ntk.stats import Interval, Numbers, log_slope, mean_interval
 
@@ -93,7 +94,7 @@ class Runs:
         self.store = RecordStore(default_root()) if store is None else store
         self._read: dict[str, Record] = {}
 
-    def __call__(self, points: Iterable[sweep.Point]) -> list[Record]:
+    def __call__(self, points: Iterable[Point]) -> list[Record]:
         """The records of these points, in their order."""
         asked = list(points)
         found = [sweep.lookup(point, self.store) for point in asked]
@@ -204,7 +205,7 @@ Value = Callable[[Record, bool], V]
 """A number of one record; with ``True``, of its negative control."""
 
 
-def each(points: Sequence[sweep.Point], value: Value[V]) -> Measure[list[V]]:
+def each(points: Sequence[Point], value: Value[V]) -> Measure[list[V]]:
     """Measures ``value(record, broken)`` of every point."""
     return lambda runs, broken: [value(record, broken) for record in runs(points)]
 

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from escape_ntk import checks
 from escape_ntk.data import draw_inputs
 from escape_ntk.directions import TrainingProjector
-from escape_ntk.experiments.laws import PROJECTED, Draws
-from escape_ntk.experiments.sweep import Point, Result
+from escape_ntk.experiments.point import PROJECTED, Draws, Point, Result
 from escape_ntk.modules import ModuleFeatures, empirical_leak
 from escape_ntk.network import Activation, activation, draw_weights, paired_network
 from escape_ntk.pairs import PairFeatures, to_pairs
@@ -59,7 +58,7 @@ def relative(got: Tensor, wanted: Tensor) -> float:
 
 
 @dataclass(frozen=True)
-class ClosedForm:
+class ClosedForm(Point):
     """Generic f_L, f_Q, K and R_2 of a two-layer network against its closed forms, in float64."""
 
     experiment: ClassVar[str] = "modules-closed-form"
@@ -114,7 +113,7 @@ SHAPES = {"mlp": (5,), "cnn": (1, 8, 8)}
 
 
 @dataclass(frozen=True)
-class Remainder:
+class Remainder(Point):
     """How fast f − f(θ₀) − f_L − f_Q falls with the movement, along one random direction."""
 
     experiment: ClassVar[str] = "modules-remainder"

@@ -22,7 +22,7 @@ from escape_ntk.experiments import (
 )
 from escape_ntk.experiments import foundations as setup
 from escape_ntk.experiments import published_figure as figure
-from escape_ntk.experiments.sweep import Point
+from escape_ntk.experiments.point import Point
 from escape_ntk.records import Record, RecordStore
 
 SCALES = ("live", "full")

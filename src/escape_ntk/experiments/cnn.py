@@ -18,8 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from escape_ntk import checks
-from escape_ntk.experiments.laws import Draws
-from escape_ntk.experiments.sweep import Point, Result
+from escape_ntk.experiments.point import Draws, Point, Result
 from escape_ntk.images import Images, Split, cifar10, digits
 from escape_ntk.modules import ModuleFeatures
 from escape_ntk.run import UNSAVED, Run
@@ -199,7 +198,7 @@ def train(inputs: Inputs, schedule: Schedule, recorder: Recorder, run: Run = UNS
 
 
 @dataclass(frozen=True)
-class Convolutional:
+class Convolutional(Point):
     """The network, f_L + f_Q and f_L on two classes of images, over the epochs.
 
     As published [C]: :func:`convolutional`, mean square on ±1, SGD in batches of 64; published are

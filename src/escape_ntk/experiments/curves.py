@@ -16,8 +16,7 @@ from torch import Tensor
 from escape_ntk import checks, trajectory
 from escape_ntk.data import draw_inputs, published_target, random_direction
 from escape_ntk.descent import gradient_descent
-from escape_ntk.experiments.laws import PROJECTED, Draws
-from escape_ntk.experiments.sweep import Result
+from escape_ntk.experiments.point import PROJECTED, Draws, Point, Result
 from escape_ntk.flow import gradient_flow
 from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import from_pairs
@@ -29,7 +28,7 @@ METHODS = ("flow", "descent")
 
 
 @dataclass(frozen=True)
-class Curve:
+class Curve(Point):
     """Configuration of one curve; the defaults are the published figure's.  [C]
 
     ``penalty_population`` and ``penalty_empirical`` are λ_1 and λ_2 of the regularised risk;

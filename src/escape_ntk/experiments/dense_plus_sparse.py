@@ -20,7 +20,7 @@ from escape_ntk.data import (
     random_direction,
     sparse_part,
 )
-from escape_ntk.experiments.laws import Draws
+from escape_ntk.experiments.point import Draws, Point
 from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures
 from escape_ntk.polynomials import cumulative_multiplicity
@@ -82,7 +82,7 @@ def error_by_part(prediction: Tensor, parts: Tensor) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class Fit:
+class Fit(Point):
     """What all methods share: the problem of (seed, k, d) with n training inputs."""
 
     experiment: ClassVar[str]

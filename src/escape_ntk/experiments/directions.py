@@ -12,8 +12,7 @@ from torch import Tensor
 from escape_ntk.constructions import RankOneMovement, represent_power
 from escape_ntk.data import draw_inputs, random_direction, random_signs
 from escape_ntk.directions import PopulationProjector, TrainingProjector, worst_leak
-from escape_ntk.experiments.laws import PROJECTED, Draws
-from escape_ntk.experiments.sweep import Point, Result
+from escape_ntk.experiments.point import PROJECTED, Draws, Point, Result
 from escape_ntk.kernel import infinite_ntk
 from escape_ntk.leaks import SphereLeak
 from escape_ntk.network import activation, draw_weights
@@ -27,7 +26,7 @@ F64 = torch.float64
 
 
 @dataclass(frozen=True)
-class PopulationGap:
+class PopulationGap(Point):
     """λ_{n_k}/λ_{n_k+1} over the dimension, k = 1 and 2, from exact eigenvalues by degree."""
 
     experiment: ClassVar[str] = "directions-gap"
@@ -49,7 +48,7 @@ class PopulationGap:
 
 
 @dataclass(frozen=True)
-class GramSpectrum:
+class GramSpectrum(Point):
     """Eigenvalues of the infinite kernel's Gram matrix at n inputs, and angles of its eigenvectors.
 
     The empirical eigenvector v̂_j = Φᵀu_j/√λ̂_j has sin²θ_j = u_jᵀK_{>k}u_j/λ̂_j with the population
@@ -108,7 +107,7 @@ def drawn_denominator(record) -> float:
 
 
 @dataclass(frozen=True)
-class Leaks:
+class Leaks(Point):
     """max E f_L²/‖W‖² over the range of P_{>k}, in units of λ_{n_k+1}.
 
     For the population projector of a finite network, and for that of n training inputs.
@@ -162,7 +161,7 @@ KINDS = ("inside", "random_signs", "memorizing", "same_sign")
 
 
 @dataclass(frozen=True)
-class Movements:
+class Movements(Point):
     """Four kinds of movement of one Frobenius norm, that of the explicit f_Q = (β·x)².
 
     Mean squares of f_L on the training set and, exactly, on the population, over the width.
@@ -198,7 +197,7 @@ class Movements:
 
 
 @dataclass(frozen=True)
-class EqualSigns:
+class EqualSigns(Point):
     """P_{>k}W of the explicit movement with equal signs, in the scenes of :class:`Movements`."""
 
     experiment: ClassVar[str] = "directions-equal-signs"
@@ -275,7 +274,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Memorizing:
+class Memorizing(Point):
     """Pure noise of variance 1 as labels: fitted inside P_{≤k}, and along memorising directions."""
 
     experiment: ClassVar[str] = "directions-memorizing"
@@ -305,7 +304,7 @@ class Memorizing:
 
 
 @dataclass(frozen=True)
-class Views:
+class Views(Point):
     """f_L and f_Q along the four movements, at training and at fresh inputs, for the reader's hand.
 
     Along the movement c·W the model predicts c f_L + c² f_Q.

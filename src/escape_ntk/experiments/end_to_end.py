@@ -25,8 +25,7 @@ from escape_ntk.experiments.dense_plus_sparse import (
     samples,
 )
 from escape_ntk.experiments.joint import explicit
-from escape_ntk.experiments.laws import PROJECTED, Draws
-from escape_ntk.experiments.sweep import Point, Result
+from escape_ntk.experiments.point import PROJECTED, Draws, Point, Result
 from escape_ntk.flow import gradient_flow
 from escape_ntk.generalization import gap_bound, quadratic_complexity
 from escape_ntk.landscape import (

@@ -12,8 +12,7 @@ from escape_ntk import taylor
 from escape_ntk.data import draw_inputs, published_target, random_direction
 from escape_ntk.descent import gradient_descent
 from escape_ntk.directions import TrainingProjector
-from escape_ntk.experiments.laws import PROJECTED, Draws
-from escape_ntk.experiments.sweep import Result
+from escape_ntk.experiments.point import PROJECTED, Draws, Point, Result
 from escape_ntk.leaks import GaussianLeak, SampledLeak
 from escape_ntk.network import Activation, TwoLayerNetwork, activation, draw_weights, paired_network
 from escape_ntk.pairs import STEP_FACTOR, PairFeatures, from_pairs, to_pairs
@@ -31,7 +30,7 @@ def _network(point) -> tuple[TwoLayerNetwork, torch.Generator]:
 
 
 @dataclass(frozen=True)
-class Initialization:
+class Initialization(Point):
     """max_i |f(x_i; 0)|: zero with paired neurons, of order one with independent ones."""
 
     experiment: ClassVar[str] = "setup-initialization"
@@ -57,7 +56,7 @@ class Initialization:
 
 
 @dataclass(frozen=True)
-class RemainderOrder:
+class RemainderOrder(Point):
     """rms remainder against the size of a random movement; slope 3, and 2 when f_Q is left out."""
 
     experiment: ClassVar[str] = "setup-remainder-order"
@@ -85,7 +84,7 @@ class RemainderOrder:
 
 
 @dataclass(frozen=True)
-class QuadraticScale:
+class QuadraticScale(Point):
     """Terms of the expansion for the movement u_r = m^{−1/4} c β that makes f_Q = (β·x)².
 
     On the neurons of one sign a_r, inputs on the sphere; with all signs equal, and with random
@@ -143,7 +142,7 @@ def _terms_along(weights: Tensor, X: Tensor, beta: Tensor, signs: Tensor, act) -
 
 
 @dataclass(frozen=True)
-class PairDescent:
+class PairDescent(Point):
     """Gradient descent on all weights by automatic differentiation, against pair coordinates.
 
     Largest relative difference of the movement after ``n_steps``; the broken twin uses step η
@@ -214,7 +213,7 @@ def leak_by_sampling(
 
 
 @dataclass(frozen=True)
-class LeakClosedForm:
+class LeakClosedForm(Point):
     """Closed-form R_1 against fresh inputs: z-score of the difference, and without its κ20 term."""
 
     experiment: ClassVar[str] = "setup-leak-closed-form"
@@ -251,7 +250,7 @@ class LeakClosedForm:
 
 
 @dataclass(frozen=True)
-class DenseProjector:
+class DenseProjector(Point):
     """P_{>k}t through the Gram matrix against the dense SVD of the features, and with n_k − 1."""
 
     experiment: ClassVar[str] = "setup-dense-projector"

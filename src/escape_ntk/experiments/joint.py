@@ -16,8 +16,7 @@ from escape_ntk.constructions import JointMovement, represent_harmonic, represen
 from escape_ntk.data import Target, draw_inputs, random_signs
 from escape_ntk.directions import PopulationProjector, Projector, TrainingProjector
 from escape_ntk.experiments.dense_plus_sparse import SINE, Wide, draw_problem, draw_target, sizes
-from escape_ntk.experiments.laws import PROJECTED, Draws
-from escape_ntk.experiments.sweep import Point, Result
+from escape_ntk.experiments.point import PROJECTED, Draws, Point, Result
 from escape_ntk.flow import gradient_flow
 from escape_ntk.generalization import gap_bound, quadratic_complexity
 from escape_ntk.leaks import SphereLeak
@@ -39,7 +38,7 @@ def explicit(weights: Tensor, name: str, target: Target) -> JointMovement:
 
 
 @dataclass(frozen=True)
-class Solution:
+class Solution(Point):
     """The error of f_L + f_Q at W* over the width: random signs, and equal ones.
 
     One value for each width, over fresh inputs: ``mean_square`` = ``bias`` + ``variance``, exactly,
@@ -80,7 +79,7 @@ class Solution:
 
 
 @dataclass(frozen=True)
-class Budgets:
+class Budgets(Point):
     """The four budgets of W* at one width: both leaks and both norms.
 
     P_{≤k} of the population covariance (by Lanczos), and of n = ``factor``·n_k training inputs.
@@ -157,7 +156,7 @@ def _leaks(prefix: str, leak, features, projector: Projector, t: Tensor) -> dict
 
 
 @dataclass(frozen=True)
-class Norms:
+class Norms(Point):
     """‖W_L‖_F² and ‖W*‖_{2,4}^4 over the dimension, and what they are for infinite width.
 
     ``equal``: ‖W_L‖_F² if f_L makes the sparse part too, ~ d^k.

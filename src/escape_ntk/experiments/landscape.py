@@ -14,7 +14,7 @@ from escape_ntk.constructions import represent_power
 from escape_ntk.data import RidgeSum, draw_inputs, random_direction, sparse_part
 from escape_ntk.experiments import curves
 from escape_ntk.experiments.curves import Curve
-from escape_ntk.experiments.laws import PROJECTED, Draws
+from escape_ntk.experiments.point import PROJECTED, Draws, Point, Result
 from escape_ntk.experiments.regularizer import (
     BASE,
     F64,
@@ -26,7 +26,6 @@ from escape_ntk.experiments.regularizer import (
     measure,
     settings,
 )
-from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.flow import gradient_flow
 from escape_ntk.landscape import (
     StationaryPoint,
@@ -47,7 +46,7 @@ from escape_ntk.trajectory import Observe, Trajectory, log_times
 
 
 @dataclass(frozen=True)
-class Landscape:
+class Landscape(Point):
     """Gradient and lowest curvature along a run, and the random-sign balance at its end.
 
     Flow from W = 0 with λ_2 and λ_3, then rounds of perturbed descent to a point that is
@@ -239,7 +238,7 @@ class CertifiedSwitches(Regularized):
 
 
 @dataclass(frozen=True)
-class PublishedLandscape:
+class PublishedLandscape(Point):
     """Gradient and lowest curvature at four times of a run of the published size."""
 
     experiment: ClassVar[str] = "landscape-published"
@@ -337,7 +336,7 @@ def _coefficient(part: RidgeSum) -> float:
 
 
 @dataclass(frozen=True)
-class Escape:
+class Escape(Point):
     """f_Q alone from starts of size ε along random directions: when the training loss first moves.
 
     The time at which the loss has fallen by 1 %, over ε; and λ_min(∇²L) at W = 0.
@@ -387,7 +386,7 @@ class Escape:
 
 
 @dataclass(frozen=True)
-class ManyStarts:
+class ManyStarts(Point):
     """L_λ at the end of gradient flow from W = 0 and from many random starts."""
 
     experiment: ClassVar[str] = "landscape-starts"

@@ -18,8 +18,7 @@ from tqdm import tqdm
 
 from escape_ntk import checks
 from escape_ntk.data import draw_inputs, random_direction
-from escape_ntk.experiments.laws import Draws
-from escape_ntk.experiments.sweep import Point, Result
+from escape_ntk.experiments.point import Draws, Point, Result
 from escape_ntk.polynomials import normalized_hermite
 from escape_ntk.run import UNSAVED, Run
 from escape_ntk.trajectory import Recorder, integer_times, log_times
@@ -177,7 +176,7 @@ class Judge:
 
 
 @dataclass(frozen=True)
-class Climb:
+class Climb(Point):
     """Train on n = multiple·d² samples, multiple after multiple, until the test loss < ``level``.
 
     As in the notebook the loss at the end of training decides.  The training sets of one seed are

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from escape_ntk.experiments.mlp import DENSE, Climb, Judge, ReluNetwork, Rungs
-from escape_ntk.experiments.sweep import Result
+from escape_ntk.experiments.point import Result
 from escape_ntk.trajectory import Recorder
 
 BLOCK = 1024

@@ -18,8 +18,7 @@ from escape_ntk.data import (
     random_direction,
     sparse_part,
 )
-from escape_ntk.experiments.laws import Draws
-from escape_ntk.experiments.sweep import Point, Result
+from escape_ntk.experiments.point import Draws, Point, Result
 from escape_ntk.kernel import KernelRidge, empirical_ntk, infinite_ntk
 from escape_ntk.network import (
     TwoLayerNetwork,
@@ -38,7 +37,7 @@ F64 = torch.float64
 
 
 @dataclass(frozen=True)
-class KernelWidth:
+class KernelWidth(Point):
     """rms of K_m − K_∞ relative to K_∞ over the width, unit w; and against the other law's K_∞."""
 
     experiment: ClassVar[str] = "ntk-width"
@@ -68,7 +67,7 @@ class KernelWidth:
 
 
 @dataclass(frozen=True)
-class EigenvalueSlopes:
+class EigenvalueSlopes(Point):
     """λ_0…λ_3 over the dimension, exactly; and what is left of them without ξ_{ℓ−1}(σ')."""
 
     experiment: ClassVar[str] = "ntk-eigenvalues"
@@ -94,7 +93,7 @@ class EigenvalueSlopes:
 
 
 @dataclass(frozen=True)
-class EigenvalueSamples:
+class EigenvalueSamples(Point):
     """λ_ℓ = E[K(x, y) Q_ℓ(x·y)] with fresh x, y and one fresh neuron w each: no formula but K's.
 
     Q_ℓ(x·y) = P_ℓ(x·y/d).  Arrays over ℓ: mean, standard error, λ_ℓ by quadrature, and λ_ℓ without
@@ -162,7 +161,7 @@ def train_kernel(gram: Tensor, cross: Tensor, y: Tensor, *, step: float, n_steps
 
 
 @dataclass(frozen=True)
-class Lazy:
+class Lazy(Point):
     """A network under gradient descent against its linearisation and the infinite-width predictor.
 
     rms deviation on fresh inputs for each width; ``one_sign``: the same with all a_r = +1 (and
@@ -221,7 +220,7 @@ class Lazy:
 
 
 @dataclass(frozen=True)
-class Staircase:
+class Staircase(Point):
     """Share with which harmonics of degree ≤ 3 are learned by the ridgeless kernel, over n.
 
     Shares averaged over all harmonics of a degree, and the population error of
@@ -270,7 +269,7 @@ class Staircase:
 
 
 @dataclass(frozen=True)
-class ExpectedError:
+class ExpectedError(Point):
     """Population error over n, averaged over all targets with power 1/3 in degrees 1, 2, 3.
 
     Exact but for the draw of X; with its prediction, and that without the variance factor.
@@ -300,7 +299,7 @@ class ExpectedError:
 
 
 @dataclass(frozen=True)
-class Blindness:
+class Blindness(Point):
     """Error of the kernel on a sparse and on a dense harmonic of one degree, same inputs.
 
     ``_leaning``: with weights w_r that lean towards the sparse direction β, so that the kernel is
@@ -349,7 +348,7 @@ def finite_errors(X, w, parts: dict[str, RidgeSum], Z, act) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class Stretched:
+class Stretched(Point):
     """The draws of :class:`Blindness` with weights spread along β, both ways alike.
 
     Each weight of the upright network is stretched along β by √(1 + spread), then brought back to

@@ -19,8 +19,7 @@ from escape_ntk.directions import TrainingProjector
 from escape_ntk.experiments import any_module
 from escape_ntk.experiments.any_module import default_module
 from escape_ntk.experiments.cnn import accuracy, finite
-from escape_ntk.experiments.laws import Draws
-from escape_ntk.experiments.sweep import Point, Result
+from escape_ntk.experiments.point import Draws, Point, Result
 from escape_ntk.images import Images, digits
 from escape_ntk.modules import ModuleFeatures, empirical_leak
 from escape_ntk.run import UNSAVED, Run
@@ -53,7 +52,7 @@ class RandomDirections:
 
 
 @dataclass(frozen=True)
-class OwnNetwork:
+class OwnNetwork(Point):
     """Test loss and accuracy of the four methods on one draw of images and weights."""
 
     experiment: ClassVar[str] = "own-network"

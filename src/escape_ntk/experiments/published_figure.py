@@ -8,8 +8,7 @@ import torch
 
 from escape_ntk.data import draw_inputs
 from escape_ntk.experiments.curves import Curve
-from escape_ntk.experiments.laws import Draws
-from escape_ntk.experiments.sweep import Result
+from escape_ntk.experiments.point import Draws, Point, Result
 from escape_ntk.network import activation, draw_weights
 from escape_ntk.pairs import PairFeatures
 from escape_ntk.run import UNSAVED, Run
@@ -114,7 +113,7 @@ def reduced_certificate_points() -> list[Curve]:
 
 
 @dataclass(frozen=True)
-class DroppedConstant:
+class DroppedConstant(Point):
     """Which Gram eigenvector is the constant function: squared overlaps u_j·1/√n."""
 
     experiment: ClassVar[str] = "dropped-constant"

@@ -18,8 +18,7 @@ from escape_ntk.data import (
     random_signs,
     sparse_part,
 )
-from escape_ntk.experiments.laws import Draws
-from escape_ntk.experiments.sweep import Point, Result
+from escape_ntk.experiments.point import Draws, Point, Result
 from escape_ntk.flow import gradient_flow
 from escape_ntk.kernel import KernelRidge, empirical_ntk
 from escape_ntk.network import activation, draw_weights
@@ -37,7 +36,7 @@ F64 = torch.float64
 
 
 @dataclass(frozen=True)
-class Construction:
+class Construction(Point):
     """f_Q of the explicit movement against (β·x)^{k+1}, and its linear leak, over the width.
 
     One value for each width: relative error on the sphere and for Gaussian inputs, f_L with equal
@@ -91,7 +90,7 @@ class Construction:
 
 
 @dataclass(frozen=True)
-class SignDraws:
+class SignDraws(Point):
     """mean f_L(x; SW)² over drawn signs and inputs, over its exact expectation E E_S f_L²."""
 
     experiment: ClassVar[str] = "quadntk-sign-draws"
@@ -126,7 +125,7 @@ class SignDraws:
 
 
 @dataclass(frozen=True)
-class ConstructionNorm:
+class ConstructionNorm(Point):
     """‖W_Q‖_{2,4} of the explicit movement for (β·x)^{k+1} against the dimension."""
 
     experiment: ClassVar[str] = "quadntk-norm"
@@ -172,7 +171,7 @@ def draw_problem(
 
 
 @dataclass(frozen=True)
-class Saddle:
+class Saddle(Point):
     """f_Q alone from a start of size ``scale``: training and test loss over time.
 
     The start is t = 0 and s normal with E|s_r|² = scale², so that f_Q = 0; scale 0 is the saddle.
@@ -231,7 +230,7 @@ def unit_start(features: PairFeatures, generator: torch.Generator) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Alone:
+class Alone(Point):
     """NTK alone and QuadNTK alone on one noiseless harmonic, tuned on one validation set.
 
     n = factor·n_k samples of a harmonic of degree ``degree`` (k = ``k``), ``dense`` or of one
@@ -340,7 +339,7 @@ class Alone:
 
 
 @dataclass(frozen=True)
-class FrozenKernel:
+class FrozenKernel(Point):
     """Regression without ridge with the kernel of f_Q at its start, over the width.
 
     K_Q of m neurons is (x·y)/(4m) Σ_{r≤m/2} σ''(w_r·x)σ''(w_r·y)(s_r·x)(s_r·y).  The draws are

@@ -13,8 +13,7 @@ from torch import Tensor
 from escape_ntk.data import Target, draw_inputs, random_direction, sparse_part
 from escape_ntk.experiments.curves import Curve
 from escape_ntk.experiments.foundations import leak_by_sampling
-from escape_ntk.experiments.laws import PROJECTED, Draws
-from escape_ntk.experiments.sweep import Point, Result
+from escape_ntk.experiments.point import PROJECTED, Draws, Point, Result
 from escape_ntk.flow import gradient_flow
 from escape_ntk.landscape import (
     gradient_norm,
@@ -75,7 +74,7 @@ def measure(problem: Problem, state: Tensor) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class Regularized:
+class Regularized(Point):
     """Gradient flow from W = 0 with the given λ_1…λ_4 and n_k (theory's n_1 = d + 1 by default)."""
 
     experiment: ClassVar[str] = "regularizer-small"
@@ -140,7 +139,7 @@ class NoisyLabels(Regularized):
 
 
 @dataclass(frozen=True)
-class ClosedForms:
+class ClosedForms(Point):
     """R_1 in closed form against fresh inputs, both laws: z-scores, and without the κ20 term."""
 
     experiment: ClassVar[str] = "regularizer-closed-forms"

@@ -22,9 +22,8 @@ from escape_ntk.experiments.dense_plus_sparse import (
     error_by_part,
     samples,
 )
-from escape_ntk.experiments.laws import PROJECTED, Draws
+from escape_ntk.experiments.point import PROJECTED, Draws, Point, Result
 from escape_ntk.experiments.quadntk import unit_start
-from escape_ntk.experiments.sweep import Point, Result
 from escape_ntk.flow import gradient_flow
 from escape_ntk.kernel import infinite_ntk, ridge_factor
 from escape_ntk.network import activation, draw_weights

@@ -22,34 +22,22 @@ from concurrent.futures import (
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from escape_ntk import checks
+from escape_ntk.experiments.point import Point, Result, configuration, key_of
 from escape_ntk.provenance import environment
-from escape_ntk.records import Record, RecordStore, default_root, record_key
-from escape_ntk.run import UNSAVED, Run
+from escape_ntk.records import Record, RecordStore, default_root
+from escape_ntk.run import Run
 
 CHECKPOINT_SECONDS = 20.0
 """A killed run loses at most so much, where what it is at can be cut."""
 ROUNDS = 3
 """Fresh pools that may die in a row without any point finishing."""
-Result = tuple[dict, dict[str, np.ndarray]]
-
-
-@runtime_checkable
-class Point(Protocol):
-    """One run: a frozen dataclass whose fields are its configuration."""
-
-    experiment: ClassVar[str]
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    def compute(self, run: Run = UNSAVED) -> Result:
-        """(summary, arrays) of this point; ``run`` goes on to whatever takes long."""
-        ...
 
 
 class WorkersDiedError(checks.EscapeNTKError, RuntimeError):
@@ -77,25 +65,6 @@ class Computed:
         )
         store.checkpoint(point.experiment, configuration(point)).clear()
         return record
-
-
-def configuration(point: Point) -> dict:
-    """The fields of a point, by which its record is addressed."""
-    return dataclasses.asdict(point)
-
-
-_KEYS: dict[tuple[type, str], str] = {}
-
-
-def key_of(point: Point) -> str:
-    """The key of a point's record.
-
-    Kept by class and ``repr``, which tells 1 from 1.0: points that are equal may differ in that.
-    """
-    said = type(point), repr(point)
-    if said not in _KEYS:
-        _KEYS[said] = record_key(point.experiment, configuration(point))
-    return _KEYS[said]
 
 
 def lookup(point: Point, store: RecordStore) -> Record | None:
