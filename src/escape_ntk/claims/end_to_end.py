@@ -5,15 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from escape_ntk.claims.joint import slopes_by_seed
-from escape_ntk.claims.ledger import (
-    Chapter,
-    Finding,
-    Runs,
-    at_least,
-    at_most,
-    ends,
-    found,
-)
+from escape_ntk.claims.ledger import Chapter, Finding, Runs, at_least, at_most, ends, found
 from escape_ntk.experiments import end_to_end as e
 from escape_ntk.records import Record
 from escape_ntk.stats import Numbers, mean_interval

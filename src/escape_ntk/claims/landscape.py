@@ -4,15 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from escape_ntk.claims.ledger import (
-    Chapter,
-    Finding,
-    Runs,
-    at_most,
-    each,
-    found,
-    slope_near,
-)
+from escape_ntk.claims.ledger import Chapter, Finding, Runs, at_most, each, found, slope_near
 from escape_ntk.claims.regularizer import setting_name
 from escape_ntk.experiments import landscape as e
 from escape_ntk.experiments import regularizer
