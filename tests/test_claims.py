@@ -209,7 +209,7 @@ BULK = {
 }
 NOISE = {"left": [1e-9, 1e-8], "train": [0.9, 0.9], "population": [0.3, 0.4]}
 EXCESS = {"factors": np.array([2.0, 4.0]), "rows": np.array([[3.0, 1.5], [2.9, 1.4]])}
-APART = {"without": [0.3, 0.2], "with": [0.01, 0.02]}
+APART = {"without": [0.3, 0.2], "with": [0.001, 0.01]}
 COSTS = {"test": [0.02, 0.05], "quadratic": [0.03, 0.05]}
 COSTS |= {name: [0.1, 0.2] for name in regularizer.COEFFICIENTS}
 CUT = {"ranks": [31], "errors": {16: 0.3, 30: 0.1, 31: 0.04, 62: 0.08}}

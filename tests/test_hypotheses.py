@@ -8,6 +8,7 @@ import pytest
 from escape_ntk.claims import conditions as c
 from escape_ntk.claims import end_to_end, hypotheses
 from escape_ntk.claims import properties as p
+from escape_ntk.claims.ledger import Runs
 from escape_ntk.network import Activation, activation
 from escape_ntk.records import Record, RecordStore, default_root
 
@@ -75,7 +76,7 @@ def test_what_is_not_met_is_known(settings):
 
 def test_the_guarantee_has_the_rows_of_its_page(settings):
     """Badge and table of thm-end say the same: one source."""
-    table = end_to_end.guarantee_rows(STORE)
+    table = end_to_end.guarantee_rows(Runs(STORE))
     checks = [h for h in hypotheses.ENTRIES["thm-end"].hypotheses if h.words in hypotheses.MEASURED]
     said = [h.check(settings["thm-end"]).outcome for h in checks]
     assert [row[2] == "holds" for row in table] == [s == c.Outcome.MET for s in said]

@@ -11,6 +11,7 @@ from escape_ntk import claims
 from escape_ntk.checks import InputError
 from escape_ntk.claims import end_to_end as e2e_claims
 from escape_ntk.claims import exponents
+from escape_ntk.claims import joint as joint_claims
 from escape_ntk.claims.ledger import at_least
 from escape_ntk.constructions import represent_target
 from escape_ntk.data import (

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from escape_ntk.claims import CLAIMS, end_to_end
+from escape_ntk.claims import CLAIMS, Runs, end_to_end
 from escape_ntk.claims import properties as p
 from escape_ntk.claims.conditions import (
     Answer,
@@ -563,7 +563,9 @@ def setting_of(entry: Entry, claims: Sequence[str], store: RecordStore) -> Setti
 def _evidence(claim: str, root) -> tuple[str, ...]:
     """Records that a claim rests on, those of its control alone left out."""
     (own,) = [c for c in CLAIMS if c.id == claim]
-    return own.gather(RecordStore(root), False).records
+    runs = Runs(RecordStore(root))
+    own.measure(runs, False)
+    return runs.names
 
 
 @functools.cache
