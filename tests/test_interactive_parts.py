@@ -14,10 +14,10 @@ import test_interactive
 from escape_ntk import interactive
 from escape_ntk.checks import EscapeNTKError, InputError, NonFiniteError
 from escape_ntk.claims import sample_complexity as ledger
+from escape_ntk.claims.ledger import Runs
 from escape_ntk.experiments import sample_complexity as sc
 from escape_ntk.experiments.sweep import LiveResult
 from escape_ntk.interactive.parts import FRAME, METHODS, NOT_RUN, PARTS, PARTS_LIMIT
-from escape_ntk.records import RecordStore, default_root
 
 headless, browser = test_interactive.headless, test_interactive.browser  # fixtures
 
@@ -165,10 +165,10 @@ def test_static_frame_is_at_24_and_three(runs):
 
 def test_recorded_numbers_are_those_of_the_chapters_table():
     """Two routes from the same records: this figure, and the rows of the claims' table."""
-    store = RecordStore(default_root())
-    _, columns, label = frame_of(interactive.parts(ledger.chief(store)).text)
+    recorded = Runs()
+    _, columns, label = frame_of(interactive.parts(ledger.chief(recorded)).text)
     assert " d = 24, n = 972 (3 n_2). " in label
-    rows = {row[1]: row for row in ledger.chief_rows(store) if row[0] == "24"}
+    rows = {row[1]: row for row in ledger.chief_rows(recorded) if row[0] == "24"}
     for (name, _), (error, low, high, *missed, _) in zip(METHODS.values(), columns, strict=True):
         assert [f"{error} ({low}–{high})", *missed] == rows[name][2:]
     assert columns[0][0] != rows["joint"][2].split()[0]  # the control

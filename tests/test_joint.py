@@ -10,8 +10,8 @@ import torch
 from escape_ntk import claims
 from escape_ntk.checks import InputError
 from escape_ntk.claims import end_to_end as e2e_claims
-from escape_ntk.claims import exponents
 from escape_ntk.claims import joint as joint_claims
+from escape_ntk.claims import sample_complexity as complexity
 from escape_ntk.claims.ledger import at_least
 from escape_ntk.constructions import represent_target
 from escape_ntk.data import (
@@ -277,14 +277,14 @@ def test_exponents_are_read_off_made_thresholds():
     runs = [
         run({"d": d, "seed": seed, "n": n}, {"error": cumulative_multiplicity(d, 2) / (2 * n)})
         for d in (10, 20, 40)
-        for seed in exponents.SEEDS
+        for seed in complexity.SEEDS
         for n in (f * cumulative_multiplicity(d, 2) for f in (1, 2, 3) if d < 40 or f < 2)
     ]
     size = {k: (lambda d, k=k: cumulative_multiplicity(d, k)) for k in (2, 3)}
-    assert list(exponents.uncensored(runs, 0.25)) == [10, 20]
-    assert exponents.exponents(runs, 0.25, size[2]) == pytest.approx([1.0] * 5)
-    assert max(exponents.exponents(runs, 0.25, size[3])) < 0.8
-    assert exponents.foreseen_gap(2, [1000, 2000]) == pytest.approx(1, abs=0.01)
+    assert list(complexity.uncensored(runs, 0.25)) == [10, 20]
+    assert complexity.exponents(runs, 0.25, size[2]) == pytest.approx([1.0] * 5)
+    assert max(complexity.exponents(runs, 0.25, size[3])) < 0.8
+    assert complexity.foreseen_gap(2, [1000, 2000]) == pytest.approx(1, abs=0.01)
 
 
 def test_a_half_time_is_where_half_of_the_end_is_reached():

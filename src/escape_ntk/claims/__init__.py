@@ -5,7 +5,6 @@ from escape_ntk.claims import (
     cnn,
     directions,
     end_to_end,
-    exponents,
     joint,
     landscape,
     mlp,
