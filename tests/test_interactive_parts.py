@@ -15,6 +15,7 @@ from escape_ntk import interactive
 from escape_ntk.checks import EscapeNTKError, InputError, NonFiniteError
 from escape_ntk.claims import sample_complexity as ledger
 from escape_ntk.claims.ledger import Runs
+from escape_ntk.experiments import dense_plus_sparse as problem
 from escape_ntk.experiments import sample_complexity as sc
 from escape_ntk.experiments.sweep import LiveResult
 from escape_ntk.interactive.parts import FRAME, METHODS, NOT_RUN, PARTS, PARTS_LIMIT
@@ -32,7 +33,7 @@ BELOW = ("joint", 24, 8.0)
 
 def record(method: str, d: int, n: int, seed: int, parts, k: int = 2) -> LiveResult:
     """What a figure needs of a record."""
-    summary = dict(zip(sc.PARTS, parts, strict=True)) | {"error": float(sum(parts))}
+    summary = dict(zip(problem.PARTS, parts, strict=True)) | {"error": float(sum(parts))}
     config = {"d": d, "n": n, "k": k, "seed": seed}
     return LiveResult(f"complexity-{method}", config, summary, {})
 
@@ -46,18 +47,18 @@ def runs():
         if (method, d, f) not in NEVER:
             parts = generator.uniform(0.05, 0.3, 3) / f**0.5
             parts[2] = -0.004 * seed if (method, d, f) == BELOW else parts[2]
-            made[method].append(record(method, d, sc.samples(f, d, 2), seed, parts))
+            made[method].append(record(method, d, problem.samples(f, d, 2), seed, parts))
     made["ntk"].append(record("ntk", 24, 2465, 1, (9, 9, 9)))  # the kernel's own size
     return made
 
 
 def wanted(runs, method: str, d: int, factor: float) -> dict | None:
     """Means, range and number of seeds of one cell, straight from the records."""
-    n = sc.samples(factor, d, 2)
+    n = problem.samples(factor, d, 2)
     own = [r.summary for r in runs[method] if (r.config["d"], r.config["n"]) == (d, n)]
     if not own:
         return None
-    values = {name: [s[name] for s in own] for name in (*sc.PARTS, "error")}
+    values = {name: [s[name] for s in own] for name in (*problem.PARTS, "error")}
     means = {name: float(np.mean(v)) for name, v in values.items()}
     low, high = min(values["error"]), max(values["error"])
     return means | {"low": low, "high": high, "seeds": len(own)}
@@ -92,7 +93,7 @@ def misdrawn(cell: dict, bar: dict, height: float) -> list[str]:
     if not all([*bar["parts"], bar["bracket"]]):
         return ["bar"]
     wrong, at = [], FRAME["bottom"]
-    for part, path in zip(sc.PARTS, bar["parts"], strict=True):
+    for part, path in zip(problem.PARTS, bar["parts"], strict=True):
         start, end = map(float, re.fullmatch(r"M\d+ ([\d.]+)V([\d.]+)", path).groups())
         length = height * max(0, cell[part])
         close = abs(start - at) < 0.01 and abs(start - end - length) < 0.0005 * height + 0.01
@@ -107,7 +108,7 @@ def misdrawn(cell: dict, bar: dict, height: float) -> list[str]:
 def disagreements(runs, limit: float, frame, d: int, factor: float) -> list[str]:
     """What in the frame differs from the records of (d, factor)."""
     (bars, columns, label), height = frame, (FRAME["bottom"] - FRAME["top"]) / limit
-    here = f" d = {d}, n = {sc.samples(factor, d, 2)} ({factor:g} n_2). "
+    here = f" d = {d}, n = {problem.samples(factor, d, 2)} ({factor:g} n_2). "
     wrong = ["place"] * (here not in label)
     for (method, (name, _)), bar, column in zip(METHODS.items(), bars, columns, strict=True):
         cell = wanted(runs, method, d, factor)
@@ -115,7 +116,7 @@ def disagreements(runs, limit: float, frame, d: int, factor: float) -> list[str]
             numbers, words = [NOT_RUN, *"–––––", "0"], f"{name}: {NOT_RUN}."
             wrong += ["bar"] * any([*bar["parts"], bar["bracket"]])
         else:
-            numbers = [printed(cell[v]) for v in ("error", "low", "high", *sc.PARTS)]
+            numbers = [printed(cell[v]) for v in ("error", "low", "high", *problem.PARTS)]
             error, low, high, dense, sparse, rest = numbers
             numbers.append(str(cell["seeds"]))
             words = f"{name}: missed of dense {dense}, missed of sparse {sparse}, rest {rest}; "
@@ -130,7 +131,7 @@ def disagreements(runs, limit: float, frame, d: int, factor: float) -> list[str]
 
 
 def test_names_are_those_of_the_experiment():
-    assert tuple(PARTS) == sc.PARTS
+    assert tuple(PARTS) == problem.PARTS
     assert tuple(METHODS) == tuple(ledger.METHODS)
 
 
@@ -142,9 +143,9 @@ def test_sizes(runs):
 def test_every_cell_holds_the_means_of_its_records(runs):
     data = data_of(interactive.parts(runs).text)
     assert (data["dims"], data["factors"], data["k"]) == ([*DIMS], [*FACTORS], 2)
-    names = (*sc.PARTS, "error", "low", "high", "seeds")
+    names = (*problem.PARTS, "error", "low", "high", "seeds")
     for (i, d), (j, f), method in itertools.product(enumerate(DIMS), enumerate(FACTORS), METHODS):
-        assert data["n"][i][j] == sc.samples(f, d, 2)
+        assert data["n"][i][j] == problem.samples(f, d, 2)
         cell, values = data["cells"][i][j][method], wanted(runs, method, d, f)
         assert (cell is None) == (values is None) == ((method, d, f) in NEVER)
         if cell is not None:
@@ -199,7 +200,7 @@ def test_another_degree_has_its_own_sizes():
     ],
 )
 def test_the_frame_is_the_nearest_place_where_most_methods_were_run(runs, missing, place):
-    gone = {(m, d, sc.samples(f, d, 2)) for m, d, f in missing}
+    gone = {(m, d, problem.samples(f, d, 2)) for m, d, f in missing}
     left = {
         method: [r for r in records if (method, r.config["d"], r.config["n"]) not in gone]
         for method, records in runs.items()
@@ -249,7 +250,7 @@ def test_the_axis_reaches_beyond_every_cell(runs):
             m: [
                 record(m, r.config["d"], r.config["n"], r.config["seed"], parts)
                 for r in records
-                for parts in [[scale * r.summary[part] for part in sc.PARTS]]
+                for parts in [[scale * r.summary[part] for part in problem.PARTS]]
             ]
             for m, records in runs.items()
         }
@@ -307,7 +308,7 @@ def test_bad_input_is_refused(runs, case):
 def test_too_many_dimensions_are_refused():
     made = {
         m: [
-            record(m, d, sc.samples(f, d, 2), 1, (0.1, 0.1, 0.1))
+            record(m, d, problem.samples(f, d, 2), 1, (0.1, 0.1, 0.1))
             for d in range(9, 40)
             for f in FACTORS
         ]
@@ -358,7 +359,7 @@ def differences(view, runs, d: int, factor: float, figure: int = 0) -> list[str]
     """What the page shows otherwise than the records of (d, factor) say; sentence included."""
     text = view.locator(".parts").nth(figure).evaluate(HTML)
     wrong = disagreements(runs, data_of(text)["frame"]["limit"], frame_of(text), d, factor)
-    said = [f"d = {d}, n = {sc.samples(factor, d, 2)} ({factor:g} n2). Test error: "]
+    said = [f"d = {d}, n = {problem.samples(factor, d, 2)} ({factor:g} n2). Test error: "]
     for method, (name, _) in METHODS.items():
         cell = wanted(runs, method, d, factor)
         said.append(f"{name} {NOT_RUN if cell is None else printed(cell['error'])}")
@@ -398,7 +399,7 @@ def test_keys_reach_every_cell(headless, opened, runs):
         assert view.evaluate("document.activeElement.type") == "range"
         view.keyboard.press("Home")
         for factor in FACTORS:
-            n = sc.samples(factor, d, 2)
+            n = problem.samples(factor, d, 2)
             assert differences(view, runs, d, factor) == []
             assert view.locator("output").inner_text() == f"{n} ({factor:g} n2)"
             said = view.get_by_role("slider").get_attribute("aria-valuetext")

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from escape_ntk.experiments import dense_plus_sparse as problem
 from escape_ntk.experiments import sample_complexity as sc
 from escape_ntk.experiments.point import configuration
 from escape_ntk.experiments.sweep import LiveResult
@@ -16,13 +17,13 @@ FLOW = SMALL | {"m": 100, "t_end": 200.0, "n_times": 5}
 @pytest.mark.parametrize("k", [1, 2])
 def test_methods_and_sizes_meet_one_target_and_one_test_set(k):
     small, large = (
-        sc.draw_data(kind(3, k, 7, n, **SMALL)) for kind, n in ((sc.NTK, 30), (sc.Joint, 50))
+        problem.draw_data(kind(3, k, 7, n, **SMALL)) for kind, n in ((sc.NTK, 30), (sc.Joint, 50))
     )
     assert torch.equal(small.test, large.test) and torch.equal(small.validation, large.validation)
     assert torch.equal(small.target(small.test), large.target(large.test))
     assert small.target.norms == pytest.approx((math.sqrt(0.5),) * 2, rel=1e-5)
     assert [part.degree for part in small.target.parts] == [k, k + 1]
-    other = sc.draw_data(sc.NTK(4, k, 7, 30, **SMALL))
+    other = problem.draw_data(sc.NTK(4, k, 7, 30, **SMALL))
     assert not torch.equal(other.test, small.test)  # control: the seed matters
 
 
@@ -30,12 +31,12 @@ def test_parts_add_up_and_name_what_is_missed():
     generator = torch.Generator().manual_seed(0)
     H = torch.randn(2, 1000, generator=generator, dtype=torch.float64)
     noise = 0.1 * torch.randn(1000, generator=generator, dtype=torch.float64)
-    got = sc.error_by_part(0.9 * H[0] + 0.2 * H[1] + noise, H)
+    got = problem.error_by_part(0.9 * H[0] + 0.2 * H[1] + noise, H)
     assert got["c_dense"] == pytest.approx(0.9, abs=0.02)
     assert got["sparse"] == pytest.approx(0.64, rel=0.2) and got["dense"] < 0.02
-    assert got["error"] == pytest.approx(sum(got[part] for part in sc.PARTS))
-    perfect = sc.error_by_part(H.sum(0), H)
-    assert max(abs(perfect[part]) for part in ("error", *sc.PARTS)) < 1e-20
+    assert got["error"] == pytest.approx(sum(got[part] for part in problem.PARTS))
+    perfect = problem.error_by_part(H.sum(0), H)
+    assert max(abs(perfect[part]) for part in ("error", *problem.PARTS)) < 1e-20
 
 
 def test_what_is_chosen_is_best_on_the_validation_set():

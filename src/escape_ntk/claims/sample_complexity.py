@@ -6,6 +6,7 @@ import numpy as np
 
 from escape_ntk.claims.ledger import Chapter, Finding, Runs, found, slope_near
 from escape_ntk.experiments import sample_complexity as e
+from escape_ntk.experiments.dense_plus_sparse import PARTS, SINE
 from escape_ntk.network import activation
 from escape_ntk.polynomials import cumulative_multiplicity
 from escape_ntk.records import Record
@@ -102,7 +103,7 @@ def parts_missed(runs: Runs, broken: bool) -> dict[str, np.ndarray]:
     values = {
         f"{name}_{part}": np.array([r.summary[part] for r in by[turned[name]]])
         for name in order
-        for part in e.PARTS[:2]
+        for part in PARTS[:2]
     }
     values["ntk_share"] = np.array([r.summary["c_sparse"] for r in by[turned["ntk"]]])
     return values
@@ -235,7 +236,7 @@ def exponent_difference(runs: Runs, broken: bool) -> dict[str, object]:
 
 def foreseen_threshold(k: int, d: int, level: float, powers: Sequence[float]) -> float:
     """n at which the infinite kernel's predicted error falls to ``level``: no run, no fit."""
-    spectrum = ntk_spectrum(activation(e.SINE), d)
+    spectrum = ntk_spectrum(activation(SINE), d)
     top = cumulative_multiplicity(d, k + 1)
     n = np.unique(np.rint(np.geomspace(0.02 * top, 4 * top, 160)).astype(int)).tolist()
     return first_crossing(n, [spectrum.predicted_error(x, powers) for x in n], level)
@@ -319,7 +320,7 @@ def chief_rows(runs: Runs) -> list[list[str]]:
         for name, summaries in values.items():
             own = [s for s, where in zip(summaries, dims, strict=True) if where == d]
             errors = [s["error"] for s in own]
-            parts = [f"{np.mean([s[part] for s in own]):.3f}" for part in e.PARTS]
+            parts = [f"{np.mean([s[part] for s in own]):.3f}" for part in PARTS]
             spread = f"{np.mean(errors):.3f} ({min(errors):.3f}–{max(errors):.3f})"
             rows.append([str(d), LABELS.get(name, name), spread, *parts])
     return rows

@@ -9,7 +9,8 @@ import numpy as np
 
 from escape_ntk import checks
 from escape_ntk.checks import InputError, message
-from escape_ntk.experiments.sample_complexity import PARTS, TAYLOR_FACTORS, samples
+from escape_ntk.experiments.dense_plus_sparse import PARTS, samples
+from escape_ntk.experiments.sample_complexity import TAYLOR_FACTORS
 from escape_ntk.figures.sample_complexity import METHODS
 from escape_ntk.figures.style import Run
 
