@@ -26,9 +26,9 @@ from escape_ntk.claims.conditions import (
 from escape_ntk.constructions import represent_power
 from escape_ntk.data import draw_inputs, random_signs, sparse_part
 from escape_ntk.directions import PopulationProjector, TrainingProjector
+from escape_ntk.experiments.dense_plus_sparse import draw_target
 from escape_ntk.experiments.landscape import Landscape, comparison
 from escape_ntk.experiments.regularizer import draw_problem
-from escape_ntk.experiments.dense_plus_sparse import draw_target
 from escape_ntk.generalization import GRID, radius
 from escape_ntk.kernel import empirical_ntk, infinite_ntk
 from escape_ntk.landscape import lowest_curvature

@@ -5,17 +5,12 @@ Colours are Okabe and Ito's, the same quantity in the same colour throughout the
 a part of viridis, with λ = 0 in grey.  Every function returns a figure.
 """
 
+from escape_ntk.figures.cnn import three_models
 from escape_ntk.figures.directions import angles, four_movements, gaps, gram_spectra, leaks
 from escape_ntk.figures.end_to_end import network_over_width, two_phases
 from escape_ntk.figures.joint import explicit_solution, gap_over_samples
 from escape_ntk.figures.landscape import bound_over_width, descent_over_time, escape_times
-from escape_ntk.figures.networks import (
-    loss_over_samples,
-    methods_on_your_network,
-    network_thresholds,
-    orders_of_remainder,
-    three_models,
-)
+from escape_ntk.figures.mlp import loss_over_samples, network_thresholds
 from escape_ntk.figures.ntk_limits import (
     eigenvalues_by_degree,
     live_staircase,
@@ -47,6 +42,7 @@ from escape_ntk.figures.sample_complexity import (
     thresholds_by_dimension,
 )
 from escape_ntk.figures.setup import remainder_orders
+from escape_ntk.figures.your_network import methods_on_your_network, orders_of_remainder
 
 __all__ = [
     "alone",
