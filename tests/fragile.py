@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import torch
 
-from escape_ntk.experiments.point import Point
-from escape_ntk.run import UNSAVED
+from escape_ntk.study.point import Point
+from escape_ntk.training.run import UNSAVED
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from escape_ntk.run import Run
+from escape_ntk.training.run import Run
 
 
 class KilledError(Exception):

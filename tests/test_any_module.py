@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from escape_ntk.chapters.your_network import modules as m
 from escape_ntk.checks import UnknownNameError
-from escape_ntk.experiments import any_module as m
 
 
 def test_closed_forms_agree_and_a_lost_half_is_seen():

@@ -106,11 +106,11 @@ def test_there_are_no_cycles():
 @pytest.mark.parametrize(
     "statement",
     [
-        "from escape_ntk.flow import gradient_flow",
+        "from escape_ntk.training.flow import gradient_flow",
         "from escape_ntk import checks, flow",
-        "import escape_ntk.flow",
+        "import escape_ntk.training.flow",
         "def late():\n    from escape_ntk import flow",
-        "from escape_ntk.data import draw_inputs",  # the same floor is not below
+        "from escape_ntk.models.data import draw_inputs",  # the same floor is not below
     ],
 )
 def test_control_an_upward_import_is_caught(statement):

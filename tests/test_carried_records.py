@@ -10,8 +10,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from escape_ntk import encoding
-from escape_ntk.records import Record, RecordStore, default_root
+from escape_ntk.records import encoding
+from escape_ntk.records.store import Record, RecordStore, default_root
 
 COUNT = 2743
 DIGEST = "ef0b5c52fa9a6697da26d5551ea42c7bee860945ba97e4fd481c81be6d439581"

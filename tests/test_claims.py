@@ -6,22 +6,20 @@ import json
 import numpy as np
 import pytest
 
-from escape_ntk import claims
 from escape_ntk.__main__ import main
+from escape_ntk.chapters import ledger as claims
+from escape_ntk.chapters.ntk_limits import claims as ntk_limits
+from escape_ntk.chapters.ntk_limits import runs as limits
+from escape_ntk.chapters.published_figure import claims as published_figure
+from escape_ntk.chapters.published_figure import runs as experiment
+from escape_ntk.chapters.quadntk import claims as quadntk
+from escape_ntk.chapters.quadntk import runs as alone
+from escape_ntk.chapters.regularizer import claims as regularizer
+from escape_ntk.chapters.setup import runs as foundations
 from escape_ntk.checks import InputError
-from escape_ntk.claims import (
-    ledger,
-    ntk_limits,
-    published_figure,
-    quadntk,
-    regularizer,
-)
-from escape_ntk.experiments import foundations
-from escape_ntk.experiments import ntk_limits as limits
-from escape_ntk.experiments import published_figure as experiment
-from escape_ntk.experiments import quadntk as alone
-from escape_ntk.records import RecordStore, default_root
-from escape_ntk.stats import Interval
+from escape_ntk.numerics.stats import Interval
+from escape_ntk.records.store import RecordStore, default_root
+from escape_ntk.study import claims as ledger
 
 KEYS = {
     "id", "chapter", "statement", "source", "verdict",

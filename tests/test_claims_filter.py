@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from escape_ntk import page
+from escape_ntk.display import html as page
 
 ROOT = Path(__file__).parents[1]
 STATIC = ROOT / "book/_static"
@@ -44,7 +44,7 @@ def test_the_book_loads_the_script():
 
 
 def test_the_script_knows_every_verdict_and_tag():
-    from escape_ntk.claims.ledger import SOURCES
+    from escape_ntk.study.claims import SOURCES
 
     script = (STATIC / "claims.js").read_text("utf-8")
     for verdict, words in page.WORDS.items():

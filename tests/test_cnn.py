@@ -12,17 +12,17 @@ import torch
 from mortal import KilledError, Memory
 from test_images import files, packed
 
+from escape_ntk.chapters.catalogue import experiment
+from escape_ntk.chapters.cnn import runs as cnn
+from escape_ntk.chapters.cnn.runs import MODELS, Convolutional, Inputs
 from escape_ntk.checks import DataFileError, InputError, UnknownNameError
-from escape_ntk.experiments import cnn
-from escape_ntk.experiments.catalogue import experiment
-from escape_ntk.experiments.cnn import MODELS, Convolutional, Inputs
-from escape_ntk.experiments.point import configuration
-from escape_ntk.experiments.sweep import run_point
-from escape_ntk.images import cifar10, digits
-from escape_ntk.modules import ModuleFeatures
-from escape_ntk.records import RecordStore, record_key
-from escape_ntk.stats import log_slope, rms
-from escape_ntk.trajectory import Outcome, Recorder
+from escape_ntk.models.images import cifar10, digits
+from escape_ntk.models.modules import ModuleFeatures
+from escape_ntk.numerics.stats import log_slope, rms
+from escape_ntk.records.store import RecordStore, record_key
+from escape_ntk.study.point import configuration
+from escape_ntk.study.sweep import run_point
+from escape_ntk.training.trajectory import Outcome, Recorder
 
 F64 = torch.float64
 LIMIT = {"test_loss_limit", "test_accuracy_limit"}

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from docutils import nodes
 
-from escape_ntk.claims.conditions import Answer, Hypothesis, Outcome, unchecked
+from escape_ntk.study.hypotheses import Answer, Hypothesis, Outcome, unchecked
 
 ROOT = Path(__file__).parents[1]
 
@@ -112,7 +112,7 @@ PACKAGE = {
     "data.py": "class Target: ...\ndef draw(): ...\n",
     "checks.py": "def number(): ...\n",
     "experiments/base.py": (
-        "from escape_ntk.data import draw\n"
+        "from escape_ntk.models.data import draw\n"
         "class Fit:\n    def start(self): return draw()\n"
         "def unused(): ...\n"
     ),
@@ -130,9 +130,9 @@ PACKAGE = {
 }
 TESTS = {
     "test_flow.py": "from escape_ntk import flow\nassert flow.gradient_flow\n",
-    "deep/test_joint.py": "from escape_ntk.experiments.joint import Gap as G\nG()\n",
-    "test_loose.py": "import escape_ntk.data\n",
-    "helper.py": "from escape_ntk.data import draw\ndraw()\n",
+    "deep/test_joint.py": "from escape_ntk.chapters.joint.runs import Gap as G\nG()\n",
+    "test_loose.py": "import escape_ntk.models.data\n",
+    "helper.py": "from escape_ntk.models.data import draw\ndraw()\n",
 }
 
 

@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from escape_ntk.checks import InputError
-from escape_ntk.constructions import RankOneMovement, represent_harmonic, represent_power
-from escape_ntk.data import RidgeSum, dense_part, draw_inputs, random_direction, sparse_part
-from escape_ntk.network import Activation, activation, draw_weights, paired_network
-from escape_ntk.pairs import PairFeatures, to_pairs
-from escape_ntk.polynomials import gauss_gegenbauer
-from escape_ntk.regularizer import norm_2_4_to_the_4
-from escape_ntk.spectrum import ntk_spectrum
-from escape_ntk.stats import log_slope
-from escape_ntk.taylor import linear_term, quadratic_term
+from escape_ntk.kernels.spectrum import ntk_spectrum
+from escape_ntk.models.data import RidgeSum, dense_part, draw_inputs, random_direction, sparse_part
+from escape_ntk.models.network import Activation, activation, draw_weights, paired_network
+from escape_ntk.models.pairs import PairFeatures, to_pairs
+from escape_ntk.models.taylor import linear_term, quadratic_term
+from escape_ntk.numerics.polynomials import gauss_gegenbauer
+from escape_ntk.numerics.stats import log_slope
+from escape_ntk.risk.constructions import RankOneMovement, represent_harmonic, represent_power
+from escape_ntk.risk.regularizer import norm_2_4_to_the_4
 
 D, P = 5, 6
 F64 = torch.float64

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from escape_ntk.__main__ import parser
-from escape_ntk.experiments.catalogue import EXPERIMENTS, SCALES
+from escape_ntk.chapters.catalogue import EXPERIMENTS, SCALES
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "book" / "contributing.md").read_text("utf-8")

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from escape_ntk.data import (
+from escape_ntk.models.data import (
     RidgeSum,
     Target,
     dense_part,
@@ -16,7 +16,7 @@ from escape_ntk.data import (
     random_direction,
     sparse_part,
 )
-from escape_ntk.polynomials import LAWS
+from escape_ntk.numerics.polynomials import LAWS
 
 D = 5
 

@@ -8,14 +8,14 @@ import torch
 from mortal import KilledError, Memory, killed_again_and_again
 
 from escape_ntk.checks import StabilityError
-from escape_ntk.data import draw_inputs
-from escape_ntk.descent import gradient_descent, stability_limit
-from escape_ntk.directions import TrainingProjector
-from escape_ntk.network import activation, draw_weights, paired_network
-from escape_ntk.pairs import STEP_FACTOR, PairFeatures, from_pairs
-from escape_ntk.regularizer import Penalties, RegularizedRisk
-from escape_ntk.taylor import linear_term, quadratic_term
-from escape_ntk.trajectory import Outcome
+from escape_ntk.models.data import draw_inputs
+from escape_ntk.models.network import activation, draw_weights, paired_network
+from escape_ntk.models.pairs import STEP_FACTOR, PairFeatures, from_pairs
+from escape_ntk.models.taylor import linear_term, quadratic_term
+from escape_ntk.risk.projectors import TrainingProjector
+from escape_ntk.risk.regularizer import Penalties, RegularizedRisk
+from escape_ntk.training.descent import gradient_descent, stability_limit
+from escape_ntk.training.trajectory import Outcome
 
 N, D, P = 8, 3, 3
 F64 = torch.float64

@@ -7,17 +7,17 @@ import pytest
 import torch
 
 from escape_ntk.checks import CutoffWarning, InputError, NonFiniteError, RankError, ShapeError
-from escape_ntk.data import draw_inputs
-from escape_ntk.directions import (
+from escape_ntk.models.data import draw_inputs
+from escape_ntk.models.network import Activation, activation, draw_weights
+from escape_ntk.models.pairs import PairFeatures
+from escape_ntk.risk.leaks import GaussianLeak, SphereLeak
+from escape_ntk.risk.projectors import (
     RCOND,
     PopulationProjector,
     TrainingProjector,
     spectral_steps,
     worst_leak,
 )
-from escape_ntk.leaks import GaussianLeak, SphereLeak
-from escape_ntk.network import Activation, activation, draw_weights
-from escape_ntk.pairs import PairFeatures
 
 N, D, P = 12, 4, 5
 F64 = torch.float64

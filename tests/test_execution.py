@@ -15,10 +15,10 @@ import pytest
 from docutils import nodes
 from docutils.utils import new_document
 
-from escape_ntk import inventory
-from escape_ntk.experiments.foundations import Initialization
-from escape_ntk.experiments.point import configuration
-from escape_ntk.records import RecordStore, RecordWarning, default_root
+from escape_ntk.chapters import inventory
+from escape_ntk.chapters.setup.runs import Initialization
+from escape_ntk.records.store import RecordStore, RecordWarning, default_root
+from escape_ntk.study.point import configuration
 
 ROOT = Path(__file__).parents[1]
 

@@ -8,23 +8,24 @@ import numpy as np
 import pytest
 import torch
 
-from escape_ntk.constructions import represent_power
-from escape_ntk.data import draw_inputs, random_direction, sparse_part
-from escape_ntk.experiments import curves, landscape
-from escape_ntk.experiments.directions import EqualSigns, Memorizing, Scene
-from escape_ntk.experiments.foundations import LeakClosedForm
-from escape_ntk.experiments.ntk_limits import (
+from escape_ntk.chapters.directions.runs import EqualSigns, Memorizing, Scene
+from escape_ntk.chapters.landscape import runs as landscape
+from escape_ntk.chapters.ntk_limits.runs import (
     Blindness,
     EigenvalueSamples,
     ExpectedError,
     Stretched,
 )
-from escape_ntk.experiments.quadntk import SignDraws
-from escape_ntk.experiments.regularizer import ClosedForms
-from escape_ntk.kernel import KernelRidge, infinite_ntk
-from escape_ntk.network import activation, draw_weights
-from escape_ntk.polynomials import cumulative_multiplicity
-from escape_ntk.spectrum import ntk_spectrum
+from escape_ntk.chapters.quadntk.runs import SignDraws
+from escape_ntk.chapters.regularizer.runs import ClosedForms
+from escape_ntk.chapters.setup.runs import LeakClosedForm
+from escape_ntk.kernels.ntk import KernelRidge, infinite_ntk
+from escape_ntk.kernels.spectrum import ntk_spectrum
+from escape_ntk.models.data import draw_inputs, random_direction, sparse_part
+from escape_ntk.models.network import activation, draw_weights
+from escape_ntk.numerics.polynomials import cumulative_multiplicity
+from escape_ntk.risk.constructions import represent_power
+from escape_ntk.study import curve as curves
 
 F64 = torch.float64
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from escape_ntk.figures.drawn import table
-from escape_ntk.figures.picture import DATA, KEEP, as_svg
-from escape_ntk.figures.style import COLOURS, in_style, new_axes
+from escape_ntk.display.marks import table
+from escape_ntk.display.style import COLOURS, in_style, new_axes
+from escape_ntk.display.svg import DATA, KEEP, as_svg
 
 matplotlib.use("Agg")
 EXTENSIONS = Path(__file__).parents[1] / "book" / "_ext"

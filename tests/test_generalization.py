@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from escape_ntk.checks import InputError, NonFiniteError
-from escape_ntk.data import draw_inputs, random_signs
-from escape_ntk.generalization import OCTAVES, gap_bound, quadratic_complexity, radius
-from escape_ntk.network import activation, draw_weights
+from escape_ntk.models.data import draw_inputs, random_signs
+from escape_ntk.models.network import activation, draw_weights
+from escape_ntk.risk.generalization import OCTAVES, gap_bound, quadratic_complexity, radius
 
 F64 = torch.float64
 SIN = activation("sin(z+pi/4)")

@@ -18,8 +18,9 @@ from golden.points import POINTS
 from golden.spy import Seen, spied
 from golden.stored import GOLDEN, Allowed, Tolerance, moved
 
-from escape_ntk.experiments import mlp, quadntk
-from escape_ntk.experiments.point import KINDS, Draws, from_configuration
+from escape_ntk.chapters.mlp import runs as mlp
+from escape_ntk.chapters.quadntk import runs as quadntk
+from escape_ntk.study.point import KINDS, Draws, from_configuration
 
 SAVED = stored.load(GOLDEN)
 TOLERANCE = Tolerance.of(SAVED)

@@ -5,12 +5,13 @@ import math
 
 import pytest
 
-from escape_ntk.claims import conditions as c
-from escape_ntk.claims import end_to_end, hypotheses
-from escape_ntk.claims import properties as p
-from escape_ntk.claims.ledger import Runs
-from escape_ntk.network import Activation, activation
-from escape_ntk.records import Record, RecordStore, default_root
+from escape_ntk.chapters import hypotheses
+from escape_ntk.chapters import properties as p
+from escape_ntk.chapters.end_to_end import claims as end_to_end
+from escape_ntk.models.network import Activation, activation
+from escape_ntk.records.store import Record, RecordStore, default_root
+from escape_ntk.study import hypotheses as c
+from escape_ntk.study.claims import Runs
 
 STORE = RecordStore(default_root())
 

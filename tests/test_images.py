@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from escape_ntk import images
 from escape_ntk.checks import DataFileError, InputError, ShapeError
-from escape_ntk.images import CIFAR10, CifarFormat, Images, cifar10, digits
+from escape_ntk.models import images
+from escape_ntk.models.images import CIFAR10, CifarFormat, Images, cifar10, digits
 
 SMALL = CifarFormat(records=20, n_classes=4, shape=(3, 4, 4))
 """The same layout with 20 records a file, four classes and 4×4 pixels."""

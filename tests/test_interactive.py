@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from escape_ntk import interactive
+from escape_ntk.chapters import interactive
+from escape_ntk.chapters.directions.moves import EDGES, FIRST_MOVE, MOVES, SIDES, _few_digits
+from escape_ntk.chapters.directions.runs import KINDS, Views
 from escape_ntk.checks import EscapeNTKError, InputError, NonFiniteError, ShapeError
-from escape_ntk.experiments.directions import KINDS, Views
-from escape_ntk.interactive.moves import EDGES, FIRST_MOVE, MOVES, SIDES, _few_digits
 
 ROOT = Path(__file__).parents[1]
 STATIC = ROOT / "book/_static"

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import test_interactive
 
-from escape_ntk import interactive
+from escape_ntk.chapters import interactive
+from escape_ntk.chapters.sample_complexity import claims as ledger
+from escape_ntk.chapters.sample_complexity import runs as sc
+from escape_ntk.chapters.sample_complexity.parts import FRAME, METHODS, NOT_RUN, PARTS, PARTS_LIMIT
 from escape_ntk.checks import EscapeNTKError, InputError, NonFiniteError
-from escape_ntk.claims import sample_complexity as ledger
-from escape_ntk.claims.ledger import Runs
-from escape_ntk.experiments import dense_plus_sparse as problem
-from escape_ntk.experiments import sample_complexity as sc
-from escape_ntk.experiments.sweep import LiveResult
-from escape_ntk.interactive.parts import FRAME, METHODS, NOT_RUN, PARTS, PARTS_LIMIT
+from escape_ntk.study import dense_plus_sparse as problem
+from escape_ntk.study.claims import Runs
+from escape_ntk.study.sweep import LiveResult
 
 headless, browser = test_interactive.headless, test_interactive.browser  # fixtures
 

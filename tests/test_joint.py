@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from escape_ntk import claims
+from escape_ntk.chapters import ledger as claims
+from escape_ntk.chapters.end_to_end import claims as e2e_claims
+from escape_ntk.chapters.end_to_end import runs as end_to_end
+from escape_ntk.chapters.joint import claims as joint_claims
+from escape_ntk.chapters.joint import runs as joint
+from escape_ntk.chapters.sample_complexity import claims as complexity
 from escape_ntk.checks import InputError
-from escape_ntk.claims import end_to_end as e2e_claims
-from escape_ntk.claims import joint as joint_claims
-from escape_ntk.claims import sample_complexity as complexity
-from escape_ntk.claims.ledger import at_least
-from escape_ntk.constructions import represent_target
-from escape_ntk.data import (
+from escape_ntk.kernels.spectrum import ntk_spectrum
+from escape_ntk.models.data import (
     dense_part,
     dense_plus_sparse,
     dense_quadratic,
@@ -23,17 +24,17 @@ from escape_ntk.data import (
     random_signs,
     sparse_part,
 )
-from escape_ntk.directions import PopulationProjector
-from escape_ntk.experiments import end_to_end, joint
-from escape_ntk.experiments.sweep import LiveResult
-from escape_ntk.generalization import GRID, gap_bound, quadratic_complexity, radius
-from escape_ntk.leaks import SphereLeak
-from escape_ntk.network import activation, draw_weights
-from escape_ntk.pairs import PairFeatures
-from escape_ntk.polynomials import cumulative_multiplicity
-from escape_ntk.regularizer import norm_2_4_to_the_4
-from escape_ntk.spectrum import ntk_spectrum
-from escape_ntk.stats import log_slope
+from escape_ntk.models.network import activation, draw_weights
+from escape_ntk.models.pairs import PairFeatures
+from escape_ntk.numerics.polynomials import cumulative_multiplicity
+from escape_ntk.numerics.stats import log_slope
+from escape_ntk.risk.constructions import represent_target
+from escape_ntk.risk.generalization import GRID, gap_bound, quadratic_complexity, radius
+from escape_ntk.risk.leaks import SphereLeak
+from escape_ntk.risk.projectors import PopulationProjector
+from escape_ntk.risk.regularizer import norm_2_4_to_the_4
+from escape_ntk.study.claims import at_least
+from escape_ntk.study.sweep import LiveResult
 
 F64 = torch.float64
 SIN = activation("sin(z+pi/4)")

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from escape_ntk import figures
-from escape_ntk.experiments import end_to_end, joint, sweep
-from escape_ntk.experiments.sweep import LiveResult
+from escape_ntk.chapters import figures
+from escape_ntk.chapters.end_to_end import runs as end_to_end
+from escape_ntk.chapters.joint import runs as joint
+from escape_ntk.study import sweep
+from escape_ntk.study.sweep import LiveResult
 
 matplotlib.use("Agg")
 TINY = {"m": 60, "n_validation": 20, "n_test": 200, "t_end": 60.0}

@@ -10,9 +10,9 @@ import pytest
 from golden.points import POINTS, one_thread, published_size_made_small
 from mortal import KilledError, Memory
 
-from escape_ntk import database
-from escape_ntk.records import RecordStore, default_root
-from escape_ntk.run import UNSAVED
+from escape_ntk.records import database
+from escape_ntk.records.store import RecordStore, default_root
+from escape_ntk.training.run import UNSAVED
 
 LONG = 30.0
 """Seconds."""

@@ -10,9 +10,15 @@ import torch
 from scipy import special
 
 from escape_ntk.checks import InputError
-from escape_ntk.data import draw_inputs
-from escape_ntk.kernel import CLOSED_FORMS, KernelRidge, dual_on_sphere, empirical_ntk, infinite_ntk
-from escape_ntk.network import (
+from escape_ntk.kernels.ntk import (
+    CLOSED_FORMS,
+    KernelRidge,
+    dual_on_sphere,
+    empirical_ntk,
+    infinite_ntk,
+)
+from escape_ntk.models.data import draw_inputs
+from escape_ntk.models.network import (
     ACTIVATIONS,
     WEIGHT_LAWS,
     Activation,
@@ -20,8 +26,8 @@ from escape_ntk.network import (
     draw_weights,
     paired_network,
 )
-from escape_ntk.pairs import PairFeatures
-from escape_ntk.polynomials import LAWS
+from escape_ntk.models.pairs import PairFeatures
+from escape_ntk.numerics.polynomials import LAWS
 
 D = 5
 F64 = torch.float64

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from escape_ntk.lanczos import NoConvergenceError, extreme_eigenpairs
+from escape_ntk.numerics.lanczos import NoConvergenceError, extreme_eigenpairs
 
 
 @pytest.fixture

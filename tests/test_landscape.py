@@ -5,11 +5,16 @@ import itertools
 import pytest
 import torch
 
-from escape_ntk import landscape
 from escape_ntk.checks import InputError
-from escape_ntk.data import draw_inputs
-from escape_ntk.directions import TrainingProjector
-from escape_ntk.landscape import (
+from escape_ntk.models.data import draw_inputs
+from escape_ntk.models.network import activation, draw_weights, paired_network
+from escape_ntk.models.pairs import PairFeatures, from_pairs
+from escape_ntk.models.taylor import linear_term, quadratic_term
+from escape_ntk.risk.leaks import SampledLeak
+from escape_ntk.risk.projectors import TrainingProjector
+from escape_ntk.risk.regularizer import Penalties, RegularizedRisk, norm_2_4_to_the_4
+from escape_ntk.training import curvature as landscape
+from escape_ntk.training.curvature import (
     curvature_floor,
     gradient_norm,
     hessian_vector,
@@ -18,11 +23,6 @@ from escape_ntk.landscape import (
     perturbed_descent,
     random_sign_balance,
 )
-from escape_ntk.leaks import SampledLeak
-from escape_ntk.network import activation, draw_weights, paired_network
-from escape_ntk.pairs import PairFeatures, from_pairs
-from escape_ntk.regularizer import Penalties, RegularizedRisk, norm_2_4_to_the_4
-from escape_ntk.taylor import linear_term, quadratic_term
 
 N, D, P = 12, 4, 5
 F64 = torch.float64

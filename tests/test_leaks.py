@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from escape_ntk.checks import InputError
-from escape_ntk.data import draw_inputs
-from escape_ntk.leaks import GaussianLeak, SampledLeak, SphereLeak
-from escape_ntk.network import ACTIVATIONS, Activation, activation, draw_weights
-from escape_ntk.pairs import PairFeatures
-from escape_ntk.polynomials import gauss_gegenbauer, gauss_hermite
+from escape_ntk.models.data import draw_inputs
+from escape_ntk.models.network import ACTIVATIONS, Activation, activation, draw_weights
+from escape_ntk.models.pairs import PairFeatures
+from escape_ntk.numerics.polynomials import gauss_gegenbauer, gauss_hermite
+from escape_ntk.risk.leaks import GaussianLeak, SampledLeak, SphereLeak
 
 D, P = 3, 4
 F64 = torch.float64

@@ -9,15 +9,15 @@ import pytest
 import torch
 from mortal import KilledError, Memory
 
-from escape_ntk import claims
+from escape_ntk.chapters import ledger as claims
+from escape_ntk.chapters.mlp import claims as ledger
+from escape_ntk.chapters.mlp import runs as mlp
+from escape_ntk.chapters.mlp.runs import Climb, Judge, NetworkTarget, ReluNetwork
 from escape_ntk.checks import InputError, UnknownNameError
-from escape_ntk.claims import mlp as ledger
-from escape_ntk.data import draw_inputs, random_direction
-from escape_ntk.experiments import mlp
-from escape_ntk.experiments.mlp import Climb, Judge, NetworkTarget, ReluNetwork
-from escape_ntk.records import Record
-from escape_ntk.stats import log_slope
-from escape_ntk.trajectory import Recorder
+from escape_ntk.models.data import draw_inputs, random_direction
+from escape_ntk.numerics.stats import log_slope
+from escape_ntk.records.store import Record
+from escape_ntk.training.trajectory import Recorder
 
 F64 = torch.float64
 SMALL = {"multiples": (1.0, 2.0, 3.0), "steps": 40, "n_test": 200, "n_times": 4, "width": 9}

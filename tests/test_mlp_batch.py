@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from escape_ntk.chapters.mlp import runs as mlp
+from escape_ntk.chapters.mlp import side_by_side as mlp_batch
+from escape_ntk.chapters.mlp.runs import Climb, ReluNetwork
 from escape_ntk.checks import InputError
-from escape_ntk.data import draw_inputs
-from escape_ntk.experiments import mlp, mlp_batch, sweep
-from escape_ntk.experiments.mlp import Climb, ReluNetwork
-from escape_ntk.records import RecordStore
+from escape_ntk.models.data import draw_inputs
+from escape_ntk.records.store import RecordStore
+from escape_ntk.study import sweep
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 DEVICES = ["cpu", pytest.param("cuda", marks=needs_cuda)]

@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import nn
 
+from escape_ntk.chapters.your_network.modules import TwoLayer
 from escape_ntk.checks import InputError, NonFiniteError, ShapeError
-from escape_ntk.directions import TrainingProjector
-from escape_ntk.experiments.any_module import TwoLayer
-from escape_ntk.modules import ModuleFeatures, empirical_leak
-from escape_ntk.network import activation, draw_weights, paired_network
-from escape_ntk.pairs import PairFeatures, from_pairs, to_pairs
-from escape_ntk.stats import log_slope, rms
-from escape_ntk.taylor import linear_term, quadratic_term
+from escape_ntk.models.modules import ModuleFeatures, empirical_leak
+from escape_ntk.models.network import activation, draw_weights, paired_network
+from escape_ntk.models.pairs import PairFeatures, from_pairs, to_pairs
+from escape_ntk.models.taylor import linear_term, quadratic_term
+from escape_ntk.numerics.stats import log_slope, rms
+from escape_ntk.risk.projectors import TrainingProjector
 
 F64 = torch.float64
 SIN = activation("sin(z+pi/4)")

@@ -7,12 +7,12 @@ import torch
 from test_pairs import F64, SIGMOID, case
 
 from escape_ntk import checks
-from escape_ntk.directions import TrainingProjector
-from escape_ntk.landscape import curvature_floor, hessian_vector, random_sign_balance
-from escape_ntk.network import Activation, activation, paired_network
-from escape_ntk.pairs import STEP_FACTOR, NetworkFeatures, PairFeatures, from_pairs, to_pairs
-from escape_ntk.regularizer import Penalties, RegularizedRisk
-from escape_ntk.stats import log_slope, rms
+from escape_ntk.models.network import Activation, activation, paired_network
+from escape_ntk.models.pairs import STEP_FACTOR, NetworkFeatures, PairFeatures, from_pairs, to_pairs
+from escape_ntk.numerics.stats import log_slope, rms
+from escape_ntk.risk.projectors import TrainingProjector
+from escape_ntk.risk.regularizer import Penalties, RegularizedRisk
+from escape_ntk.training.curvature import curvature_floor, hessian_vector, random_sign_balance
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 1024])

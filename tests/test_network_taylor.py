@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from escape_ntk.data import draw_inputs
-from escape_ntk.network import (
+from escape_ntk.models.data import draw_inputs
+from escape_ntk.models.network import (
     ACTIVATIONS,
     Activation,
     TwoLayerNetwork,
@@ -16,7 +16,7 @@ from escape_ntk.network import (
     gaussian_mean_square,
     paired_network,
 )
-from escape_ntk.taylor import linear_term, quadratic_term, remainder
+from escape_ntk.models.taylor import linear_term, quadratic_term, remainder
 
 N, D, M = 6, 5, 12
 F64 = torch.float64

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from escape_ntk.chapters.your_network import runs as own
+from escape_ntk.chapters.your_network.runs import METHODS, OwnNetwork, RandomDirections
 from escape_ntk.checks import InputError
-from escape_ntk.directions import TrainingProjector
-from escape_ntk.experiments import own_network as own
-from escape_ntk.experiments.own_network import METHODS, OwnNetwork, RandomDirections
-from escape_ntk.experiments.sweep import run_point
-from escape_ntk.images import digits
-from escape_ntk.modules import ModuleFeatures, empirical_leak
-from escape_ntk.records import RecordStore
+from escape_ntk.models.images import digits
+from escape_ntk.models.modules import ModuleFeatures, empirical_leak
+from escape_ntk.records.store import RecordStore
+from escape_ntk.risk.projectors import TrainingProjector
+from escape_ntk.study.sweep import run_point
 
 TINY = {"n": 12, "n_test": 20, "width": 8, "n_k": 2, "steps": 20, "every": 5}
 

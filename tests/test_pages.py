@@ -8,23 +8,22 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from escape_ntk import figures, page
-from escape_ntk.claims import comparisons as ledger
-from escape_ntk.experiments import (
-    curves,
-    directions,
-    foundations,
-    landscape,
-    ntk_limits,
-    quadntk,
-    regularizer,
-    sweep,
-)
-from escape_ntk.experiments import published_figure as experiment
-from escape_ntk.experiments import sample_complexity as complexity
-from escape_ntk.experiments.published_figure import DroppedConstant
-from escape_ntk.records import RecordStore
-from escape_ntk.stats import Interval
+from escape_ntk.chapters import figures
+from escape_ntk.chapters.directions import runs as directions
+from escape_ntk.chapters.landscape import runs as landscape
+from escape_ntk.chapters.ntk_limits import runs as ntk_limits
+from escape_ntk.chapters.published_figure import comparisons as ledger
+from escape_ntk.chapters.published_figure import runs as experiment
+from escape_ntk.chapters.published_figure.runs import DroppedConstant
+from escape_ntk.chapters.quadntk import runs as quadntk
+from escape_ntk.chapters.regularizer import runs as regularizer
+from escape_ntk.chapters.sample_complexity import runs as complexity
+from escape_ntk.chapters.setup import runs as foundations
+from escape_ntk.display import html as page
+from escape_ntk.numerics.stats import Interval
+from escape_ntk.records.store import RecordStore
+from escape_ntk.study import curve as curves
+from escape_ntk.study import sweep
 
 ROOT = Path(__file__).parents[1]
 matplotlib.use("Agg")

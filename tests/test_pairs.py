@@ -8,12 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from escape_ntk.data import draw_inputs
-from escape_ntk.descent import gradient_descent, stability_limit
-from escape_ntk.network import Activation, activation, draw_weights, paired_network
-from escape_ntk.pairs import PairFeatures, from_pairs, to_pairs
-from escape_ntk.regularizer import RegularizedRisk
-from escape_ntk.taylor import linear_term, quadratic_term
+from escape_ntk.models.data import draw_inputs
+from escape_ntk.models.network import Activation, activation, draw_weights, paired_network
+from escape_ntk.models.pairs import PairFeatures, from_pairs, to_pairs
+from escape_ntk.models.taylor import linear_term, quadratic_term
+from escape_ntk.risk.regularizer import RegularizedRisk
+from escape_ntk.training.descent import gradient_descent, stability_limit
 
 F64 = torch.float64
 SIGMOID = activation("sigmoid(z-1)")

@@ -7,9 +7,9 @@ import pytest
 import torch
 from scipy import special
 
-from escape_ntk.data import draw_inputs
-from escape_ntk.network import activation
-from escape_ntk.polynomials import (
+from escape_ntk.models.data import draw_inputs
+from escape_ntk.models.network import activation
+from escape_ntk.numerics.polynomials import (
     LAWS,
     cumulative_multiplicity,
     gauss_gegenbauer,

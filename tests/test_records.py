@@ -25,9 +25,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from escape_ntk import database, encoding, provenance, records
 from escape_ntk.checks import RecordError, RecordWarning
-from escape_ntk.records import RecordStore, record_key
+from escape_ntk.records import database, encoding, provenance
+from escape_ntk.records import store as records
+from escape_ntk.records.store import RecordStore, record_key
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 CONFIG = {"d": 100, "m": 10_000, "lam": 1e-5, "seeds": [0, 1]}

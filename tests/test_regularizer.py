@@ -3,19 +3,19 @@
 import pytest
 import torch
 
-from escape_ntk.data import draw_inputs
-from escape_ntk.directions import TrainingProjector
-from escape_ntk.leaks import GaussianLeak, SampledLeak
-from escape_ntk.network import ACTIVATIONS, activation, draw_weights, paired_network
-from escape_ntk.pairs import PairFeatures, from_pairs
-from escape_ntk.regularizer import (
+from escape_ntk.models.data import draw_inputs
+from escape_ntk.models.network import ACTIVATIONS, activation, draw_weights, paired_network
+from escape_ntk.models.pairs import PairFeatures, from_pairs
+from escape_ntk.models.taylor import linear_term, quadratic_term
+from escape_ntk.risk.leaks import GaussianLeak, SampledLeak
+from escape_ntk.risk.projectors import TrainingProjector
+from escape_ntk.risk.regularizer import (
     MODELS,
     Penalties,
     RegularizedRisk,
     low_degree_size,
     norm_2_4_to_the_4,
 )
-from escape_ntk.taylor import linear_term, quadratic_term
 
 N, D, P, N_K = 9, 3, 4, 3
 F64 = torch.float64

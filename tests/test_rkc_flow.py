@@ -10,16 +10,16 @@ from mortal import KilledError, Memory, killed_again_and_again
 from scipy import special
 from scipy.integrate import solve_ivp
 
-from escape_ntk import flow as flow_module
-from escape_ntk import rkc
-from escape_ntk.data import draw_inputs
-from escape_ntk.descent import gradient_descent
-from escape_ntk.directions import TrainingProjector
-from escape_ntk.flow import gradient_flow
-from escape_ntk.network import activation, draw_weights
-from escape_ntk.pairs import STEP_FACTOR, PairFeatures
-from escape_ntk.regularizer import Penalties, RegularizedRisk, RiskValue
-from escape_ntk.trajectory import Outcome
+from escape_ntk.models.data import draw_inputs
+from escape_ntk.models.network import activation, draw_weights
+from escape_ntk.models.pairs import STEP_FACTOR, PairFeatures
+from escape_ntk.numerics import rkc
+from escape_ntk.risk.projectors import TrainingProjector
+from escape_ntk.risk.regularizer import Penalties, RegularizedRisk, RiskValue
+from escape_ntk.training import flow as flow_module
+from escape_ntk.training.descent import gradient_descent
+from escape_ntk.training.flow import gradient_flow
+from escape_ntk.training.trajectory import Outcome
 
 N, D, P = 9, 3, 4
 F64 = torch.float64

@@ -10,9 +10,10 @@ import torch
 from mortal import KilledError, Memory
 
 from escape_ntk.checks import InputError
-from escape_ntk.experiments import curves, sweep
-from escape_ntk.experiments.point import configuration
-from escape_ntk.records import RecordStore
+from escape_ntk.records.store import RecordStore
+from escape_ntk.study import curve as curves
+from escape_ntk.study import sweep
+from escape_ntk.study.point import configuration
 
 SIZE = dict(d=8, n=40, m=60, n_k=8, n_test=50, t_end=600, n_times=12)
 
@@ -21,7 +22,7 @@ import os, random, signal, sys, time
 import torch
 torch.set_num_threads(1)
 from escape_ntk import __main__ as cli
-from escape_ntk.experiments import published_figure as figure
+from escape_ntk.chapters.published_figure import runs as figure
 figure.LIVE_SIZE = dict(d=12, n=60, m=200, n_k=12, n_test=100, t_end=8_000)
 
 def run(folder, every):

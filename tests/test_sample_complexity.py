@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from escape_ntk.experiments import dense_plus_sparse as problem
-from escape_ntk.experiments import sample_complexity as sc
-from escape_ntk.experiments.point import configuration
-from escape_ntk.experiments.sweep import LiveResult
+from escape_ntk.chapters.sample_complexity import runs as sc
+from escape_ntk.study import dense_plus_sparse as problem
+from escape_ntk.study.point import configuration
+from escape_ntk.study.sweep import LiveResult
 
 SMALL = {"n_validation": 100, "n_test": 400}
 FLOW = SMALL | {"m": 100, "t_end": 200.0, "n_times": 5}

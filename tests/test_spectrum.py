@@ -7,11 +7,8 @@ import pytest
 import torch
 
 from escape_ntk.checks import InputError, RankError
-from escape_ntk.data import RidgeSum, Target, draw_inputs, random_direction, sparse_part
-from escape_ntk.kernel import KernelRidge, dual_on_sphere, infinite_ntk
-from escape_ntk.network import ACTIVATIONS, WEIGHT_LAWS, activation, draw_weights
-from escape_ntk.polynomials import gauss_gegenbauer, gegenbauer_sum, multiplicity
-from escape_ntk.spectrum import (
+from escape_ntk.kernels.ntk import KernelRidge, dual_on_sphere, infinite_ntk
+from escape_ntk.kernels.spectrum import (
     Spectrum,
     SphereRidge,
     _spectrum_of_kernel,
@@ -19,6 +16,9 @@ from escape_ntk.spectrum import (
     marchenko_pastur,
     ntk_spectrum,
 )
+from escape_ntk.models.data import RidgeSum, Target, draw_inputs, random_direction, sparse_part
+from escape_ntk.models.network import ACTIVATIONS, WEIGHT_LAWS, activation, draw_weights
+from escape_ntk.numerics.polynomials import gauss_gegenbauer, gegenbauer_sum, multiplicity
 
 F64 = torch.float64
 SIGMOID, SIN, RELU = (activation(name) for name in ("sigmoid(z-1)", "sin(z+pi/4)", "relu"))

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from escape_ntk import published, stats
+from escape_ntk.chapters.published_figure import digitised as published
 from escape_ntk.checks import InputError
+from escape_ntk.numerics import stats
 
 
 def test_log_slope_finds_the_exponent_of_a_power_law():

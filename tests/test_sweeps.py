@@ -10,8 +10,8 @@ import pytest
 from fragile import Failing, Fragile, Quick, Slow
 
 from escape_ntk.__main__ import main
-from escape_ntk.experiments import sweep
-from escape_ntk.records import RecordStore
+from escape_ntk.records.store import RecordStore
+from escape_ntk.study import sweep
 
 
 def arrays(records) -> list[bytes]:
@@ -84,8 +84,8 @@ INTERRUPTED = """
 import os, sys, threading, time, signal
 sys.path.insert(0, sys.argv[1])
 from fragile import Quick, Slow
-from escape_ntk.experiments import sweep
-from escape_ntk.records import RecordStore
+from escape_ntk.study import sweep
+from escape_ntk.records.store import RecordStore
 
 if __name__ == "__main__":
     store = RecordStore(sys.argv[2])

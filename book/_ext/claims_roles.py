@@ -15,9 +15,9 @@ import functools
 from docutils import nodes
 from sphinx.util.docutils import SphinxRole
 
-from escape_ntk.claims import evaluate_all
-from escape_ntk.page import WORDS
-from escape_ntk.records import RecordStore, default_root
+from escape_ntk.chapters.ledger import evaluate_all
+from escape_ntk.display.html import WORDS
+from escape_ntk.records.store import RecordStore, default_root
 
 SCORECARD = "book/scorecard"
 

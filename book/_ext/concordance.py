@@ -22,7 +22,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from tables import Row
 
-from escape_ntk.claims.hypotheses import ENTRIES, summary
+from escape_ntk.chapters.hypotheses import ENTRIES, summary
 
 BOOK = "book"
 KINDS = ("theorems", "statements", "experiments", "functions")
@@ -100,9 +100,9 @@ def _loose_hypotheses(evidence: Evidence) -> Iterator[str]:
     formal = {s.label: s for s in evidence.statements if s.formal and s.label}
     for label in formal.keys() - {*evidence.assumed}:
         where = f"{formal[label].page}.md:{formal[label].line}"
-        yield f"{where}: the hypotheses of {label} are not in escape_ntk.claims.hypotheses"
+        yield f"{where}: the hypotheses of {label} are not in escape_ntk.chapters.hypotheses"
     for label in {*evidence.assumed} - formal.keys():
-        yield f"escape_ntk.claims.hypotheses has an entry for {label}, which stands on no page"
+        yield f"escape_ntk.chapters.hypotheses has an entry for {label}, which stands on no page"
 
 
 def _loose_claims(evidence: Evidence) -> Iterator[str]:

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 from docutils import nodes
 from sphinx import addnodes
 
-from escape_ntk.figures.picture import DATA, KEEP, PIECES
+from escape_ntk.display.svg import DATA, KEEP, PIECES
 
 GROUND, INK = "#121212", "#e4e8ed"
 """The theme's page in the dark, and what is drawn on it in place of black."""

@@ -1,8 +1,8 @@
 """Two badges at the foot of every theorem: are its hypotheses met, and does its conclusion hold?
 
 Nothing is typed on the pages.  Each formal statement, found by its label, gets the answers of the
-registry ``escape_ntk.claims.hypotheses``, folded under a line that sums them up, and a link to its
-row of the concordance, with what its claims came to.  The list opens without scripts.
+registry ``escape_ntk.chapters.hypotheses``, folded under a line that sums them up, and a link to
+its row of the concordance, with what its claims came to.  The list opens without scripts.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import claims_roles
 import statements
 from docutils import nodes
 
-from escape_ntk.claims import hypotheses as registry
-from escape_ntk.claims.conditions import Answer, Hypothesis, Outcome
-from escape_ntk.page import WORDS
-from escape_ntk.records import RecordStore, default_root
+from escape_ntk.chapters import hypotheses as registry
+from escape_ntk.display.html import WORDS
+from escape_ntk.records.store import RecordStore, default_root
+from escape_ntk.study.hypotheses import Answer, Hypothesis, Outcome
 
 CONCORDANCE = "book/concordance"
 OUTCOMES = {

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from escape_ntk import figures
-from escape_ntk.claims import comparisons as ledger
-from escape_ntk.claims.ledger import require
-from escape_ntk.experiments import published_figure as experiment
-from escape_ntk.records import RecordStore, default_root
+from escape_ntk.chapters import figures
+from escape_ntk.chapters.published_figure import comparisons as ledger
+from escape_ntk.chapters.published_figure import runs as experiment
+from escape_ntk.records.store import RecordStore, default_root
+from escape_ntk.study.claims import require
 
 TARGET = Path(__file__).parents[1] / "_static" / "published-figure.png"
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from escape_ntk.records import RecordStore
+    from escape_ntk.records.store import RecordStore
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
@@ -90,8 +90,8 @@ def _run_options(run: argparse.ArgumentParser) -> None:
 
 def list_experiments(store: RecordStore) -> None:
     """One line for each experiment; records are counted, not read."""
-    from escape_ntk.experiments.catalogue import EXPERIMENTS, SCALES
-    from escape_ntk.experiments.point import key_of
+    from escape_ntk.chapters.catalogue import EXPERIMENTS, SCALES
+    from escape_ntk.study.point import key_of
 
     stored = {name: store.keys(name) for name in store.experiments()}
     for e in EXPERIMENTS:
@@ -104,9 +104,9 @@ def list_experiments(store: RecordStore) -> None:
 def run(store: RecordStore, args: argparse.Namespace) -> None:
     """Compute the missing points of one experiment and say what each run gave."""
     from escape_ntk import checks
-    from escape_ntk.experiments import sweep
-    from escape_ntk.experiments.catalogue import experiment
-    from escape_ntk.experiments.point import key_of
+    from escape_ntk.chapters.catalogue import experiment
+    from escape_ntk.study import sweep
+    from escape_ntk.study.point import key_of
 
     seeds = None if args.seeds is None else parse_seeds(args.seeds)
     chosen = experiment(args.name)
@@ -166,7 +166,7 @@ def cluster(address: str) -> Iterator[Executor]:
 
 def show_claims(store: RecordStore, as_json: bool) -> None:
     """The ledger, as JSON or as one line a claim."""
-    from escape_ntk import claims
+    from escape_ntk.chapters import ledger as claims
 
     rows = claims.evaluate_all(store)
     if as_json:
@@ -180,7 +180,8 @@ def show_claims(store: RecordStore, as_json: bool) -> None:
 
 def show_records(store: RecordStore, args: argparse.Namespace) -> None:
     """All databases, or one: in words, or as a table in a file."""
-    from escape_ntk import checks, tables
+    from escape_ntk import checks
+    from escape_ntk.records import export as tables
 
     asked = {kind: getattr(args, kind) for kind in tables.FORMATS if getattr(args, kind)}
     if args.name is None:
@@ -222,7 +223,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _do(args: argparse.Namespace) -> int:
     from escape_ntk import checks  # imports PyTorch: not for --help
-    from escape_ntk.records import RecordStore, default_root
+    from escape_ntk.records.store import RecordStore, default_root
 
     store = RecordStore(args.records or default_root())
     commands = {

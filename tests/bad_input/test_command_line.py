@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from escape_ntk.__main__ import main, parse_seeds
-from escape_ntk.records import RecordStore
+from escape_ntk.records.store import RecordStore
 
 
 @pytest.mark.parametrize(

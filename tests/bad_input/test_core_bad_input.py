@@ -11,7 +11,6 @@ import pytest
 import torch
 from refusals import refused, table
 
-from escape_ntk import polynomials, trajectory
 from escape_ntk.checks import (
     InputError,
     NonFiniteError,
@@ -20,7 +19,7 @@ from escape_ntk.checks import (
     StabilityError,
     UnknownNameError,
 )
-from escape_ntk.data import (
+from escape_ntk.models.data import (
     RidgeSum,
     Target,
     dense_quadratic,
@@ -29,21 +28,23 @@ from escape_ntk.data import (
     random_direction,
     sparse_part,
 )
-from escape_ntk.descent import gradient_descent, stability_limit
-from escape_ntk.directions import TrainingProjector
-from escape_ntk.flow import gradient_flow
-from escape_ntk.landscape import curvature_floor, mean_curvature
-from escape_ntk.leaks import GaussianLeak, SampledLeak, SphereLeak
-from escape_ntk.network import (
+from escape_ntk.models.network import (
     Activation,
     TwoLayerNetwork,
     activation,
     draw_weights,
     paired_network,
 )
-from escape_ntk.pairs import PairFeatures, from_pairs, to_pairs
-from escape_ntk.regularizer import Penalties, RegularizedRisk
-from escape_ntk.taylor import linear_term, quadratic_term
+from escape_ntk.models.pairs import PairFeatures, from_pairs, to_pairs
+from escape_ntk.models.taylor import linear_term, quadratic_term
+from escape_ntk.numerics import polynomials
+from escape_ntk.risk.leaks import GaussianLeak, SampledLeak, SphereLeak
+from escape_ntk.risk.projectors import TrainingProjector
+from escape_ntk.risk.regularizer import Penalties, RegularizedRisk
+from escape_ntk.training import trajectory
+from escape_ntk.training.curvature import curvature_floor, mean_curvature
+from escape_ntk.training.descent import gradient_descent, stability_limit
+from escape_ntk.training.flow import gradient_flow
 
 N, D, P = 6, 4, 3
 SIGMOID = activation("sigmoid(z-1)")

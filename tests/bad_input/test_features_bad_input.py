@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from escape_ntk import checks
-from escape_ntk.data import draw_inputs
-from escape_ntk.directions import TrainingProjector
-from escape_ntk.network import activation, draw_weights
-from escape_ntk.pairs import PairFeatures
-from escape_ntk.regularizer import Penalties, RegularizedRisk
+from escape_ntk.models.data import draw_inputs
+from escape_ntk.models.network import activation, draw_weights
+from escape_ntk.models.pairs import PairFeatures
+from escape_ntk.risk.projectors import TrainingProjector
+from escape_ntk.risk.regularizer import Penalties, RegularizedRisk
 
 
 @pytest.fixture

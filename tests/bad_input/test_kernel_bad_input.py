@@ -10,7 +10,6 @@ import pytest
 import torch
 from refusals import refused, table
 
-from escape_ntk import polynomials
 from escape_ntk.checks import (
     CutoffWarning,
     InputError,
@@ -19,14 +18,15 @@ from escape_ntk.checks import (
     ShapeError,
     UnknownNameError,
 )
-from escape_ntk.constructions import RankOneMovement, represent_power
-from escape_ntk.data import Target, dense_part, draw_inputs, random_direction, sparse_part
-from escape_ntk.directions import TrainingProjector
-from escape_ntk.kernel import KernelRidge, dual_on_sphere, empirical_ntk, infinite_ntk
-from escape_ntk.network import activation, draw_weights
-from escape_ntk.pairs import PairFeatures
-from escape_ntk.regularizer import Penalties, RegularizedRisk
-from escape_ntk.spectrum import Spectrum, SphereRidge, ntk_spectrum
+from escape_ntk.kernels.ntk import KernelRidge, dual_on_sphere, empirical_ntk, infinite_ntk
+from escape_ntk.kernels.spectrum import Spectrum, SphereRidge, ntk_spectrum
+from escape_ntk.models.data import Target, dense_part, draw_inputs, random_direction, sparse_part
+from escape_ntk.models.network import activation, draw_weights
+from escape_ntk.models.pairs import PairFeatures
+from escape_ntk.numerics import polynomials
+from escape_ntk.risk.constructions import RankOneMovement, represent_power
+from escape_ntk.risk.projectors import TrainingProjector
+from escape_ntk.risk.regularizer import Penalties, RegularizedRisk
 
 N, D, P = 6, 4, 5
 F64 = torch.float64

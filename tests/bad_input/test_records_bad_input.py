@@ -18,9 +18,10 @@ import pytest
 import torch
 from refusals import SENTENCE
 
-from escape_ntk import database, records
 from escape_ntk.checks import InputError, NonFiniteError, RecordError, RecordWarning
-from escape_ntk.records import RecordStore, record_key
+from escape_ntk.records import database
+from escape_ntk.records import store as records
+from escape_ntk.records.store import RecordStore, record_key
 
 CONFIG, OTHER = {"seed": 0}, {"seed": 1}
 

@@ -11,25 +11,23 @@ from unittest.mock import patch
 import torch
 from threadpoolctl import threadpool_limits
 
-from escape_ntk.experiments import (
-    any_module,
-    curves,
-    directions,
-    end_to_end,
-    foundations,
-    joint,
-    landscape,
-    mlp,
-    ntk_limits,
-    own_network,
-    published_figure,
-    quadntk,
-    regularizer,
-    sample_complexity,
-)
-from escape_ntk.experiments.cnn import Convolutional
-from escape_ntk.experiments.point import Point
-from escape_ntk.experiments.sweep import LiveResult, run_live
+from escape_ntk.chapters.cnn.runs import Convolutional
+from escape_ntk.chapters.directions import runs as directions
+from escape_ntk.chapters.end_to_end import runs as end_to_end
+from escape_ntk.chapters.joint import runs as joint
+from escape_ntk.chapters.landscape import runs as landscape
+from escape_ntk.chapters.mlp import runs as mlp
+from escape_ntk.chapters.ntk_limits import runs as ntk_limits
+from escape_ntk.chapters.published_figure import runs as published_figure
+from escape_ntk.chapters.quadntk import runs as quadntk
+from escape_ntk.chapters.regularizer import runs as regularizer
+from escape_ntk.chapters.sample_complexity import runs as sample_complexity
+from escape_ntk.chapters.setup import runs as foundations
+from escape_ntk.chapters.your_network import modules as any_module
+from escape_ntk.chapters.your_network import runs as own_network
+from escape_ntk.study import curve as curves
+from escape_ntk.study.point import Point
+from escape_ntk.study.sweep import LiveResult, run_live
 
 CURVE = curves.Curve(
     1, 2.0, d=6, n=30, m=40, n_k=6, n_test=50, t_end=30, n_times=5, dtype="float64"

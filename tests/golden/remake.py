@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from golden import points, stored
 from golden.stored import GOLDEN, LEDGER, Moved, Tolerance
 
-from escape_ntk import claims
-from escape_ntk.records import RecordStore, default_root
+from escape_ntk.chapters import ledger as claims
+from escape_ntk.records.store import RecordStore, default_root
 
 EXACT = Tolerance(0.0)
 FRESH = {"tolerance": {"here": 1e-9, "elsewhere": 1e-6, "exceptions": []}, "plans": {}, "runs": {}}

@@ -9,7 +9,9 @@ from unittest.mock import patch
 
 from torch import Tensor
 
-from escape_ntk import constructions, data, directions, network, pairs
+from escape_ntk.models import data, network, pairs
+from escape_ntk.risk import constructions
+from escape_ntk.risk import projectors as directions
 
 
 @dataclass

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from escape_ntk.experiments.catalogue import EXPERIMENTS, SCALES
-from escape_ntk.experiments.point import Point
-from escape_ntk.experiments.sweep import LiveResult
-from escape_ntk.provenance import environment
+from escape_ntk.chapters.catalogue import EXPERIMENTS, SCALES
+from escape_ntk.records.provenance import environment
+from escape_ntk.study.point import Point
+from escape_ntk.study.sweep import LiveResult
 
 GOLDEN = Path(__file__).with_name("golden.json")
 LEDGER = Path(__file__).with_name("ledger.json")

@@ -2,11 +2,11 @@
 
 import torch
 
-from escape_ntk import constructions as c
-from escape_ntk import data
-from escape_ntk.network import activation, draw_weights
-from escape_ntk.pairs import PairFeatures, to_pairs
-from escape_ntk.stats import rms
+from escape_ntk.models import data
+from escape_ntk.models.network import activation, draw_weights
+from escape_ntk.models.pairs import PairFeatures, to_pairs
+from escape_ntk.numerics.stats import rms
+from escape_ntk.risk import constructions as c
 
 exact = {"generator": torch.Generator().manual_seed(0), "dtype": torch.float64}
 d, m, act = 5, 20_000, activation("sin(z+pi/4)")

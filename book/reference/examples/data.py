@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from escape_ntk import data
+from escape_ntk.models import data
 
 exact = {"generator": torch.Generator().manual_seed(0), "dtype": torch.float64}
 d = 6

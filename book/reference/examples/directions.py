@@ -2,12 +2,12 @@
 
 import torch
 
-from escape_ntk import directions
-from escape_ntk.data import draw_inputs
-from escape_ntk.leaks import SphereLeak
-from escape_ntk.network import activation, draw_weights
-from escape_ntk.pairs import PairFeatures
-from escape_ntk.polynomials import cumulative_multiplicity
+from escape_ntk.models.data import draw_inputs
+from escape_ntk.models.network import activation, draw_weights
+from escape_ntk.models.pairs import PairFeatures
+from escape_ntk.numerics.polynomials import cumulative_multiplicity
+from escape_ntk.risk import projectors as directions
+from escape_ntk.risk.leaks import SphereLeak
 
 g = torch.Generator().manual_seed(0)
 p, d, n, act = 40, 3, 14, activation("sin(z+pi/4)")

@@ -2,11 +2,11 @@
 
 import torch
 
-from escape_ntk import flow
-from escape_ntk.data import draw_inputs
-from escape_ntk.network import activation, draw_weights
-from escape_ntk.pairs import PairFeatures
-from escape_ntk.regularizer import RegularizedRisk
+from escape_ntk.models.data import draw_inputs
+from escape_ntk.models.network import activation, draw_weights
+from escape_ntk.models.pairs import PairFeatures
+from escape_ntk.risk.regularizer import RegularizedRisk
+from escape_ntk.training import flow
 
 g = torch.Generator().manual_seed(0)
 w = draw_weights(40, 3, g, dtype=torch.float64)

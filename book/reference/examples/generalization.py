@@ -4,9 +4,9 @@ import math
 
 import torch
 
-from escape_ntk import generalization as bound
-from escape_ntk.network import activation, draw_weights
-from escape_ntk.stats import log_slope
+from escape_ntk.models.network import activation, draw_weights
+from escape_ntk.numerics.stats import log_slope
+from escape_ntk.risk import generalization as bound
 
 # Radii come from a grid fixed in advance: the next one above the norm.
 grid = 2 ** (1 / bound.GRID)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from escape_ntk import images
+from escape_ntk.models import images
 
 g = torch.Generator().manual_seed(0)
 split = images.digits(g, (3, 8), n_train=40, n_test=20)

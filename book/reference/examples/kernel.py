@@ -2,10 +2,10 @@
 
 import torch
 
-from escape_ntk import kernel
-from escape_ntk.data import draw_inputs
-from escape_ntk.network import activation, draw_weights
-from escape_ntk.stats import rms
+from escape_ntk.kernels import ntk as kernel
+from escape_ntk.models.data import draw_inputs
+from escape_ntk.models.network import activation, draw_weights
+from escape_ntk.numerics.stats import rms
 
 g = torch.Generator().manual_seed(0)
 d, act = 4, activation("sin(z+pi/4)")

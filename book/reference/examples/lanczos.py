@@ -2,7 +2,7 @@
 
 import torch
 
-from escape_ntk.lanczos import NoConvergenceError, extreme_eigenpairs
+from escape_ntk.numerics.lanczos import NoConvergenceError, extreme_eigenpairs
 
 size = torch.arange(1.0, 13.0, dtype=torch.float64).view(2, 6)
 values, vectors = extreme_eigenpairs(

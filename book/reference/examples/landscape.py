@@ -2,12 +2,12 @@
 
 import torch
 
-from escape_ntk import landscape as ls
-from escape_ntk.data import draw_inputs
-from escape_ntk.directions import TrainingProjector
-from escape_ntk.network import activation, draw_weights
-from escape_ntk.pairs import STEP_FACTOR, PairFeatures
-from escape_ntk.regularizer import Penalties, RegularizedRisk
+from escape_ntk.models.data import draw_inputs
+from escape_ntk.models.network import activation, draw_weights
+from escape_ntk.models.pairs import STEP_FACTOR, PairFeatures
+from escape_ntk.risk.projectors import TrainingProjector
+from escape_ntk.risk.regularizer import Penalties, RegularizedRisk
+from escape_ntk.training import curvature as ls
 
 g = torch.Generator().manual_seed(0)
 p, d, n = 4, 3, 12

@@ -2,10 +2,10 @@
 
 import torch
 
-from escape_ntk import leaks
-from escape_ntk.data import draw_inputs
-from escape_ntk.network import activation, draw_weights
-from escape_ntk.pairs import PairFeatures
+from escape_ntk.models.data import draw_inputs
+from escape_ntk.models.network import activation, draw_weights
+from escape_ntk.models.pairs import PairFeatures
+from escape_ntk.risk import leaks
 
 g = torch.Generator().manual_seed(0)
 p, d, act = 6, 4, activation("sin(z+pi/4)")

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from escape_ntk import modules
-from escape_ntk.directions import TrainingProjector
+from escape_ntk.models import modules
+from escape_ntk.risk.projectors import TrainingProjector
 
 torch.manual_seed(0)
 net = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1)).double()

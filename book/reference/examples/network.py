@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from escape_ntk import network
+from escape_ntk.models import network
 
 g = torch.Generator().manual_seed(0)
 m, d = 8, 3

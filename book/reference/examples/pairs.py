@@ -2,9 +2,9 @@
 
 import torch
 
-from escape_ntk import pairs
-from escape_ntk.network import activation, draw_weights, paired_network
-from escape_ntk.taylor import linear_term, quadratic_term
+from escape_ntk.models import pairs
+from escape_ntk.models.network import activation, draw_weights, paired_network
+from escape_ntk.models.taylor import linear_term, quadratic_term
 
 g = torch.Generator().manual_seed(0)
 p, d, n = 5, 3, 7

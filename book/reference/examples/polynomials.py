@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from escape_ntk import polynomials as p
+from escape_ntk.numerics import polynomials as p
 
 d = 5
 assert [p.multiplicity(d, degree) for degree in range(3)] == [

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from escape_ntk import published
+from escape_ntk.chapters.published_figure import digitised as published
 
 assert "eshnich/escape_NTK" in published.attribution()
 assert (published.DIMENSION, published.N_SEEDS, published.SMOOTHING) == (

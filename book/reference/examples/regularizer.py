@@ -2,12 +2,12 @@
 
 import torch
 
-from escape_ntk import regularizer as r
-from escape_ntk.data import draw_inputs
-from escape_ntk.directions import TrainingProjector
-from escape_ntk.leaks import SphereLeak
-from escape_ntk.network import activation, draw_weights
-from escape_ntk.pairs import PairFeatures, from_pairs
+from escape_ntk.models.data import draw_inputs
+from escape_ntk.models.network import activation, draw_weights
+from escape_ntk.models.pairs import PairFeatures, from_pairs
+from escape_ntk.risk import regularizer as r
+from escape_ntk.risk.leaks import SphereLeak
+from escape_ntk.risk.projectors import TrainingProjector
 
 g = torch.Generator().manual_seed(0)
 p, d, n, act = 5, 4, 12, activation("sin(z+pi/4)")

@@ -2,8 +2,8 @@
 
 import torch
 
-from escape_ntk import rkc
-from escape_ntk.stats import log_slope
+from escape_ntk.numerics import rkc
+from escape_ntk.numerics.stats import log_slope
 
 rates = torch.tensor([[1.0, 10.0, 1000.0]], dtype=torch.float64)
 

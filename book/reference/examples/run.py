@@ -2,7 +2,7 @@
 
 import torch
 
-from escape_ntk.run import UNSAVED, Run, Saves, Value
+from escape_ntk.training.run import UNSAVED, Run, Saves, Value
 
 
 class Memory:

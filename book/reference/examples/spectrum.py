@@ -3,10 +3,15 @@
 import numpy as np
 import torch
 
-from escape_ntk import spectrum
-from escape_ntk.data import Target, draw_inputs, random_direction, sparse_part
-from escape_ntk.kernel import infinite_ntk
-from escape_ntk.network import activation
+from escape_ntk.kernels import spectrum
+from escape_ntk.kernels.ntk import infinite_ntk
+from escape_ntk.models.data import (
+    Target,
+    draw_inputs,
+    random_direction,
+    sparse_part,
+)
+from escape_ntk.models.network import activation
 
 d, n, act = 6, 40, activation("sin(z+pi/4)")
 K = spectrum.ntk_spectrum(act, d)

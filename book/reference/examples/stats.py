@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from escape_ntk import stats
+from escape_ntk.numerics import stats
 
 assert stats.rms(torch.tensor([1.0, -1.0, 7.0, 7.0])) == 5.0
 

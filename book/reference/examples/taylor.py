@@ -2,9 +2,9 @@
 
 import torch
 
-from escape_ntk import taylor
-from escape_ntk.network import activation, draw_weights, paired_network
-from escape_ntk.stats import log_slope, rms
+from escape_ntk.models import taylor
+from escape_ntk.models.network import activation, draw_weights, paired_network
+from escape_ntk.numerics.stats import log_slope, rms
 
 g = torch.Generator().manual_seed(0)
 f = paired_network(

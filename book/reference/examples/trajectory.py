@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from escape_ntk import trajectory
+from escape_ntk.training import trajectory
 
 times = trajectory.log_times(100.0, 5)
 assert times[0] == 0 and np.allclose(times[1:], np.geomspace(1, 100, 4))

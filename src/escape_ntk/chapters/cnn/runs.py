@@ -1,0 +1,360 @@
+"""Experiment behind the chapter *Convolutional networks*: a network and its Taylor models.
+
+Three models start from one initialisation θ₀ and are trained on the same mini-batches: the network
+f(θ₀ + Δ), the quadratic model f(θ₀) + f_L + f_Q, and the linear model f(θ₀) + f_L, each a function
+of its own movement Δ.  Network, loss and optimiser are those of the authors' notebook [C].
+"""
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import InitVar, dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from escape_ntk import checks
+from escape_ntk.models.images import Images, Split, cifar10, digits
+from escape_ntk.models.modules import ModuleFeatures
+from escape_ntk.numerics.stats import rms
+from escape_ntk.study.point import Draws, Point, Result
+from escape_ntk.training.run import UNSAVED, Run
+from escape_ntk.training.trajectory import Outcome, Recorder, integer_times, log_times
+
+DATA = ("digits", "cifar10")
+MODELS = ("network", "quadratic", "linear")
+"""What is trained; also the order of the rows of a state (3, P)."""
+ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU}
+
+
+def convolutional(
+    channels: int,
+    activation: str,
+    planes: int,
+    side: int,
+    generator: torch.Generator,
+    dtype: torch.dtype = torch.float32,
+) -> nn.Sequential:
+    """Four times 3×3 convolution, activation, 2×2 average pooling; then a linear head, one output.
+
+    Images are planes × side × side.  Weights are uniform with variance 1/(2 fan-in), biases 0, as
+    in the authors' notebook [C]; drawn in float64 and rounded.  A side that is odd is rounded up
+    when it is pooled, and one pixel stays one: digits (8) end at 1, CIFAR-10 (32) at 2.
+    """
+    act = ACTIVATIONS[checks.one_of("activation", activation, tuple(ACTIVATIONS))]
+    checks.integer("channels", channels, least=1)
+    checks.integer("side", side, least=1)
+
+    def drawn(kind: type[nn.Module], *sizes: int, **options) -> nn.Module:
+        layer = nn.utils.skip_init(kind, *sizes, **options, dtype=dtype)  # no global generator
+        weight, bias = layer.parameters()
+        bound = math.sqrt(1.5 / math.prod(weight.shape[1:]))
+        drawn = 2 * torch.rand(weight.shape, generator=generator, dtype=torch.float64) - 1
+        with torch.no_grad():
+            weight.copy_(drawn * bound)
+            bias.zero_()
+        return layer
+
+    layers: list[nn.Module] = []
+    for inputs in (planes, channels, channels, channels):
+        layers += [drawn(nn.Conv2d, inputs, channels, 3, padding=1), act()]
+        layers.append(nn.AvgPool2d(2, ceil_mode=True))
+        side = -(-side // 2)
+    return nn.Sequential(*layers, nn.Flatten(), drawn(nn.Linear, channels * side**2, 1))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Features and labels of some images, with the network's outputs at θ₀."""
+
+    features: ModuleFeatures
+    y: Tensor
+    start: Tensor
+
+    @classmethod
+    def of(cls, features: ModuleFeatures, images: Images) -> "Inputs":
+        """The module of ``features`` at these images."""
+        there = features.at(images.X.to(features.X))
+        with torch.no_grad():
+            start = there.value(torch.zeros(there.size).to(there.X))
+        return cls(there, images.y.to(there.X), start)
+
+    def batch(self, rows: Tensor) -> "Inputs":
+        """These rows."""
+        features = self.features.at(self.features.X[rows])
+        return Inputs(features, self.y[rows], self.start[rows])
+
+    def prediction(self, model: str, movement: Tensor) -> Tensor:
+        """(n,) outputs of one of the three models at Δ (P,); differentiable in Δ."""
+        if model == "network":
+            return self.features.value(movement)
+        if model == "quadratic":
+            return self.start + sum(self.features.terms(movement))
+        return self.start + self.features.linear(movement)
+
+    def loss_gradient(self, model: str, movement: Tensor) -> tuple[float, Tensor]:
+        """((1/n)Σ_i (f_i − y_i)², its gradient (P,) in Δ)."""
+        at = movement.detach().requires_grad_()
+        loss = (self.prediction(model, at) - self.y).square().mean()
+        (gradient,) = torch.autograd.grad(loss, at)
+        return float(loss.detach()), gradient
+
+
+@dataclass(frozen=True)
+class Observer:
+    """What is measured of a state (3, P), one movement for each of MODELS."""
+
+    train: Inputs
+    test: Inputs
+    size: float
+    """‖θ₀‖."""
+
+    def __call__(self, state: Tensor) -> dict[str, float]:
+        """Losses, accuracies, sizes, distances; NaN for a model that has diverged.
+
+        ``apart_…``: rms over the test images between the trained network and that trained Taylor
+        model; ``own_…``: between the network and its own Taylor terms at its own movement.
+        """
+        out = {}
+        with torch.no_grad():
+            ends = {m: self.test.prediction(m, d) for m, d in zip(MODELS, state, strict=True)}
+            for model, movement in zip(MODELS, state, strict=True):
+                seen = self.train.prediction(model, movement)
+                pairs = {"train": (seen, self.train.y), "test": (ends[model], self.test.y)}
+                for name, (prediction, y) in pairs.items():
+                    out[f"{name}_loss_{model}"] = float((prediction - y).square().mean())
+                    out[f"{name}_accuracy_{model}"] = accuracy(prediction, y)
+                out[f"size_{model}"] = rms(ends[model])
+                out[f"moved_{model}"] = float(movement.norm()) / self.size
+            for model in MODELS[1:]:
+                own = self.test.prediction(model, state[0])
+                out[f"apart_{model}"] = rms(ends["network"] - ends[model])
+                out[f"own_{model}"] = rms(ends["network"] - own)
+        return out
+
+
+def accuracy(prediction: Tensor, y: Tensor) -> float:
+    """Share of labels ±1 with the sign of the prediction, 0 counted as −1; NaN if one is NaN."""
+    if bool(prediction.isnan().any()):
+        return math.nan
+    return float(((prediction > 0) == (y > 0)).double().mean())
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Plain SGD: Δ ← Δ − step·∇(mean square) over the rows of each batch, epoch by epoch."""
+
+    step: float
+    batch: int
+    orders: Tensor
+    """(epochs, n): in which order each epoch meets the images; its last batch may be smaller."""
+
+    def epoch(self, inputs: Inputs, state: Tensor, number: int) -> None:
+        """One epoch of all three models, in place; a model with a loss not finite becomes NaN."""
+        for rows in self.orders[number].split(self.batch):
+            batch = inputs.batch(rows)
+            for model, movement in zip(MODELS, state, strict=True):
+                if movement[0].isnan():
+                    continue
+                loss, gradient = batch.loss_gradient(model, movement)
+                if math.isfinite(loss) and bool(gradient.isfinite().all()):
+                    movement.sub_(gradient, alpha=self.step)
+                else:
+                    movement.fill_(math.nan)
+
+
+def train(inputs: Inputs, schedule: Schedule, recorder: Recorder, run: Run = UNSAVED) -> Tensor:
+    """The state (3, P) after all epochs; the recorder's times are epochs."""
+    state = inputs.features.X.new_zeros(len(MODELS), inputs.features.size)
+    done, epochs = 0, len(schedule.orders)
+    run = run.part()
+    saved = run.load()
+    if saved is not None:
+        recorder.restore(saved)
+        state.copy_(torch.from_numpy(np.array(saved["state"])))
+        done = int(saved["done"])
+    with tqdm(
+        total=epochs,
+        initial=done,
+        desc=run.progress,
+        disable=run.progress is None,
+        delay=2,
+        leave=False,
+    ) as bar:
+        while True:
+            if recorder.next_time == done:
+                recorder.record(state)
+            if done == epochs:
+                return state
+            schedule.epoch(inputs, state, done)
+            done += 1
+            bar.update()
+            if run.due():
+                run.save({"state": state.cpu().numpy().copy(), "done": done} | recorder.dump())
+
+
+@dataclass(frozen=True)
+class Convolutional(Point):
+    """The network, f_L + f_Q and f_L on two classes of images, over the epochs.
+
+    As published [C]: :func:`convolutional`, mean square on ±1, SGD in batches of 64; published are
+    512 channels with step 5e-3 and CIFAR-10, 3 against 7, for 100 epochs.  With fewer channels
+    step × channels stays 2.56, so that f_L moves as fast.  Unlike the notebook we draw the order of
+    the images anew for every epoch, and keep the last, smaller batch.
+
+    ``root`` is the folder of the CIFAR-10 archive: no field but an attribute that travels with the
+    point, to other processes as well.  It is no part of the configuration, of equality or of the
+    record's key: the archive is known by its MD5, wherever it lies.
+    """
+
+    experiment: ClassVar[str] = "cnn"
+    draws: ClassVar[Draws] = Draws()
+
+    seed: int
+    data: str = "digits"
+    classes: tuple[int, int] = (3, 8)
+    n_train: int = 240
+    n_test: int = 108
+    channels: int = 32
+    activation: str = "relu"
+    step: float = 0.08
+    batch: int = 64
+    epochs: int = 300
+    n_times: int = 21
+    root: InitVar[Path | str | None] = None
+
+    def __post_init__(self, root):
+        checks.integer("seed", self.seed, least=0)
+        checks.one_of("data", self.data, DATA)
+        checks.one_of("activation", self.activation, tuple(ACTIVATIONS))
+        checks.number("step", self.step, least=0, strict=True)
+        for name, least in (("channels", 1), ("batch", 1), ("epochs", 2)):
+            checks.integer(name, getattr(self, name), least=least)
+        if root is not None and self.data != "cifar10":
+            raise checks.InputError(
+                checks.message(
+                    expected="a folder of images only for cifar10",
+                    got=f"{root} for {self.data}",
+                    remedy="--data cifar10 (data='cifar10'), or no --root",
+                )
+            )
+        object.__setattr__(self, "root", None if root is None else Path(root).absolute())
+
+    def compute(self, run: Run = UNSAVED) -> Result:
+        """(the last of each measurement and how each model ended, measurements over the epochs).
+
+        What is drawn from the seed, in this order: the split, the weights, the batches.  The names
+        are explained by :class:`Observer`; a number that is not finite is None in the summary.
+        """
+        generator = torch.Generator().manual_seed(self.seed)
+        split = self.images(generator)
+        _, planes, side, _ = split.train.X.shape
+        module = convolutional(self.channels, self.activation, planes, side, generator)
+        features = ModuleFeatures(module, split.train.X)
+        seen, test = Inputs.of(features, split.train), Inputs.of(features, split.test)
+        size = float(features.join(features.start).norm())
+        recorder = Recorder(self.times(), Observer(seen, test, size))
+        orders = [torch.randperm(len(split.train), generator=generator) for _ in range(self.epochs)]
+        schedule = Schedule(self.step, self.batch, torch.stack(orders))
+        state = train(seen, schedule, recorder, run)
+        values = recorder.values()
+        return {
+            "n_parameters": features.size,
+            "steps": self.epochs * math.ceil(self.n_train / self.batch),
+            **outcomes(state),
+            **finite({name: column[-1] for name, column in values.items()}),
+            **finite(linear_limit(module, split)),
+        }, {
+            "times": recorder.times,
+            "predictions": _predictions(test, state),
+            "labels": split.test.y.numpy(),
+            **values,
+        }
+
+    def images(self, generator: torch.Generator) -> Split:
+        """Training and test images, both half and half."""
+        if self.data == "digits":
+            sizes = {"n_train": self.n_train, "n_test": self.n_test}
+            return digits(generator, self.classes, **sizes)
+        both = cifar10(vars(self)["root"], self.classes)
+        return both.balanced(self.n_train, self.n_test, generator)
+
+    def times(self) -> np.ndarray:
+        """The epochs after which all is measured: 0, 1, …, the last, even in their logarithm."""
+        return integer_times(log_times(float(self.epochs), self.n_times))
+
+
+LIMIT_LARGEST = 2000
+"""No kernel matrix beyond this many training images."""
+
+
+def linear_limit(module: nn.Module, split: Split) -> dict[str, float]:
+    """Test loss and accuracy of f(θ₀) + f_L after endless gradient flow: kernel regression.
+
+    f(x) = f(x; θ₀) + K(x, X)K⁺(y − f(X; θ₀)), in float64; NaN beyond :data:`LIMIT_LARGEST` images.
+    θ₀ is what the module's parameters are now.
+    """
+    names = ("test_loss_limit", "test_accuracy_limit")
+    if len(split.train) > LIMIT_LARGEST:
+        return dict.fromkeys(names, math.nan)
+    features = ModuleFeatures(copy.deepcopy(module).double(), split.train.X.double())
+    train, test = (Inputs.of(features, images) for images in (split.train, split.test))
+    gram, across = (i.features.cross_gram(train.features) for i in (train, test))
+    dual = torch.linalg.pinv(gram, hermitian=True) @ (train.y - train.start)
+    prediction = test.start + across @ dual
+    loss = float((prediction - test.y).square().mean())
+    return dict(zip(names, (loss, accuracy(prediction, test.y)), strict=True))
+
+
+def outcomes(state: Tensor) -> dict[str, str]:
+    """How each model ended."""
+    ends = {True: Outcome.DIVERGED, False: Outcome.REACHED_END}
+    rows = zip(MODELS, state, strict=True)
+    return {f"outcome_{model}": str(ends[bool(row.isnan().any())]) for model, row in rows}
+
+
+def finite(values: Mapping[str, float]) -> dict[str, float | None]:
+    """The values as a summary can hold them: None for NaN and infinity."""
+    return {name: float(v) if math.isfinite(v) else None for name, v in values.items()}
+
+
+def _predictions(test: Inputs, state: Tensor) -> np.ndarray:
+    """(3, n_test) outputs at the end, in the order of MODELS."""
+    with torch.no_grad():
+        rows = [test.prediction(m, d) for m, d in zip(MODELS, state, strict=True)]
+    return torch.stack(rows).numpy()
+
+
+SEEDS = (1, 2, 3, 4, 5)
+CIFAR = {"classes": (3, 7), "n_train": 10_000, "n_test": 2000, "epochs": 100}
+"""All images of the published classes for the published epochs.  [C]"""
+FULL = {"digits": {}, "cifar10": CIFAR | {"channels": 512, "step": 5e-3}}
+SMALL = {"n_train": 1000, "n_test": 500, "channels": 8, "step": 0.32, "epochs": 8, "n_times": 7}
+LIVE = {
+    "digits": {"channels": 16, "step": 0.16, "epochs": 60, "n_times": 13},
+    "cifar10": CIFAR | SMALL,
+}
+
+
+def full_points(
+    seeds: Sequence[int], data: str = "digits", root: Path | str | None = None
+) -> list[Convolutional]:
+    """The published activation, ReLU, and a smooth one, GELU, for comparison."""
+    size = FULL[checks.one_of("data", data, DATA)]
+    return [
+        Convolutional(seed, data, activation=activation, root=root, **size)
+        for activation in ACTIVATIONS
+        for seed in seeds
+    ]
+
+
+def live_points(
+    seeds: Sequence[int], data: str = "digits", root: Path | str | None = None
+) -> list[Point]:
+    """A few channels, for some epochs."""
+    size = LIVE[checks.one_of("data", data, DATA)]
+    return [Convolutional(seed, data, root=root, **size) for seed in seeds]

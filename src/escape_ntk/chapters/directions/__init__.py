@@ -1,0 +1,1 @@
+"""Good directions: where movements are seen, and where they are not."""

@@ -1,0 +1,301 @@
+"""Claims of the chapter *Good directions*."""
+
+import itertools
+from collections.abc import Mapping
+
+import numpy as np
+
+from escape_ntk.chapters.directions import runs as e
+from escape_ntk.kernels.spectrum import ntk_spectrum
+from escape_ntk.models.network import activation
+from escape_ntk.numerics.stats import Numbers, log_slope, mean_interval
+from escape_ntk.records.store import Record
+from escape_ntk.study.claims import (
+    Chapter,
+    Finding,
+    Measure,
+    Runs,
+    Value,
+    at_most,
+    each,
+    ends,
+    found,
+    slope_near,
+)
+
+chapter = Chapter("directions")
+LEAST_GAP_DIM = 100
+"""The gap's slope is taken from this dimension on."""
+
+# ---------------------------------------------------------------- the Gram matrix
+
+
+def slopes_one(slopes: Mapping[str, float]) -> Finding:
+    """Reproduced when every slope is 1 ± 0.1."""
+    worst = max(abs(slope - 1) for slope in slopes.values())
+    return found(worst <= 0.1, **slopes, worst_gap=worst)
+
+
+@chapter.claim(
+    "directions-gap",
+    "The gap λ_(n_k)/λ_(n_k+1) of the population grows like d: k = 1 and 2, d = 100 to 1600, two "
+    "activations.",
+    source="D",
+    target="slope 1",
+    tolerance="±0.1 each (exact quadrature, no randomness)",
+    broken="the ratio of the largest to the smallest eigenvalue inside degree ≤ 1",
+    judge=slopes_one,
+)
+def gap_slopes(runs: Runs, broken: bool) -> dict[str, float]:
+    """Slopes of the population gaps by activation and k."""
+    slopes = {}
+    for r in runs([e.PopulationGap(name) for name in (e.SINE, e.SIGMOID)]):
+        far = r.arrays["d"] >= LEAST_GAP_DIM
+        for k in (1, 2):
+            gap = r.arrays["inside" if broken else f"gap_{k}"]
+            slopes[f"{r.config['activation']}, k = {k}"] = log_slope(r.arrays["d"][far], gap[far])
+    return slopes
+
+
+def near_and_narrowing(values: Mapping[str, Mapping[tuple[int, int], Numbers]]) -> Finding:
+    """Reproduced when every mean is within 5 % of γ and every spread shrinks with d."""
+    worst = max(abs(float(np.mean(v)) - 1) for v in values["ratios"].values())
+    told, shrinks = {}, True
+    for k in sorted({k for k, _ in values["spreads"]}):
+        rows = {d: float(np.mean(v)) for (j, d), v in values["spreads"].items() if j == k}
+        spread = [rows[d] for d in sorted(rows)]
+        shrinks &= all(b < a for a, b in itertools.pairwise(spread))
+        told |= {f"spread_{k}_first": spread[0], f"spread_{k}_last": spread[-1]}
+        told[f"spread_{k}_slope"] = log_slope(sorted(rows), spread)
+    return found(worst <= 0.05 and shrinks, worst=worst, **told)
+
+
+@chapter.claim(
+    "directions-bulk",
+    "Below the first n_k the Gram eigenvalues have the mean γ_(>k), and a relative spread that "
+    "shrinks with d (n = d^(k+1/2), k = 1 and 2).",
+    source="L",
+    target="ratio 1; spread falling",
+    tolerance="5 % at every d (mean over five draws); every step down",
+    broken="γ_(>k+1) instead",
+    judge=near_and_narrowing,
+)
+def bulk(runs: Runs, broken: bool) -> dict[str, dict[tuple[int, int], list[float]]]:
+    """Bulk mean over γ_{>k}, and its relative spread, by (k, d)."""
+    ratios, spreads = {}, {}
+    for k in (1, 2):
+        for r in runs(e.gram_points(e.SEEDS, k)):
+            key = (k, r.config["d"])
+            gamma = r.summary["gamma_next" if broken else "gamma"]
+            ratios.setdefault(key, []).append(r.summary["bulk_mean"] / gamma)
+            spreads.setdefault(key, []).append(r.summary["bulk_spread"])
+    return {"ratios": ratios, "spreads": spreads}
+
+
+# ---------------------------------------------------------------- angles
+
+
+def first_order(record: Record, gamma: float) -> float:
+    """Mean over j ≤ n_k of γ/(nλ_j + γ): every eigenvalue of the Gram matrix foreseen."""
+    n, d, k = (record.config[name] for name in "ndk")
+    spectrum = ntk_spectrum(activation(record.config["activation"]), d)
+    lam, counts = (x[: k + 1] for x in (spectrum.eigenvalues, spectrum.multiplicities))
+    return float(np.average(gamma / (n * lam + gamma), weights=counts))
+
+
+def foreseen_first(record: Record, broken: bool) -> list[float]:
+    """The first order; the control forgets degree k + 1."""
+    return [first_order(record, record.summary["gamma_next" if broken else "gamma"])]
+
+
+def foreseen_second(record: Record, broken: bool) -> list[float]:
+    """The second order and its rival γ/Λ_j; the control is the rival."""
+    both = [record.summary["sin2_second"], e.drawn_denominator(record)]
+    return both[::-1] if broken else both
+
+
+def angles(k: int, foreseen: Value[list[float]]) -> Measure[dict[int, np.ndarray]]:
+    """Mean sin²θ and what is ``foreseen``, a row for each draw, by n."""
+
+    def measure(runs: Runs, broken: bool) -> dict[int, np.ndarray]:
+        rows: dict[int, list[list[float]]] = {}
+        for r in runs(e.angle_points(e.SEEDS, k)):
+            row = [r.summary["sin2"], *foreseen(r, broken)]
+            rows.setdefault(r.config["n"], []).append(row)
+        return {n: np.array(row) for n, row in rows.items()}
+
+    return measure
+
+
+def as_foreseen(rows: Mapping[int, np.ndarray]) -> Finding:
+    """Reproduced when the 95 % interval lies within 1 ± 0.1 at every n; partly at the largest.
+
+    Rows of (drawn, foreseen) or (drawn, foreseen, rival): with a rival the mean ratio must also
+    be nearer to 1 than the rival's.
+    """
+    told, ok, off, rivals = {}, [], [], []
+    for place, (n, row) in enumerate(sorted(rows.items())):
+        ratios = row[:, :1] / row[:, 1:]
+        got = mean_interval(ratios[:, 0])
+        drawn, foreseen = (float(mean) for mean in row[:, :2].mean(0))
+        here = told[f"n{place}"] = {"n": n, "drawn": drawn, "foreseen": foreseen}
+        here |= ends("ratio", got)
+        off.append(abs(got.value - 1))
+        ok.append(0.9 <= got.low and got.high <= 1.1)
+        if ratios.shape[1] > 1:
+            here["rival"] = float(ratios[:, -1].mean())
+            rivals.append(abs(here["rival"] - 1))
+            ok[-1] &= off[-1] < rivals[-1]
+    if rivals:
+        told["rival"] = max(rivals)
+    return found(all(ok), partly=ok[-1], **told, worst=max(off))
+
+
+for k in (1, 2):
+    chapter.claim(
+        f"directions-angles-first-{k}",
+        f"The mean of sin²θ_j, j ≤ n_{k}, is that of γ/(nλ_j + γ), γ = γ_(>{k}), for every n from "
+        f"2 to 32 n_{k} (d = {e.ANGLE_DIMS[k]}).",
+        source="L+D",
+        target="ratio 1",
+        tolerance="95 % interval over five draws within ±0.1 at every n",
+        broken=f"degree {k + 1} left out of γ",
+        judge=as_foreseen,
+        measure=angles(k, foreseen_first),
+    )
+
+for k in (1, 2):
+    chapter.claim(
+        f"directions-angles-second-{k}",
+        f"The mean of sin²θ_j, j ≤ n_{k}, is that of (γ + 2σ²/λ_j)/Λ_j, with the drawn Λ_j, "
+        f"γ = γ_(>{k}), σ² = Σ_(ℓ>{k}) λ_ℓ² B(d, ℓ), for every n from 2 to 32 n_{k} "
+        f"(d = {e.ANGLE_DIMS[k]}).",
+        source="D+M",
+        target="ratio 1",
+        tolerance="95 % interval over five draws within ±0.1 at every n, and the mean nearer to 1 "
+        "than with γ/Λ_j alone",
+        broken="γ/Λ_j alone in its place",
+        judge=as_foreseen,
+        measure=angles(k, foreseen_second),
+    )
+
+
+# ---------------------------------------------------------------- leaks of P_(>k)
+
+
+def largest_leak(record: Record, broken: bool) -> float:
+    """Largest E f_L²/(λ_{n_k+1}‖W‖²) on P_{>k}."""
+    if broken:
+        return float(record.arrays["worst"].min())
+    return max(record.summary["population_worst"], record.summary["population_random"])
+
+
+chapter.claim(
+    "directions-leak-bound",
+    "On the range of the population's P_(>k), E f_L(x; W)² ≤ λ_(n_k+1) ‖W‖²: every draw, the worst "
+    "direction included.",
+    source="D",
+    target="largest ratio 1",
+    tolerance="at most 1 + 1e-6 in each of five draws",
+    broken="the projector of a training set",
+    judge=at_most(1 + 1e-6),
+    measure=each([e.Leaks(seed) for seed in e.SEEDS], largest_leak),
+)
+
+
+def above_and_falling(values: Mapping[str, np.ndarray]) -> Finding:
+    """Reproduced when every draw exceeds the bound at every n, and less so the larger n."""
+    rows = values["rows"]
+    middle = rows.mean(0)
+    columns = zip(values["factors"], middle, rows.min(0), rows.max(0), strict=True)
+    words = ("factor", "mean", "least", "most")
+    told = {
+        f"factor_{place}": dict(zip(words, map(float, column), strict=True))
+        for place, column in enumerate(columns)
+    }
+    return found((rows > 1.01).all() and (np.diff(middle) < 0).all(), **told)
+
+
+@chapter.claim(
+    "directions-leak-excess",
+    "On the range of the training set's P_(>k) the worst direction leaks more than that, and less "
+    "so the larger n.",
+    source="D+M",
+    target="ratio above 1, falling with n",
+    tolerance="every draw at every n",
+    broken="the population's projector",
+    judge=above_and_falling,
+)
+def excess(runs: Runs, broken: bool) -> dict[str, np.ndarray]:
+    """The worst direction's leak over λ_{n_k+1}, by draw and n/n_k."""
+    records = runs([e.Leaks(seed) for seed in e.SEEDS])
+    factors = records[0].arrays["factor"]
+    rows = [
+        r.summary["population_worst"] + 0 * factors if broken else r.arrays["worst"]
+        for r in records
+    ]
+    return {"factors": factors, "rows": np.array(rows)}
+
+
+def root_slope(record: Record, name: str) -> float:
+    """Slope of the root of an array in the width."""
+    return log_slope(record.arrays["width"], np.sqrt(record.arrays[name]))
+
+
+def falling(values: Mapping[str, Numbers]) -> Finding:
+    """The slope near −1/4; the values beside it as they are."""
+    finding = slope_near(-0.25, 0.05)(values["slopes"])
+    equal, inside = mean_interval(values["equal"]), float(np.mean(values["inside"]))
+    beside = {"equal": equal.value, "equal_low": equal.low, "equal_high": equal.high}
+    return Finding(finding.verdict, {**finding.measured, **beside, "inside": inside})
+
+
+@chapter.claim(
+    "directions-random-signs",
+    "The leak of P_(>k)SW, W the explicit movement for (β·x)², falls like m^(−1/4).",
+    source="D",
+    target="slope −1/4 of (E f_L²)^(1/2)",
+    tolerance="±0.05, 95 % interval over five draws",
+    broken="equal signs, with the same projector",
+    judge=falling,
+)
+def sign_slopes(runs: Runs, broken: bool) -> dict[str, list[float]]:
+    """Slopes of the leak's root; ``equal``: the control's.
+
+    ``inside``: what the population sees of a movement inside P_{≤k} over what the training set
+    sees, at the largest width.
+    """
+    moved, equal = (runs([kind(s) for s in e.SEEDS]) for kind in (e.Movements, e.EqualSigns))
+    flat = [root_slope(r, "population") for r in equal]
+    return {
+        "slopes": flat if broken else [root_slope(r, "random_signs_population") for r in moved],
+        "equal": flat,
+        "inside": [r.arrays["inside_population"][-1] / r.arrays["inside_train"][-1] for r in moved],
+    }
+
+
+def noise_fitted(values: Mapping[str, Numbers]) -> Finding:
+    """Reproduced when less than 1 % of the noise is left in every draw."""
+    left, train = float(max(values["left"])), float(np.mean(values["train"]))
+    seen = mean_interval(values["population"])
+    return found(left <= 0.01, largest=left, train=train, population=seen, runs=len(values["left"]))
+
+
+@chapter.claim(
+    "directions-memorizing",
+    "Along memorising directions f_L fits pure noise on the training set.",
+    source="D",
+    target="training error 0",
+    tolerance="below 1 % of the noise in each of five draws",
+    broken="directions inside P_(≤k) alone",
+    judge=noise_fitted,
+)
+def memorized(runs: Runs, broken: bool) -> dict[str, list[float]]:
+    """Noise left, what the memorising movement fits of it (``train``), and E f_L², each draw."""
+    summaries = [r.summary for r in runs([e.Memorizing(seed) for seed in e.SEEDS])]
+    names = {
+        "left": "left_inside" if broken else "left",
+        "train": "left_inside",
+        "population": "population",
+    }
+    return {key: [float(s[name]) for s in summaries] for key, name in names.items()}

@@ -1,0 +1,1 @@
+"""Gradient descent end to end."""

@@ -1,0 +1,344 @@
+"""Claims of the chapter *Gradient descent end to end*."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from escape_ntk.chapters.end_to_end import runs as e
+from escape_ntk.chapters.joint.claims import slopes_by_seed
+from escape_ntk.numerics.stats import Numbers, mean_interval
+from escape_ntk.records.store import Record
+from escape_ntk.study.claims import Chapter, Finding, Runs, at_least, at_most, ends, found
+
+chapter = Chapter("end-to-end")
+SEEDS = e.SEEDS
+SIZES = ("population", "empirical", "low_degree", "norm_fourth")
+SETTINGS = (*e.METHODS, "all four")
+
+
+def setting(runs: Runs, name: str) -> list[Record]:
+    """Flow, descent or perturbed descent with R_2 alone, or flow with all four, by seed."""
+    method, penalties = ("flow", e.ALL_FOUR) if name == "all four" else (name, e.Descent.penalties)
+    points = e.descent_points(SEEDS)
+    return runs(p for p in points if (p.method, p.penalties) == (method, penalties))
+
+
+def networks(runs: Runs, norm: float) -> list[Record]:
+    """The full network over the width, for one λ_4."""
+    return runs(e.network_points(SEEDS, norm))
+
+
+# ---------------------------------------------------------------- the Taylor model
+
+
+def half_time(record: Record, name: str) -> float:
+    """When a measurement first reaches half of its last value.
+
+    One that ends at 0 or below never learns: the end of the run.
+    """
+    values, times = record.arrays[name], record.arrays["times"]
+    if values[-1] <= 0:
+        return float(times[-1])
+    return float(times[np.flatnonzero(values >= values[-1] / 2)[0]])
+
+
+@chapter.claim(
+    "e2e-order",
+    "From W = 0, f_L learns the dense part before f_Q learns the sparse part.",
+    source="D+M",
+    target="half time of f_Q over that of f_L above 1",
+    tolerance="each of five seeds",
+    broken="the dense part as f_Q learns it, in the place of f_L's",
+    judge=at_least(1.0),
+)
+def sparse_after_dense(runs: Runs, broken: bool) -> list[float]:
+    """Ratios of half times; by its control it is f_L that is first, not the dense part."""
+    first = "quadratic_dense" if broken else "linear_dense"
+    flow = setting(runs, "flow")
+    return [half_time(r, "quadratic_sparse") / half_time(r, first) for r in flow]
+
+
+@chapter.claim(
+    "e2e-methods",
+    "Plain and perturbed gradient descent end with the test error of the flow.",
+    source="M",
+    target="relative difference 0",
+    tolerance="2 % in each of ten runs",
+    broken="descent stopped after 100 steps",
+    judge=at_most(0.02),
+)
+def apart_from_flow(runs: Runs, broken: bool) -> list[float]:
+    """|test error/that of the flow − 1| of both descents."""
+    flow, *descents = (setting(runs, name) for name in e.METHODS)
+    if broken:
+        rows = [[np.interp(100.0, r.arrays["times"], r.arrays["error"]) for r in descents[0]]]
+    else:
+        rows = [[r.summary["end_error"] for r in group] for group in descents]
+    goal = [r.summary["end_error"] for r in flow]
+    return [float(abs(own / g - 1)) for row in rows for own, g in zip(row, goal, strict=True)]
+
+
+def values_over(runs: Runs, settings: Sequence[str], goal: str, broken: bool) -> list[float]:
+    """L_λ at the end over ``goal``, every run; the control stands at W = 0."""
+    records = [r for name in settings for r in setting(runs, name)]
+    return [r.summary["start_value" if broken else "value"] / r.summary[goal] for r in records]
+
+
+chapter.claim(
+    "e2e-value",
+    "The end lies at least as low as W*: L_λ(end) ≤ L_λ(W*).",
+    source="A+M",
+    target="ratio ≤ 1",
+    tolerance="each of 20 runs (four settings, five seeds)",
+    broken="at W = 0",
+    judge=at_most(1.0),
+    measure=lambda runs, broken: values_over(runs, SETTINGS, "explicit_value", broken),
+)
+
+chapter.claim(
+    "e2e-guarantee",
+    "R_2 alone: L_λ at the end lies below the bound that the random-sign identity gives for nearly "
+    "flat, nearly stationary points.",
+    source="D+M",
+    target="ratio ≤ 1",
+    tolerance="each of 15 runs (three methods, five seeds)",
+    broken="at W = 0",
+    judge=at_most(1.0),
+    measure=lambda runs, broken: values_over(runs, e.METHODS, "guarantee", broken),
+)
+
+
+@chapter.claim(
+    "e2e-test",
+    "n = 3 n_2, d = 16: the test error at the end is at most that of W*.",
+    source="A+M",
+    target="ratio ≤ 1",
+    tolerance="each of five seeds",
+    broken="at W = 0",
+    judge=at_most(1.0),
+)
+def error_over_explicit(runs: Runs, broken: bool) -> list[float]:
+    """Test error of the flow over that of W*."""
+    return [
+        (r.arrays["error"][0] if broken else r.summary["end_error"]) / r.summary["explicit_error"]
+        for r in setting(runs, "flow")
+    ]
+
+
+def at_most_twice(values: Mapping[str, Numbers]) -> Finding:
+    """Reproduced when every ratio is at most 2."""
+    worst = float(max(np.max(v) for v in values.values()))
+    means = {key: float(np.mean(v)) for key, v in values.items()}
+    return found(worst <= 2, **means, largest=worst)
+
+
+@chapter.claim(
+    "e2e-sizes",
+    "With all four penalties, leaks and norms at the end are at most twice those of W*.",
+    source="A+M",
+    target="ratio ≤ 2",
+    tolerance="each of four sizes, five seeds",
+    broken="R_2 alone",
+    judge=at_most_twice,
+)
+def sizes_over_explicit(runs: Runs, broken: bool) -> dict[str, list[float]]:
+    """R_1, R_2, R_3, ‖W‖_{2,4}^4 at the end over those of W*."""
+    records = setting(runs, "flow" if broken else "all four")
+    return {
+        key: [r.summary[f"end_{key}"] / r.summary[f"explicit_{key}"] for r in records]
+        for key in SIZES
+    }
+
+
+# ---------------------------------------------------------------- the full network
+
+
+@chapter.claim(
+    "e2e-network",
+    "m = 16 000, R_2 and R_4: the full network has the test error of its Taylor model.",
+    source="D+M",
+    target="relative difference 0",
+    tolerance="10 % in each of five seeds",
+    broken="m = 250",
+    judge=at_most(0.1),
+)
+def network_from_taylor(runs: Runs, broken: bool) -> list[float]:
+    """|test error of the network/that of its Taylor model − 1|."""
+    m = e.WIDTHS[0] if broken else e.WIDTHS[-1]
+    records = runs(p for p in e.network_points(SEEDS, e.NORM) if p.m == m)
+    return [abs(r.summary["network_error"] / r.summary["taylor_error"] - 1) for r in records]
+
+
+def both_fall(slopes: Mapping[str, Numbers]) -> Finding:
+    """Reproduced when both 95 % intervals of the mean slope lie below 0."""
+    got = {name: mean_interval(values) for name, values in slopes.items()}
+    told = {name: ends("slope", i) | {"runs": len(slopes[name])} for name, i in got.items()}
+    return found(all(i.high < 0 for i in got.values()), **told)
+
+
+@chapter.claim(
+    "e2e-apart",
+    "Trained network and trained Taylor model approach each other as the width grows, with and "
+    "without R_4.",
+    source="D+M",
+    target="slopes in m below 0",
+    tolerance="95 % intervals over five seeds below 0, m from 250 to 16 000",
+    broken="the distance of the network without R_2 from f*",
+    judge=both_fall,
+)
+def distance_slopes(runs: Runs, broken: bool) -> dict[str, list[float]]:
+    """Slope in m of the distance, R_4 on and off; the control's distance is its test error."""
+    key = "free_error" if broken else "difference"
+    norms = {"with": e.NORM, "without": 0.0}
+    return {name: slopes_by_seed(networks(runs, norm), "m", key) for name, norm in norms.items()}
+
+
+def mean_at(records: Sequence[Record], width: int, key: str) -> float:
+    """The mean over seeds at one width."""
+    return float(np.mean([r.summary[key] for r in records if r.config["m"] == width]))
+
+
+def remainder_falls(values: Mapping) -> Finding:
+    """Reproduced when every ratio is at most 3/4; what stands beside them is told, not judged."""
+    finding = at_most(0.75)(values["ratios"])
+    beside = {name: values[name] for name in ("without", "with")}
+    return Finding(finding.verdict, {**finding.measured, **beside})
+
+
+@chapter.claim(
+    "e2e-remainder",
+    "R_4 brings the trained network nearer to its own f_L + f_Q.",
+    source="M",
+    target="remainder with R_4 over that without: at most 3/4",
+    tolerance="each of 20 pairs (four widths, five seeds)",
+    broken="the network's test error",
+    judge=remainder_falls,
+)
+def remainder_with_norm(runs: Runs, broken: bool) -> dict[str, object]:
+    """Ratios; beside them, means over seeds: the longest s_r or t_r, the widest's test error."""
+    key = "network_error" if broken else "remainder"
+    on, off = networks(runs, e.NORM), networks(runs, 0.0)
+    values: dict[str, object] = {
+        "ratios": [a.summary[key] / b.summary[key] for a, b in zip(on, off, strict=True)]
+    }
+    for name, group in (("without", off), ("with", on)):
+        values[name] = {
+            "longest_narrow": mean_at(group, e.WIDTHS[0], "network_farthest"),
+            "longest_wide": mean_at(group, e.WIDTHS[-1], "network_farthest"),
+            "error_wide": mean_at(group, e.WIDTHS[-1], "network_error"),
+        }
+    return values
+
+
+def all_lower(ratios: Mapping[int, Numbers]) -> Finding:
+    """Reproduced when every ratio is below 1; how many are below 3/4, and where the rest are."""
+    every = np.concatenate([np.asarray(v) for v in ratios.values()])
+    wide = np.concatenate([np.asarray(v) for m, v in ratios.items() if m >= 1000])
+    narrow = np.asarray(ratios[min(ratios)])
+    return found(
+        every.max() < 1,
+        largest=float(every.max()),
+        wide=float(wide.max()),
+        narrow_least=float(narrow.min()),
+        narrow_most=float(narrow.max()),
+        below=int((every <= 0.75).sum()),
+        runs=len(every),
+    )
+
+
+@chapter.claim(
+    "e2e-carries",
+    "R_2 lowers the test error of the full network.",
+    source="A+M",
+    target="ratio below 1",
+    tolerance="each of 20 runs (four widths, five seeds)",
+    broken="what is missed of the dense part",
+    judge=all_lower,
+)
+def network_over_free(runs: Runs, broken: bool) -> dict[int, list[float]]:
+    """Network's test error with R_2 over that without, by width."""
+    key = "dense" if broken else "error"
+    ratios: dict[int, list[float]] = {m: [] for m in e.WIDTHS}
+    for r in networks(runs, 0.0):
+        ratios[r.config["m"]].append(r.summary[f"network_{key}"] / r.summary[f"free_{key}"])
+    return ratios
+
+
+# ---------------------------------------------------------------- tables of the page
+
+
+def network_rows(runs: Runs) -> list[list[str]]:
+    """Test errors at the end, and the rest among them, over the width: means over five seeds."""
+    rows = []
+    for label, norm in (("off", 0.0), ("on", e.NORM)):
+        for m in e.WIDTHS:
+            own = [r.summary for r in networks(runs, norm) if r.config["m"] == m]
+            keys = ("taylor_error", "taylor_rest", "network_error", "network_rest", "free_error")
+            cells = [f"{np.mean([s[key] for s in own]):.3f}" for key in keys]
+            rows.append([label, str(m), *cells])
+    return rows
+
+
+def end_rows(runs: Runs) -> list[list[str]]:
+    """The end of each kind of run beside W*: means over five seeds."""
+    rows = []
+    for label, name, prefix in (
+        ("flow, R_2", "flow", "end"),
+        ("descent, R_2", "descent", "end"),
+        ("perturbed, R_2", "perturbed", "end"),
+        ("flow, all four", "all four", "end"),
+        ("W*, random signs", "flow", "explicit"),
+    ):
+        records = setting(runs, name)
+        mean = {
+            key: float(np.mean([r.summary[f"{prefix}_{key}"] for r in records]))
+            for key in ("error", "train", *SIZES)
+        }
+        rows.append(
+            [
+                label,
+                f"{mean['error']:.3f}",
+                f"{mean['train']:.1e}",
+                f"{mean['population']:.3f}",
+                f"{mean['empirical']:.1e}",
+                f"{mean['low_degree']:.1f}",
+                f"{mean['norm_fourth']:.0f}",
+            ]
+        )
+    return rows
+
+
+def guarantee_terms(records: Sequence[Record]) -> list[tuple[str, float, float]]:
+    """Each hypothesis of the guarantee, its value at this size, and the most that is small enough.
+
+    Flow with R_2 alone, means over five seeds.
+    """
+
+    def mean(key: str) -> float:
+        return float(np.mean([r.summary[key] for r in records]))
+
+    start = mean("start_value")
+    return [
+        ("stationary: ‖∇L_λ‖ over its start", mean("gradient"), 0.01),
+        ("flat: floor of the curvature over that at W = 0", mean("flatness"), 0.05),
+        ("flat enough: δ‖W_Q‖²/2 over L_λ(0)", mean("guarantee_curvature") / start, 0.1),
+        ("W* is good: comparison over L_λ(0)", mean("guarantee_comparison") / start, 0.1),
+        ("wide: cross over L_λ(0)", mean("guarantee_cross") / start, 0.1),
+        ("together: bound on L_λ(end) over L_λ(0)", mean("guarantee") / start, 0.5),
+        (
+            "enough samples: bound on the gap over the error of f = 0",
+            mean("bound") / mean("zero"),
+            1,
+        ),
+    ]
+
+
+def guarantee_rows(runs: Runs) -> list[list[str]]:
+    """The hypotheses of the guarantee for a page; "holds" is at most the limit in the last cell.
+
+    The badge of the theorem reads the same terms: :mod:`escape_ntk.chapters.hypotheses`.
+    """
+    return [
+        [label, f"{value:.2g}", "holds" if value <= limit else "fails", f"{limit:g}"]
+        for label, value, limit in guarantee_terms(setting(runs, "flow"))
+    ]

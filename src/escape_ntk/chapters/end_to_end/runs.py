@@ -1,0 +1,236 @@
+"""Experiments behind the chapter *Gradient descent end to end*: from W = 0 to a solution like W*.
+
+The problems are those of the sample-complexity experiment: same targets, training and test sets.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from escape_ntk import checks
+from escape_ntk.chapters.joint.runs import explicit
+from escape_ntk.kernels.spectrum import ntk_spectrum
+from escape_ntk.models.data import random_signs
+from escape_ntk.models.pairs import NetworkFeatures, PairFeatures, to_pairs
+from escape_ntk.numerics.stats import rms
+from escape_ntk.risk.constructions import JointMovement
+from escape_ntk.risk.generalization import gap_bound, quadratic_complexity
+from escape_ntk.risk.problem import Problem
+from escape_ntk.risk.regularizer import Penalties, norm_2_4_to_the_4
+from escape_ntk.study.dense_plus_sparse import (
+    PARTS,
+    Wide,
+    draw_problem,
+    error_by_part,
+    measure,
+    samples,
+)
+from escape_ntk.study.point import PROJECTED, Draws, Point, Result
+from escape_ntk.training.curvature import (
+    curvature_floor,
+    gradient_norm,
+    perturbed_descent,
+    random_sign_balance,
+)
+from escape_ntk.training.descent import gradient_descent
+from escape_ntk.training.flow import gradient_flow
+from escape_ntk.training.run import UNSAVED, Run
+from escape_ntk.training.trajectory import integer_times, log_times
+
+METHODS = ("flow", "descent", "perturbed")
+
+
+@dataclass(frozen=True)
+class Descent(Wide):
+    """From W = 0 by gradient flow, by plain descent, or by perturbed descent; the end against W*.
+
+    ``penalties`` are λ_1…λ_4.  Plain descent takes ``t_end``/``step`` steps.
+    """
+
+    experiment: ClassVar[str] = "end-to-end"
+    draws: ClassVar[Draws] = Draws(
+        "sphere", "sphere", tools=(*PROJECTED, "random_signs", "represent_power")
+    )
+
+    method: str = "flow"
+    m: int = 2000
+    penalties: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 0.0)
+    step: float = 1.0
+    t_end: float = 10_000.0
+    n_times: int = 41
+    n_signs: int = 10
+
+    def __post_init__(self):
+        super().__post_init__()
+        checks.one_of("method", self.method, METHODS)
+
+    def compute(self, run: Run = UNSAVED) -> Result:
+        """Everything over time; the end, W*, the guarantee's terms, and the bound's."""
+        problem, generator = draw_problem(self)
+        risk = problem.risk(Penalties(*self.penalties))
+        start = problem.zero_state()
+        state, summary, arrays = self._train(problem, risk, start, run)
+        summary |= {f"end_{name}": value for name, value in measure(problem, state).items()}
+        scale = -curvature_floor(risk, start)
+        summary |= {
+            "value": risk.value_and_gradient(state)[0].total(risk.penalties),
+            "start_value": risk.value_and_gradient(start)[0].total(risk.penalties),
+            "gradient": gradient_norm(risk, state) / gradient_norm(risk, start),
+            "flatness": -curvature_floor(risk, state) / scale,
+        }
+        made = explicit(problem.weights, self.activation, problem.target)
+        summary |= self._explicit(problem, risk, made, generator)
+        if self.penalties[0] == self.penalties[3] == 0:
+            summary |= self._balance(risk, state, made, scale * summary["flatness"])
+        return summary | self._bound(problem, summary, generator), arrays
+
+    def _train(self, problem: Problem, risk, start: Tensor, run: Run):
+        """(end state, summary, arrays over time) by the method."""
+        times = log_times(self.t_end, self.n_times)
+        if self.method == "perturbed":
+            scale = -curvature_floor(risk, start)
+            point = perturbed_descent(
+                risk,
+                start,
+                radius=1e-3,
+                gradient_tolerance=1e-3 * gradient_norm(risk, start),
+                curvature_tolerance=0.05 * scale,
+                round_time=self.t_end / 10,
+                seed=self.seed,
+                run=run,
+            )
+            facts = {"reached": point.reached, "perturbations": point.perturbations}
+            return point.state, facts | {"rounds": point.rounds}, {}
+        observed = {"observe": partial(measure, problem), "run": run}
+        if self.method == "flow":
+            trained = gradient_flow(risk, start, t_end=self.t_end, record_at=times, **observed)
+        else:
+            steps = integer_times(times / self.step)
+            trained = gradient_descent(
+                risk, start, step=self.step, n_steps=int(steps[-1]), record_at=steps, **observed
+            )
+        facts = {"outcome": str(trained.outcome), "n_gradients": trained.n_gradients}
+        return trained.state, facts, {"times": trained.times, **trained.values}
+
+    def _explicit(self, problem: Problem, risk, made: JointMovement, generator) -> dict[str, float]:
+        """L_λ, test error and sizes of W*, means over drawn signs."""
+        rows = []
+        for _ in range(self.n_signs):
+            state = made.state(random_signs(len(made.t_linear), generator))
+            value = risk.value_and_gradient(state)[0].total(risk.penalties)
+            rows.append(measure(problem, state) | {"value": value})
+        return {f"explicit_{name}": float(np.mean([r[name] for r in rows])) for name in rows[0]}
+
+    @staticmethod
+    def _balance(risk, state: Tensor, made: JointMovement, depth: float) -> dict[str, float]:
+        """The parts of the bound for flat stationary points, and what is left of its hypotheses."""
+        quadratic = to_pairs(made.quadratic.movement())
+        b = random_sign_balance(risk, state, made.t_linear, quadratic)
+        size = float(quadratic.square().sum()) / 2
+        names = ("comparison", "first_order", "coupling", "cross")
+        out = {f"guarantee_{name}": getattr(b, name) for name in names}
+        out["guarantee_curvature"] = depth * size / 2
+        return out | {"guarantee": b.bound(-depth, size)}
+
+    def _bound(self, problem: Problem, summary: dict, generator) -> dict[str, float]:
+        """The generalisation bound at the end, and the error of the zero predictor, for cap 1."""
+        act = problem.activation
+        keys = ("population", "empirical", "low_degree", "norm_fourth")
+        bound = gap_bound(
+            n=self.n,
+            mean_kernel=ntk_spectrum(act, self.d).trace,
+            complexity=quadratic_complexity(problem.weights, act, self.n, generator),
+            **{key: summary[f"end_{key}"] for key in keys},
+        )
+        goal = problem.target(problem.fresh)
+        return {"bound": bound.total, "zero": float(goal.abs().clamp(max=1.0).mean())}
+
+
+@dataclass(frozen=True)
+class FullNetwork(Wide):
+    """The network f itself trained with the same regulariser, beside its Taylor model, at one m."""
+
+    experiment: ClassVar[str] = "end-to-end-network"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=PROJECTED)
+
+    m: int = 2000
+    empirical: float = 1.0
+    norm: float = 0.0
+    t_end: float = 10_000.0
+
+    def compute(self, run: Run = UNSAVED) -> Result:
+        """Test errors of both, of the network without R_2, and how far they are apart.
+
+        ``difference``: rms over the test inputs between the two; ``remainder``: between the trained
+        network and its own f_L + f_Q.
+        """
+        runs = {
+            "taylor": (PairFeatures, self.empirical),
+            "network": (NetworkFeatures, self.empirical),
+            "free": (NetworkFeatures, 0.0),
+        }
+        out, predictions = {}, {}
+        for name, (kind, weight) in runs.items():
+            problem, _ = draw_problem(self, kind, torch.float32)
+            trained = gradient_flow(
+                problem.risk(Penalties(empirical=weight, norm=self.norm)),
+                problem.zero_state(),
+                t_end=self.t_end,
+                record_at=[self.t_end],
+                observe=lambda state: {},
+                rtol=2e-3,
+                run=run,
+            )
+            predictions[name] = sum(problem.test.terms(trained.state))
+            parts = problem.target.part_values(problem.fresh)
+            errors = error_by_part(predictions[name], parts)
+            out |= {f"{name}_{key}": errors[key] for key in ("error", *PARTS)}
+            out |= {
+                f"{name}_outcome": str(trained.outcome),
+                f"{name}_norm_fourth": float(norm_2_4_to_the_4(trained.state)[0]),
+                f"{name}_farthest": float(trained.state.norm(dim=2).max()),
+            }
+            if name == "network":
+                own = PairFeatures(problem.fresh, problem.weights, problem.activation)
+                out["remainder"] = rms(predictions[name] - sum(own.terms(trained.state)))
+        return out | {"difference": rms(predictions["network"] - predictions["taylor"])}, {}
+
+
+SEEDS = (1, 2, 3, 4, 5)
+DIM, FACTOR = 16, 3.0
+ALL_FOUR = (1e-3, 1.0, 1e-5, 1e-7)
+"""λ_1…λ_4 with every penalty on."""
+WIDTHS = (250, 1000, 4000, 16_000)
+WIDTH_DIM = 12
+NORM = 1e-6
+"""λ_4 of the runs that stay where the Taylor model is good."""
+
+
+def descent_points(seeds: Sequence[int]) -> list[Descent]:
+    """Flow, plain and perturbed descent with R_2 alone, and flow with all four."""
+    n = samples(FACTOR, DIM, 2)
+    alone = [Descent(seed, 2, DIM, n, method=method) for method in METHODS for seed in seeds]
+    return alone + [Descent(seed, 2, DIM, n, penalties=ALL_FOUR) for seed in seeds]
+
+
+def network_points(seeds: Sequence[int], norm: float) -> list[FullNetwork]:
+    """The full network over the width, for one λ_4."""
+    n = samples(FACTOR, WIDTH_DIM, 2)
+    return [FullNetwork(seed, 2, WIDTH_DIM, n, m=m, norm=norm) for m in WIDTHS for seed in seeds]
+
+
+def full_points(seeds: Sequence[int]) -> list[Point]:
+    """Everything that the chapter rests on."""
+    networks = [p for norm in (0.0, NORM) for p in network_points(seeds, norm)]
+    return [*descent_points(seeds), *networks]
+
+
+def live_points(seeds: Sequence[int]) -> list[Point]:
+    """A small network beside its Taylor model."""
+    n = samples(FACTOR, 8, 2)
+    return [FullNetwork(seed, 2, 8, n, n_test=2000, m=400) for seed in seeds]

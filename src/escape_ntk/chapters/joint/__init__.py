@@ -1,0 +1,1 @@
+"""Joint learning: the explicit W*, its price, and the gap."""

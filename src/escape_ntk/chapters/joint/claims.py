@@ -1,0 +1,232 @@
+"""Claims of the chapter *Joint learning*."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from escape_ntk.chapters.joint import runs as e
+from escape_ntk.numerics.stats import Numbers, log_slope, mean_interval
+from escape_ntk.records.store import Record
+from escape_ntk.study.claims import (
+    Chapter,
+    Finding,
+    Measure,
+    Runs,
+    Value,
+    at_most,
+    each,
+    found,
+    slope_near,
+)
+
+chapter = Chapter("joint")
+SEEDS = e.SEEDS
+WIDE = 10_000
+"""Widths from here on show the order of the error: below, the next order in m is seen."""
+LARGE = 64
+"""Dimensions from here on show the order of the norms."""
+
+Point = e.Solution | e.Budgets | e.Norms | e.Gap
+
+
+def of(k: int, points: Sequence[Point]) -> list[Point]:
+    """Those whose dense part has degree ``k``."""
+    return [point for point in points if point.k == k]
+
+
+def slopes_by_seed(records: Sequence[Record], x: str, key: str) -> list[float]:
+    """Log-log slope of the summary entry ``key`` in the size ``x``, seed by seed."""
+    seeds: dict[int, list[tuple[float, float]]] = {}
+    for r in records:
+        seeds.setdefault(r.config["seed"], []).append((r.config[x], r.summary[key]))
+    return [log_slope(*zip(*sorted(pairs), strict=True)) for pairs in seeds.values()]
+
+
+# ---------------------------------------------------------------- the budgets of W*
+
+
+def slope_beyond(x: str, least: float, right: str, broken: str) -> Value[float]:
+    """The slope of ``right`` where ``x`` ≥ ``least``; of ``broken`` for the control."""
+
+    def value(record: Record, control: bool) -> float:
+        at = record.arrays[x] >= least
+        return log_slope(record.arrays[x][at], record.arrays[broken if control else right][at])
+
+    return value
+
+
+def budgets(runs: Runs, k: int) -> list[Record]:
+    """Leaks and norms of W* over the width."""
+    return runs(of(k, e.budget_points((*SEEDS, *e.MORE_SEEDS))))
+
+
+def leak_slopes(k: int, name: str) -> Measure[list[float]]:
+    """Slope of a leak of W* in m, seed by seed."""
+
+    def measure(runs: Runs, broken: bool) -> list[float]:
+        return slopes_by_seed(budgets(runs, k), "m", f"{name}_linear" if broken else name)
+
+    return measure
+
+
+FIVE, TEN = (f"95 % interval of the mean slope over {n} draws within ±" for n in ("5", "10"))
+WIDTHS, DIMS = e.BUDGET_WIDTHS, (LARGE, e.Norms.dims[-1])
+
+for k, tail in ((2, ""), (1, "-k1")):
+    chapter.claim(
+        f"joint-error{tail}",
+        f"k = {k}: the error of f_L + f_Q at W* = W_L + S W_Q falls with the width: mean square "
+        "like m^(−1/2), m from 16 384 to 1 048 576.",
+        source="D+M",
+        target="slope −1/2",
+        tolerance=f"{FIVE}.05",
+        broken="equal signs",
+        judge=slope_near(-0.5, 0.05),
+        measure=each(
+            of(k, e.solution_points(SEEDS)), slope_beyond("width", WIDE, "mean_square", "equal")
+        ),
+    )
+    for name, words in (("population", "population leak"), ("empirical", "leak on 3n_k inputs")):
+        chapter.claim(
+            f"joint-{name}{tail}",
+            f"k = {k}: the {words} of W* (mean square of f_L outside the good directions of the "
+            f"population) falls like m^(−1/2), {WIDTHS[0]} ≤ m ≤ {WIDTHS[-1]}.",
+            source="A+D+M",
+            target="slope −1/2",
+            tolerance=f"{TEN}.05",
+            broken="f_L makes the sparse part",
+            judge=slope_near(-0.5, 0.05),
+            measure=leak_slopes(k, name),
+        )
+    for name, key, words in (
+        ("low-degree", "linear", "‖W_L‖_F²"),
+        ("norm", "norm_fourth", "‖W*‖_{2,4}^4"),
+    ):
+        chapter.claim(
+            f"joint-{name}{tail}",
+            f"k = {k}: {words} grows like d^{k - 1}, d from {DIMS[0]} to {DIMS[1]}.",
+            source="A+D+M",
+            target=f"slope {k - 1}",
+            tolerance=f"{FIVE}.1",
+            broken="f_L makes the sparse part: ‖W‖_F²",
+            judge=slope_near(k - 1, 0.1),
+            measure=each(
+                of(k, e.norm_points(SEEDS)), slope_beyond("d", LARGE, key, "linear_alone")
+            ),
+        )
+
+
+# ---------------------------------------------------------------- gap and bound
+
+
+@chapter.claim(
+    "joint-gap",
+    "The gap between test and training error of a trained joint model lies within the bound with "
+    "one term for each R_j.",
+    source="D+M",
+    target="gap over bound below 1",
+    tolerance="every run: k = 1 and 2, all n, all seeds",
+    broken="the bound for a predictor fixed in advance: chance alone",
+    judge=at_most(1.0),
+)
+def gap_over_bound(runs: Runs, broken: bool) -> list[float]:
+    """Gap over bound, every run."""
+    key = "bound_chance" if broken else "bound"
+    return [r.summary["gap"] / r.summary[key] for r in runs(e.gap_points(SEEDS))]
+
+
+def gaps(runs: Runs, k: int) -> list[Record]:
+    """Trained joint models over n."""
+    return runs(of(k, e.gap_points(SEEDS)))
+
+
+def falls_faster(slopes: Mapping[str, Numbers]) -> Finding:
+    """Reproduced when the gap falls at least as fast: its interval ends below the bound's mean."""
+    gap, bound = mean_interval(slopes["gap"]), mean_interval(slopes["bound"])
+    return found(gap.high < bound.value, slope=gap, bound=bound)
+
+
+@chapter.claim(
+    "joint-gap-slope",
+    "k = 1: the gap falls with n faster than its bound.",
+    source="M",
+    target="slope below the bound's",
+    tolerance="95 % interval over five seeds below the bound's mean slope",
+    broken="the training error in the place of the gap",
+    judge=falls_faster,
+)
+def gap_slopes(runs: Runs, broken: bool) -> dict[str, list[float]]:
+    """Slopes in n of both, seed by seed, over the sizes that all seeds were run at."""
+    records = gaps(runs, 1)
+    sizes = [r.config["n"] for r in records]
+    kept = [r for r in records if sizes.count(r.config["n"]) == len(SEEDS)]
+    keys = {"gap": "train" if broken else "gap", "bound": "bound"}
+    return {name: slopes_by_seed(kept, "n", key) for name, key in keys.items()}
+
+
+@chapter.claim(
+    "joint-gap-norm",
+    "k = 1, n = 256 n_1: R_4 lowers the bound to at most 9/10.",
+    source="D+M",
+    target="ratio ≤ 0.9",
+    tolerance="each of five seeds",
+    broken="the gap itself",
+    judge=at_most(0.9),
+)
+def with_norm_over_without(runs: Runs, broken: bool) -> list[float]:
+    """The bound with R_4 on over that with R_4 off, seed by seed."""
+    key = "gap" if broken else "bound"
+    off = runs(e.free_points(SEEDS))
+    on = runs(p for p in e.gap_points(SEEDS) if (p.k, p.n) == (1, e.GAP_FREE.n))
+    return [a.summary[key] / b.summary[key] for a, b in zip(on, off, strict=True)]
+
+
+# ---------------------------------------------------------------- tables of the page
+
+TERMS = ("population_leak", "empirical_leak", "linear", "quadratic", "chance")
+
+
+def solutions(runs: Runs, k: int) -> list[Record]:
+    """W* over the width."""
+    return runs(of(k, e.solution_points(SEEDS)))
+
+
+def norms(runs: Runs, k: int) -> list[Record]:
+    """Norms of W* over the dimension."""
+    return runs(of(k, e.norm_points(SEEDS)))
+
+
+def budget_rows(runs: Runs) -> list[list[str]]:
+    """Leaks and norms of W* at each width: means over seeds."""
+    rows = []
+    for k in (1, 2):
+        for m in e.BUDGET_WIDTHS:
+            own = [r.summary for r in budgets(runs, k) if r.config["m"] == m]
+            mean = {key: float(np.mean([s[key] for s in own])) for key in own[0]}
+            rows.append(
+                [
+                    str(k),
+                    str(m),
+                    f"{mean['population']:.4f}",
+                    f"{mean['empirical']:.4f}",
+                    f"{mean['training_population']:.3f}",
+                    f"{mean['low_degree']:.2f}",
+                    f"{mean['linear_norm']:.2f}",
+                    f"{mean['norm_fourth']:.1f}",
+                ]
+            )
+    return rows
+
+
+def gap_rows(runs: Runs) -> list[list[str]]:
+    """Gap, bound and its terms by n: means over seeds."""
+    rows = []
+    for k in (1, 2):
+        records = gaps(runs, k)
+        for n in sorted({r.config["n"] for r in records}):
+            own = [r.summary for r in records if r.config["n"] == n]
+            cells = [f"{np.mean([s[f'bound_{term}'] for s in own]):.3f}" for term in TERMS]
+            mean = {key: np.mean([s[key] for s in own]) for key in ("gap", "bound", "zero")}
+            values = [f"{mean[key]:.3f}" for key in ("gap", "bound")]
+            rows.append([str(k), str(n), *values, *cells, f"{mean['zero']:.2f}"])
+    return rows

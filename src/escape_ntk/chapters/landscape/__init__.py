@@ -1,0 +1,1 @@
+"""Landscape: why gradient descent gets there."""

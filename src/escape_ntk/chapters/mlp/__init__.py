@@ -1,0 +1,1 @@
+"""A standard network on a dense plus a sparse target."""

@@ -1,0 +1,374 @@
+"""Claims of the chapter *A standard network*: samples that a ReLU network needs, over d."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from escape_ntk.chapters.mlp import runs as e
+from escape_ntk.numerics.stats import first_crossing, median_slope
+from escape_ntk.records.store import Record
+from escape_ntk.study.claims import (
+    Chapter,
+    Finding,
+    Measure,
+    Runs,
+    at_least,
+    at_most,
+    found,
+    judge_slope,
+    ratio_below_one,
+    ratio_one,
+)
+
+chapter = Chapter("mlp")
+ERRATUM_UP_TO = 50
+"""The largest d run at which the published dense part has a variance below .1."""
+LINE = 6.0
+"""The notebook draws n = 6d² beside its thresholds.  [C]"""
+
+
+def climbs(
+    runs: Runs, dense: str, keep: Callable[[e.Climb], bool] = lambda point: True
+) -> list[Record]:
+    """The records of one dense part, in the order of (d, seed); those of the points to keep."""
+    return runs(p for p in e.climb_points(e.SEEDS) if p.dense == dense and keep(p))
+
+
+def crossing(record: Record) -> float:
+    """n at which the test loss at the end falls to the level, between grid points; NaN: censored.
+
+    Linear between logarithms; a climb that is below at its first n has only that upper bound.
+    """
+    return first_crossing(record.arrays["n"], record.arrays["test"], record.config["level"])
+
+
+def last_n(record: Record) -> float:
+    """The largest n that was run: of a censored threshold, a lower bound."""
+    return float(record.arrays["n"][-1])
+
+
+def last_training_loss(record: Record) -> float:
+    """Training loss at the end, on the largest training set of a climb."""
+    return float(record.arrays["train"][-1])
+
+
+def by_dimension(
+    records: Sequence[Record], value: Callable[[Record], float] = crossing
+) -> dict[int, dict[int, float]]:
+    """Values by d and seed."""
+    rows: dict[int, dict[int, float]] = {}
+    for r in records:
+        rows.setdefault(r.config["d"], {})[r.config["seed"]] = value(r)
+    return rows
+
+
+def cubics(d: int) -> int:
+    """C(d + 3, 3): polynomials of degree ≤ 3 in d variables."""
+    return math.comb(d + 3, 3)
+
+
+# ---------------------------------------------------------------- the erratum
+
+
+@chapter.claim(
+    "mlp-erratum",
+    "As published, at d ≤ 50, a function with no dense part but its mean has a test loss below .1.",
+    source="C+D+M",
+    target="at most .1",
+    tolerance="every d and seed",
+    broken="the dense part centred and normalised",
+    judge=at_most(0.1),
+)
+def loss_without_dense(runs: Runs, broken: bool) -> list[float]:
+    """Test losses of f* without its dense part, d ≤ 50."""
+    dense = "normalized" if broken else "published"
+    records = climbs(runs, dense, lambda point: point.d <= ERRATUM_UP_TO)
+    return [float(r.summary["without_dense"]) for r in records]
+
+
+@chapter.claim(
+    "mlp-asked",
+    "As published, at d = 100, the dense part has to be learned: without it the test loss is above "
+    ".1.",
+    source="C+D+M",
+    target="at least .1",
+    tolerance="every seed",
+    broken="d = 50",
+    judge=at_least(0.1),
+)
+def loss_without_dense_at_100(runs: Runs, broken: bool) -> list[float]:
+    """The same test losses as published; the control's d is the next smaller one."""
+    records = climbs(runs, "published", lambda point: point.d == (50 if broken else 100))
+    return [float(r.summary["without_dense"]) for r in records]
+
+
+# ---------------------------------------------------------------- one dense part and another
+
+
+def ratios(runs: Runs, above: str, below: str, *, bound: bool = False) -> list[float]:
+    """n_.1 of one dense part over that of another, by d and seed.
+
+    With ``bound`` a censored climb above counts with the last n that was run, a lower bound.
+    """
+    records = climbs(runs, above)
+    n = {(r.config["d"], r.config["seed"]): crossing(r) for r in climbs(runs, below)}
+    out = []
+    for r in records:
+        key = (r.config["d"], r.config["seed"])
+        top = last_n(r) if bound and r.summary["first_below"] is None else crossing(r)
+        if key in n and np.isfinite(top / n[key]):
+            out.append(top / n[key])
+    return out
+
+
+@chapter.claim(
+    "mlp-idle",
+    "The published dense part makes no difference to the number of samples: with its mean in its "
+    "place as many are needed (d = 10, 20, 30).",
+    source="M",
+    target="ratio 1",
+    tolerance="95 % interval of the mean ratio within [0.8, 1.25]",
+    broken="the normalised dense part over its mean",
+    judge=ratio_one(0.8, 1.25),
+)
+def published_over_mean(runs: Runs, broken: bool) -> list[float]:
+    """Ratios of the thresholds."""
+    return ratios(runs, "normalized" if broken else "published", "constant", bound=broken)
+
+
+@chapter.claim(
+    "mlp-learned",
+    "The network learns the published dense part all the same.",
+    source="M",
+    target="share of its variance that is missed at the first n below .1: 0",
+    tolerance="at most a tenth at every d and seed",
+    broken="at the least n of each climb",
+    judge=at_most(0.1),
+)
+def dense_missed(runs: Runs, broken: bool) -> list[float]:
+    """Share of the published dense part missed at the last n of each climb."""
+    at = 0 if broken else -1
+    return [
+        float(r.arrays["missed_dense"][at]) / e.published_moments(r.config["d"])[1]
+        for r in climbs(runs, "published")
+    ]
+
+
+@chapter.claim(
+    "mlp-more",
+    "With the dense part normalised the network needs more samples.",
+    source="M",
+    target="ratio above 1",
+    tolerance="every d and seed; a censored threshold counts as the largest n that was run",
+    broken="the published mean in the place of the normalised part",
+    judge=at_least(1.0),
+)
+def normalised_over_published(runs: Runs, broken: bool) -> list[float]:
+    """Ratios of the thresholds."""
+    return ratios(runs, "constant" if broken else "normalized", "published", bound=not broken)
+
+
+# ---------------------------------------------------------------- thresholds over the dimension
+
+
+@chapter.claim(
+    "mlp-line",
+    "As published, the samples needed lie near the published line 6d².",
+    source="C+M",
+    target="factor 1",
+    tolerance="at most 2 at every d and seed",
+    broken="the line d³",
+    judge=at_most(2.0),
+)
+def factor_from_line(runs: Runs, broken: bool) -> list[float]:
+    """How far each published threshold lies from the line, as a factor ≥ 1."""
+    factors = []
+    for r in climbs(runs, "published"):
+        d = r.config["d"]
+        line = float(d**3) if broken else LINE * d**2
+        factors.append(max(crossing(r) / line, line / crossing(r)))
+    return factors
+
+
+def bounds(records: Sequence[Record]) -> dict[int, dict[int, float]]:
+    """Thresholds by d and seed, for a censored one the largest n that was run, a lower bound.
+
+    Only the d at which fewer than half of the seeds are censored: their medians are thresholds.
+    """
+    last, rows = by_dimension(records, last_n), {}
+    for d, row in by_dimension(records).items():
+        if np.isfinite(list(row.values())).mean() > 0.5:
+            rows[d] = {s: n if np.isfinite(n) else last[d][s] for s, n in row.items()}
+    return rows
+
+
+def thresholds(dense: str) -> Measure[dict[int, list[float]]]:
+    """n_.1 by dimension; control: the number of cubics, over the same dimensions."""
+
+    def measure(runs: Runs, broken: bool) -> dict[int, list[float]]:
+        rows = bounds(climbs(runs, dense))
+        return {
+            d: [float(cubics(d))] * len(row) if broken else list(row.values())
+            for d, row in rows.items()
+        }
+
+    return measure
+
+
+def grows_like_square(n: Mapping[int, Sequence[float]]) -> Finding:
+    """As :func:`judge_slope`, of the medians over the seeds: slope 2 ± .15."""
+    got = median_slope(list(n), list(n.values()))
+    return judge_slope(got, 2.0, 0.15, sum(map(len, n.values())))
+
+
+for dense, words, source in (
+    ("published", "As published", "C+M"),
+    ("normalized", "With the dense part centred and normalised", "M"),
+):
+    chapter.claim(
+        f"mlp-exponent-{dense}",
+        f"{words}, the samples that the network needs grow like d².",
+        source=source,
+        target="slope 2 of log median n_.1 in log d",
+        tolerance="95 % bootstrap interval over the seeds within ±.15; partly if it only meets "
+        "that band",
+        broken="the number of cubics, which a kernel would pay for",
+        judge=grows_like_square,
+        measure=thresholds(dense),
+    )
+
+
+@chapter.claim(
+    "mlp-below-cubics",
+    "As published, d = 40 to 100: the network needs fewer samples than there are cubics.",
+    source="C+M",
+    target="ratio below 1",
+    tolerance="every d and seed",
+    broken="d = 10",
+    judge=at_most(1.0),
+)
+def over_cubics(runs: Runs, broken: bool) -> list[float]:
+    """n_.1 over the number of cubics."""
+    records = climbs(runs, "published", lambda point: point.d == 10 if broken else point.d >= 40)
+    return [crossing(r) / cubics(r.config["d"]) for r in records]
+
+
+# ---------------------------------------------------------------- what a hundred ReLUs must miss
+
+
+@chapter.claim(
+    "mlp-half-missed",
+    "At d = 100, with the dense part normalised, the training loss is more than half of the test "
+    "loss that is asked for, on the largest training set of each climb.",
+    source="M",
+    target="training loss over .1",
+    tolerance="at least 1/2 for every seed",
+    broken="d = 20",
+    judge=at_least(0.5),
+)
+def training_loss_over_level(runs: Runs, broken: bool) -> list[float]:
+    """Training loss at the last n of each climb over the level."""
+    records = climbs(runs, "normalized", lambda point: point.d == (20 if broken else 100))
+    return [last_training_loss(r) / r.config["level"] for r in records]
+
+
+def near_floor(ratios: Sequence[float]) -> Finding:
+    """Reproduced when every ratio is within a factor 3/2 of 1."""
+    least, most = min(ratios), max(ratios)
+    return found(least >= 2 / 3 and most <= 3 / 2, least=least, most=most, runs=len(ratios))
+
+
+@chapter.claim(
+    "mlp-floor",
+    "That training loss is what a hundred ReLUs must miss of the dense part, by count (d = 40, 50, "
+    "100).",
+    source="D+M",
+    target="ratio 1",
+    tolerance="within [2/3, 3/2] at each d",
+    broken="the dense part as published",
+    judge=near_floor,
+)
+def training_loss_over_floor(runs: Runs, broken: bool) -> list[float]:
+    """Median training loss at the last n over what the ReLUs must miss.
+
+    Of the published dense part the same count is too large.
+    """
+    rows = by_dimension(climbs(runs, "published" if broken else "normalized"), last_training_loss)
+    return [
+        float(np.median(list(row.values()))) / e.representable(d, e.Climb.width)
+        for d, row in rows.items()
+        if d >= 40
+    ]
+
+
+@chapter.claim(
+    "mlp-wider",
+    "With four times as many neurons fewer samples suffice: d = 30, the dense part normalised.",
+    source="M",
+    target="ratio of the thresholds below 1",
+    tolerance="95 % interval of the mean ratio over three seeds below 1; partly if the mean is",
+    broken="the next seed's threshold, of a usual climb",
+    judge=ratio_below_one,
+)
+def wide_over_usual(runs: Runs, broken: bool) -> list[float]:
+    """n_.1 with 400 neurons over that with 100, by seed."""
+    points = e.wider_points(e.SEEDS)
+    same = {(p.d, p.seed) for p in points}
+    wide = runs(points)
+    usual = climbs(runs, "normalized", lambda point: (point.d, point.seed) in same)
+    above = usual[1:] + usual[:1] if broken else wide
+    return [crossing(a) / crossing(b) for a, b in zip(above, usual, strict=True)]
+
+
+# ---------------------------------------------------------------- tables of the page
+
+
+def last_of_censored(records: Sequence[Record]) -> dict[int, float]:
+    """The largest n that was run at each d where some seed never fell below the level."""
+    return {r.config["d"]: last_n(r) for r in records if r.summary["first_below"] is None}
+
+
+def training_loss_rows(runs: Runs) -> list[list[str]]:
+    """d, training loss at the last n by dense part (median), and what the ReLUs must miss."""
+    found = {d: by_dimension(climbs(runs, d), last_training_loss) for d in e.DENSE[:2]}
+    rows = []
+    for d in e.GRIDS:
+        cells = [f"{np.median(list(row[d].values())):.3f}" for row in found.values()]
+        rows.append([str(d), *cells, f"{e.representable(d, e.Climb.width):.3f}"])
+    return rows
+
+
+def threshold_rows(runs: Runs) -> list[list[str]]:
+    """d, n_.1/d² by dense part (median and range; how many censored), and what a kernel counts."""
+    records = {dense: climbs(runs, dense) for dense in e.DENSE}
+    rows = []
+    for d in e.GRIDS:
+        cells = [_cell([r for r in records[dense] if r.config["d"] == d], d) for dense in e.DENSE]
+        rows.append([str(d), *cells, f"{cubics(d) / d**2:.1f}"])
+    return rows
+
+
+def _cell(records: Sequence[Record], d: int) -> str:
+    """Median and range over the seeds of one d; the largest n run stands for a censored one."""
+    if not records:
+        return "not run"
+    found = np.array([crossing(r) for r in records]) / d**2
+    values = np.where(np.isfinite(found), found, [r.arrays["n"][-1] / d**2 for r in records])
+    lost = int(np.isnan(found).sum())
+    reach = f" to over {values.max():.1f}" if lost else f"–{values.max():.1f}"
+    text = f"{np.median(values):.1f} ({values.min():.1f}{reach})"
+    if lost > len(records) / 2:
+        text = f"over {values.max():.1f}"
+    return f"{text}, {lost} of {len(records)} censored" if lost else text
+
+
+def moment_rows(dims: Sequence[int]) -> list[list[str]]:
+    """The erratum's table: entries of A, mean, variance and second moment of the dense part."""
+    rows = []
+    for d in dims:
+        mean, variance = e.published_moments(d)
+        second = mean**2 + variance
+        cells = [f"{x:.3f}" for x in (mean, variance, second)]
+        rows.append([str(d), str(e.dense_entries(d)), *cells, "yes" if variance < 0.1 else "no"])
+    return rows

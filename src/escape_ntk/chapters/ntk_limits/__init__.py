@@ -1,0 +1,1 @@
+"""NTK limits: what no kernel can learn."""

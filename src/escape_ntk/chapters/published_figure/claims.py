@@ -1,0 +1,369 @@
+"""Claims of the chapter *The published figure*."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from escape_ntk.chapters.published_figure import runs as f
+from escape_ntk.chapters.published_figure.comparisons import (
+    COMPARISONS,
+    FINALS,
+    LARGEST,
+    R1_SEEDS,
+    SEEDS,
+    Comparison,
+    panel_values,
+    residuals,
+)
+from escape_ntk.numerics.stats import Interval, mean_interval
+from escape_ntk.records.store import Record
+from escape_ntk.study.claims import (
+    Chapter,
+    Finding,
+    Measure,
+    Runs,
+    at_most,
+    each,
+    found,
+    inside_intervals,
+    ratio_one,
+)
+
+chapter = Chapter("published-figure")
+PRINTED_SUM = f.Hypothesis(
+    "as printed, on the sum", "λ₂ = 0.01 n", empirical=0.01 * f.N_TRAIN, lambdas=(0.0,)
+)
+"""The printed coefficient, of the sum instead of the mean; at λ = 0, where R_1 has none."""
+THREE_SEEDS = "95 % prediction interval of a three-seed mean, from ten own seeds"
+PAIRED = "95 % prediction interval of a three-seed mean, three paired seeds"
+
+
+def final(records: Sequence[Record], name: str) -> np.ndarray:
+    """The last value of one measurement, for each record."""
+    return np.array([r.arrays[name][-1] for r in records])
+
+
+# ---------------------------------------------------------------- flow for descent
+
+
+def flow_gaps(
+    flow: Mapping[str, np.ndarray], descent: Mapping[str, np.ndarray]
+) -> dict[str, float]:
+    """Largest differences between flow and descent for t ≥ 100: relative, and for train excess.
+
+    ``train_loss`` is |difference| − 1e-4 over the value: at most 0.005 means within .5 % + 1e-4.
+    """
+    late = flow["times"] >= 100
+    out = {}
+    for name, slack in (("test_loss", 0.0), ("empirical_leak", 0.0), ("train_loss", 1e-4)):
+        own, exact = flow[name][late], descent[name][late]
+        out[name] = float((np.maximum(np.abs(own - exact) - slack, 0.0) / exact).max())
+    return out
+
+
+def small_gaps(gaps: Mapping[str, float]) -> Finding:
+    """Reproduced when every gap is at most half a percent."""
+    return found(max(gaps.values()) <= 0.005, **gaps)
+
+
+@chapter.claim(
+    "figure-flow",
+    "Gradient flow stands in for 20 000 steps of gradient descent with step 1: same test loss, "
+    "penalty and training loss for t ≥ 100 (λ = 1e-5).",
+    source="M",
+    target="relative difference 0",
+    tolerance="0.5 % (training loss: 0.5 % + 1e-4)",
+    broken="the flow run at λ = 0",
+    judge=small_gaps,
+)
+def flow_for_descent(runs: Runs, broken: bool) -> dict[str, float]:
+    """Gaps to all steps of descent at the published size."""
+    (descent,) = runs(f.certificate_points())
+    lam = 0.0 if broken else 1e-5
+    (flow,) = runs([f.SUM_NO_R1.curve(lam, descent.config["seed"])])
+    return flow_gaps(flow.arrays, descent.arrays)
+
+
+@chapter.claim(
+    "figure-flow-stiff",
+    "At λ = 1e-1, where the risk is stiffest, flow stands in for descent as well (reduced size).",
+    source="M",
+    target="relative difference 0",
+    tolerance="0.5 % (training loss: 0.5 % + 1e-4)",
+    broken="the flow run at λ = 1e-2",
+    judge=small_gaps,
+)
+def stiff_flow_for_descent(runs: Runs, broken: bool) -> dict[str, float]:
+    """Gaps in both losses."""
+    flow, descent = runs(f.reduced_certificate_points())
+    if broken:
+        (flow,) = runs(f.live_points((1,), (1e-2,)))
+    gaps = flow_gaps(flow.arrays, descent.arrays)
+    return {name: gaps[name] for name in ("test_loss", "train_loss")}
+
+
+# ---------------------------------------------------------------- the published numbers
+
+Row = tuple[str, float, Interval]
+"""A label, the published number, and the interval of our prediction."""
+
+
+def compared(
+    comparisons: Sequence[Comparison],
+    hypothesis: f.Hypothesis = f.SUM_NO_R1,
+    rival: f.Hypothesis = f.MEAN_NO_R1,
+) -> Measure[list[Row]]:
+    """The comparisons that ``hypothesis`` can make; the control puts ``rival`` in its place."""
+
+    def measure(runs: Runs, broken: bool) -> list[Row]:
+        rows = residuals(runs, rival if broken else hypothesis, comparisons)
+        return [(row.comparison.label, row.published, row.interval) for row in rows]
+
+    return measure
+
+
+def at(lambdas: set[float]) -> list[Comparison]:
+    """The comparisons that need these λ only."""
+    return [c for c in COMPARISONS if set(c.lambdas) <= lambdas]
+
+
+chapter.claim(
+    "figure-test-loss",
+    "Test-loss panel: the published final values, with λ multiplying a sum over the training set "
+    "and no R_1.",
+    source="C+M",
+    target="six published final values",
+    tolerance=THREE_SEEDS,
+    broken="λ multiplies the mean over the training set",
+    judge=inside_intervals,
+    measure=compared([c for c in FINALS if c.panel == "test_loss"]),
+)
+
+chapter.claim(
+    "figure-penalty",
+    "Penalty panel: the published final penalties Σ_i f_L(x_i; P_{>k}W)² where they end above two "
+    "pixels (λ ≤ 1e-4).",
+    source="C+M",
+    target="three published final values",
+    tolerance=THREE_SEEDS,
+    broken="λ multiplies the mean over the training set",
+    judge=inside_intervals,
+    measure=compared([c for c in FINALS if c.panel == "penalty"]),
+)
+
+chapter.claim(
+    "figure-largest-lambda",
+    "With λ multiplying the sum and no R_1: what λ = 1e-1 costs in final test loss over λ = 1e-2, "
+    "on the same seeds.",
+    source="C+M",
+    target="the published difference",
+    tolerance=THREE_SEEDS,
+    broken="λ multiplies the mean over the training set",
+    judge=inside_intervals,
+    measure=compared([LARGEST]),
+)
+
+chapter.claim(
+    "figure-one-coefficient",
+    "With one coefficient for both leaks, λ(nR_2 + R_1): the published numbers at λ = 1e-2 and "
+    "1e-1 and their difference (smaller λ not run).",
+    source="C+M",
+    target="three published numbers",
+    tolerance=PAIRED,
+    broken="λ multiplies the mean, no R_1",
+    judge=inside_intervals,
+    measure=compared(at({1e-2, 1e-1}), f.SUM_SCALED_R1),
+)
+
+chapter.claim(
+    "figure-unit-r1",
+    "λ on the sum, and R_1 with the fixed λ_1 = 1: the published numbers at λ = 1e-5 and 1e-2.",
+    source="C+M",
+    target="three published numbers",
+    tolerance=PAIRED,
+    broken="λ multiplies the mean, no R_1",
+    judge=inside_intervals,
+    measure=compared(at({1e-5, 1e-2}), f.SUM_UNIT_R1),
+)
+
+chapter.claim(
+    "figure-as-printed",
+    "The notebook as printed, its commented-out R_1 restored (λ_1 = λ, λ_2 = 0.01), gives the "
+    "published numbers at λ = 0 and 1e-1.",
+    source="C+M",
+    target="the published numbers",
+    tolerance=PAIRED,
+    broken="at λ = 0, λ_2 = 0.01 multiplies the sum",
+    judge=inside_intervals,
+    measure=compared(at({0.0, 1e-1}), f.AS_PRINTED, PRINTED_SUM),
+)
+
+
+@chapter.claim(
+    "figure-train-loss",
+    "Training-loss panel: every λ fits the training set by t = 20 000.",
+    source="C+M",
+    target="final training loss 0 (no digitised curve)",
+    tolerance="0.01, where Σ y² / n = 1",
+    broken="read at t = 30",
+    judge=at_most(0.01),
+)
+def final_train_loss(runs: Runs, broken: bool) -> list[float]:
+    """Training losses at the end; the control's before the runs have fitted."""
+    time = np.array([30.0 if broken else f.Curve.t_end])
+    return panel_values("train_loss", runs(f.figure_points(SEEDS)), time)[:, 0].tolist()
+
+
+# ---------------------------------------------------------------- what each penalty does
+
+
+def taught(values: Mapping[str, np.ndarray]) -> Finding:
+    """Reproduced when the 95 % intervals of the paired gain and of f_Q's share lie above 0.2."""
+    gain = mean_interval(values["gain"])
+    more = mean_interval(values["share_with"] - values["share_without"])
+    shares = {name: float(values[name].mean()) for name in ("share_without", "share_with")}
+    return found(min(gain.low, more.low) > 0.2, gain=gain, **shares, runs=len(values["gain"]))
+
+
+@chapter.claim(
+    "figure-r2-teaches",
+    "With R_2 (λ = 1e-2) the final test loss is lower, and f_Q carries more of the quadratic part, "
+    "than without.",
+    source="M",
+    target="each by more than 0.2",
+    tolerance="95 % intervals of both paired differences over ten seeds above 0.2",
+    broken="λ = 1e-5 instead of 1e-2",
+    judge=taught,
+)
+def gain_of_r2(runs: Runs, broken: bool) -> dict[str, np.ndarray]:
+    """Test loss without R_2 minus that with, and f_Q's shares, seed by seed."""
+    without = runs(f.figure_points(SEEDS, lambdas=(0.0,)))
+    with_r2 = runs(f.figure_points(SEEDS, lambdas=(1e-5 if broken else 1e-2,)))
+    return {
+        "gain": final(without, "test_loss") - final(with_r2, "test_loss"),
+        "share_without": final(without, "quadratic_on_part1"),
+        "share_with": final(with_r2, "quadratic_on_part1"),
+    }
+
+
+def clean_and_useless(values: Mapping[str, np.ndarray]) -> Finding:
+    """Population leak ≤ 0.005, and yet test loss ≥ 0.4, in every run."""
+    ok = values["population_leak"].max() <= 0.005 and values["test_loss"].min() >= 0.4
+    means = {name: float(v.mean()) for name, v in values.items()}
+    return found(ok, **means, runs=len(values["test_loss"]))
+
+
+@chapter.claim(
+    "figure-r1-alone",
+    "R_1 alone (λ_1 = 10) removes the population leak and still does not generalise.",
+    source="M",
+    target="population leak 0, test loss as without a regulariser",
+    tolerance="population leak ≤ 0.005 and test loss ≥ 0.4 in every run",
+    broken="R_2 (λ = 1e-2) in place of R_1",
+    judge=clean_and_useless,
+)
+def r1_alone(runs: Runs, broken: bool) -> dict[str, np.ndarray]:
+    """Final values, and two of them without a regulariser."""
+    other = (f.SUM_NO_R1, (1e-2,)) if broken else (f.R1_ALONE, (0.0,))
+    records = runs(f.figure_points(R1_SEEDS, *other))
+    without = runs(f.figure_points(R1_SEEDS, lambdas=(0.0,)))
+    values = {
+        name: final(records, name)
+        for name in ("population_leak", "test_loss", "quadratic_on_part1")
+    }
+    for name in ("population_leak", "test_loss"):
+        values[f"{name}_without"] = final(without, name)
+    return values
+
+
+def over_unregularised(name: str, right: tuple, control: tuple) -> Measure[np.ndarray]:
+    """Final ``name`` divided by its value without a regulariser, seed by seed.
+
+    ``right`` and ``control``: (hypothesis, λ, seeds).
+    """
+
+    def measure(runs: Runs, broken: bool) -> np.ndarray:
+        hypothesis, lam, seeds = control if broken else right
+        with_it = runs(f.figure_points(seeds, hypothesis, (lam,)))
+        without = runs(f.figure_points(seeds, lambdas=(0.0,)))
+        return final(with_it, name) / final(without, name)
+
+    return measure
+
+
+chapter.claim(
+    "figure-r1-memorises",
+    "With R_1 alone f_L memorises as much as without a regulariser.",
+    source="M",
+    target="ratio of empirical leaks 1",
+    tolerance="95 % interval over three paired seeds within [0.8, 1.25]",
+    broken="R_2 (λ = 1e-2) in place of R_1",
+    judge=ratio_one(0.8, 1.25),
+    measure=over_unregularised(
+        "empirical_leak", (f.R1_ALONE, 0.0, R1_SEEDS), (f.SUM_NO_R1, 1e-2, R1_SEEDS)
+    ),
+)
+
+chapter.claim(
+    "figure-r2-leaks",
+    "R_2 alone does not hold the population leak down: at λ = 1e-2 it ends as large as without a "
+    "regulariser.",
+    source="M",
+    target="ratio of population leaks 1",
+    tolerance="95 % interval over ten paired seeds within [0.8, 1.25]",
+    broken="R_1 alone in place of R_2",
+    judge=ratio_one(0.8, 1.25),
+    measure=over_unregularised(
+        "population_leak", (f.SUM_NO_R1, 1e-2, SEEDS), (f.R1_ALONE, 0.0, R1_SEEDS)
+    ),
+)
+
+
+def paired_with_r1(
+    runs: Runs, hypothesis: f.Hypothesis, lambdas: Sequence[float]
+) -> tuple[list[Record], list[Record]]:
+    """(the runs without R_1, the same with the R_1 of ``hypothesis``), by seed and λ."""
+    without = runs(f.figure_points(R1_SEEDS, lambdas=lambdas))
+    return without, runs(f.figure_points(R1_SEEDS, hypothesis, lambdas))
+
+
+def falls(values: Mapping[str, np.ndarray]) -> Finding:
+    """Reproduced when the 95 % interval of the paired change of the test loss lies below 0."""
+    change = mean_interval(values["change"])
+    leaks = {name: float(values[name].mean()) for name in ("leak_without", "leak_with")}
+    return found(change.high < 0, change=change, **leaks, runs=len(values["change"]))
+
+
+@chapter.claim(
+    "figure-r1-added",
+    "Adding R_1 (λ_1 = 1) to R_2 at λ = 1e-2 lowers the final test loss.",
+    source="M",
+    target="a fall",
+    tolerance="95 % interval of the paired change over three seeds below 0",
+    broken="λ = 1e-5, where f_L memorises anyway",
+    judge=falls,
+)
+def added_r1(runs: Runs, broken: bool) -> dict[str, np.ndarray]:
+    """Change of the test loss, and both population leaks."""
+    without, with_r1 = paired_with_r1(runs, f.SUM_UNIT_R1, (1e-5 if broken else 1e-2,))
+    return {
+        "change": final(with_r1, "test_loss") - final(without, "test_loss"),
+        "leak_without": final(without, "population_leak"),
+        "leak_with": final(with_r1, "population_leak"),
+    }
+
+
+chapter.claim(
+    "figure-constant",
+    "With n_k = d the projector keeps the linear directions and drops the constant, which is "
+    "eigenvector d + 1.",
+    source="M",
+    target="squared overlap of the constant with eigenvector d + 1: 1",
+    tolerance="at least 0.7 in each of ten draws",
+    broken="overlap with the first d eigenvectors together",
+    judge=at_most(0.3),
+    measure=each(
+        [f.DroppedConstant(seed) for seed in SEEDS],
+        lambda record, broken: 1 - float(record.summary["first_d" if broken else "next"]),
+    ),
+)

@@ -1,0 +1,1 @@
+"""QuadNTK: what the second-order term learns alone."""

@@ -1,0 +1,1 @@
+"""The regulariser: four penalties, and what each one does."""

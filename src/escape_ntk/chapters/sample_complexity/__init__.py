@@ -1,0 +1,1 @@
+"""Sample complexity: how many samples each model needs."""

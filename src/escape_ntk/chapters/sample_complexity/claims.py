@@ -1,0 +1,420 @@
+"""Claims of the chapter *Sample complexity*: one size, then thresholds n_τ(d), their exponents."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from escape_ntk.chapters.sample_complexity import runs as e
+from escape_ntk.kernels.spectrum import ntk_spectrum
+from escape_ntk.models.network import activation
+from escape_ntk.numerics.polynomials import cumulative_multiplicity
+from escape_ntk.numerics.stats import Interval, Numbers, first_crossing, log_slope, mean_interval
+from escape_ntk.records.store import Record
+from escape_ntk.study.claims import Chapter, Finding, Runs, found, slope_near
+from escape_ntk.study.dense_plus_sparse import PARTS, SINE
+
+chapter = Chapter("sample-complexity")
+SEEDS = e.SEEDS
+METHODS = {"ntk": e.NTK, "quadntk": e.QuadNTK, "joint": e.Joint}
+LABELS = {"ntk": "NTK", "quadntk": "QuadNTK", "joint": "joint"}
+
+
+def of_method(method: str, points: Sequence[e.Method]) -> list[e.Method]:
+    """Those of the points that are one method's."""
+    return [p for p in points if isinstance(p, METHODS[method])]
+
+
+# ---------------------------------------------------------------- at n = 3 n_2
+
+
+def chief(runs: Runs) -> dict[str, list[Record]]:
+    """The records at n = 3 n_2 by method, in one order of (d, seed)."""
+    points = e.chief_points(SEEDS)
+    return {name: runs(of_method(name, points)) for name in METHODS}
+
+
+def unregularized(record: Record) -> dict[str, float]:
+    """The row of λ_2 = 0 of a joint run."""
+    row = list(record.config["empirical"]).index(0.0)
+    return {name: float(values[row]) for name, values in record.arrays.items()}
+
+
+def halved(ratios: Numbers) -> Finding:
+    """Reproduced when every ratio is below 1/2; partly when the median is."""
+    v = np.asarray(ratios)
+    below = int((v < 0.5).sum())
+    ok, partly = below == len(v), np.median(v) < 0.5
+    least, most = float(v.min()), float(v.max())
+    return found(ok, partly=partly, least=least, most=most, below=below, of=len(v))
+
+
+@chapter.claim(
+    "complexity-half",
+    "k = 2, n = 3 n_2, d from 16 to 40: the joint model's test error is below half of the better "
+    "of NTK and QuadNTK.",
+    source="A+M",
+    target="ratio below 1/2",
+    tolerance="in each of 20 runs (four d, five seeds); partly if in the median",
+    broken="λ_2 = 0",
+    judge=halved,
+)
+def joint_over_best(runs: Runs, broken: bool) -> np.ndarray:
+    """Joint error over the better of the other two, run by run."""
+    by = chief(runs)
+    joint = [unregularized(r)["error"] if broken else r.summary["error"] for r in by["joint"]]
+    others = [[r.summary["error"] for r in by[name]] for name in ("ntk", "quadntk")]
+    return np.array(joint) / np.min(others, axis=0)
+
+
+def parts_compared(values: Mapping[str, np.ndarray]) -> Finding:
+    """Reproduced when all four comparisons hold in every run; partly when each does in most."""
+    v = values
+    holds = {
+        "half_missed": (1 - v["ntk_share"]) ** 2 > 0.5,
+        "less_dense_missed": v["joint_dense"] < v["quadntk_dense"],
+        "half_of_ntk": v["joint_sparse"] < 0.5 * v["ntk_sparse"],
+        "half_of_quadntk": v["joint_sparse"] < 0.5 * v["quadntk_sparse"],
+    }
+    least = min(held.mean() for held in holds.values())
+    means = {name: float(x.mean()) for name, x in v.items()}
+    counts = {name: int(held.sum()) for name, held in holds.items()}
+    return found(least == 1, partly=least > 0.5, **means, **counts, runs=len(v["joint_dense"]))
+
+
+@chapter.claim(
+    "complexity-parts",
+    "k = 2, n = 3 n_2: the NTK misses more than half of the sparse part; QuadNTK misses more of "
+    "the dense part than the joint model; the joint model misses less than half of what either "
+    "misses of the sparse part.",
+    source="A+M",
+    target="all four comparisons",
+    tolerance="in each of 20 runs (four d, five seeds); partly if each in most",
+    broken="the methods rotated",
+    judge=parts_compared,
+)
+def parts_missed(runs: Runs, broken: bool) -> dict[str, np.ndarray]:
+    """What each method misses of each part, and the NTK's share of the sparse part.
+
+    Rotated: each with the numbers of the one before.
+    """
+    by = chief(runs)
+    order = list(by)
+    turned = dict(zip(order, [order[-1], *order[:-1]] if broken else order, strict=True))
+    values = {
+        f"{name}_{part}": np.array([r.summary[part] for r in by[turned[name]]])
+        for name in order
+        for part in PARTS[:2]
+    }
+    values["ntk_share"] = np.array([r.summary["c_sparse"] for r in by[turned["ntk"]]])
+    return values
+
+
+def doubled(values: Mapping[str, Numbers]) -> Finding:
+    """Reproduced when the share is at least twice as large with R_2 in every run."""
+    on, off = (np.asarray(values[key]) for key in ("with", "without"))
+    count = int((on >= 2 * off).sum())
+    means = {"with": float(on.mean()), "without": float(off.mean())}
+    return found(count == len(on), **means, doubled=count, runs=len(on))
+
+
+@chapter.claim(
+    "complexity-shares",
+    "k = 2, n = 3 n_2: R_2 leaves the sparse part to f_Q, whose share of it is at least twice as "
+    "large as with λ_2 = 0.",
+    source="A+M",
+    target="twice",
+    tolerance="in each of 20 runs (four d, five seeds)",
+    broken="f_L's share",
+    judge=doubled,
+)
+def shares_of_sparse(runs: Runs, broken: bool) -> dict[str, np.ndarray]:
+    """f_Q's share of the sparse part with the chosen λ_2, and with none.
+
+    Runs that chose λ_2 = 0 are kept: there both are equal.
+    """
+    joint = runs(of_method("joint", e.chief_points(SEEDS)))
+    key = "linear_sparse" if broken else "quadratic_sparse"
+    return {
+        "with": np.array([r.summary[key] for r in joint]),
+        "without": np.array([unregularized(r)[key] for r in joint]),
+    }
+
+
+# ---------------------------------------------------------------- thresholds and exponents
+
+LEVELS = (0.25, 0.1)
+"""τ: the test error at which n_τ is read."""
+DEGREE_ABOVE = {"ntk": 1, "quadntk": 0, "joint": 0}
+"""n_τ is expected to follow n_{k+1} for the NTK and n_k for the others."""
+
+
+def map_runs(runs: Runs, method: str, k: int) -> list[Record]:
+    """The records of the error map of one method."""
+    return runs(of_method(method, e.map_points(SEEDS, k)))
+
+
+def exponent_runs(runs: Runs, method: str, k: int) -> list[Record]:
+    """Those of :func:`map_runs`, and for k = 2 the joint model's further seeds near n_.25."""
+    further = e.exponent_points() if (method, k) == ("joint", 2) else []
+    return map_runs(runs, method, k) + runs(further)
+
+
+def uncensored(records: Sequence, level: float) -> dict[int, dict[int, float]]:
+    """Thresholds by d and seed, of the dimensions where no seed is censored."""
+    rows = e.thresholds(records, level)
+    return {d: row for d, row in rows.items() if np.isfinite(list(row.values())).all()}
+
+
+def exponents(records: Sequence, level: float, size: Callable[[int], float]) -> list[float]:
+    """Slope of log n_τ on log size(d), one for each seed."""
+    rows = uncensored(records, level)
+    sizes, seeds = [size(d) for d in rows], sorted(next(iter(rows.values())))
+    return [log_slope(sizes, [row[seed] for row in rows.values()]) for seed in seeds]
+
+
+def claim_exponent(method: str, k: int, source: str) -> None:
+    """Claim that n_.25 grows like n_{k+1} (NTK) or n_k (others); the control takes the other."""
+    own, other = k + DEGREE_ABOVE[method], k + 1 - DEGREE_ABOVE[method]
+
+    @chapter.claim(
+        f"complexity-exponent-{method}" + ("" if k == 2 else "-k1"),
+        f"k = {k}: the samples that {LABELS[method]} needs for a test error of 1/4 grow like "
+        f"n_{own}.",
+        source=source,
+        target=f"slope 1 of log n_.25 in log n_{own}",
+        tolerance="95 % interval of the mean slope over the seeds within ±.15; partly if it only "
+        "meets that band",
+        broken=f"in log n_{other}",
+        judge=slope_near(1.0, 0.15),
+    )
+    def exponent(runs: Runs, broken: bool) -> list[float]:
+        degree, records = other if broken else own, exponent_runs(runs, method, k)
+        return exponents(records, LEVELS[0], lambda d: cumulative_multiplicity(d, degree))
+
+
+claim_exponent("ntk", 2, "A+L+M")
+claim_exponent("joint", 2, "A+M")
+claim_exponent("quadntk", 2, "M")
+
+
+def foreseen_gap(k: int, dims: Sequence[int]) -> float:
+    """Slope of log(n_{k+1}/n_k) in log d on these dimensions: the difference that is expected."""
+    ratio = [cumulative_multiplicity(d, k + 1) / cumulative_multiplicity(d, k) for d in dims]
+    return log_slope(dims, ratio)
+
+
+def apart_as_foreseen(values: Mapping) -> Finding:
+    """Reproduced when the interval excludes 0 and lies within ±.15 of the foreseen difference."""
+    got, foreseen = mean_interval(values["differences"]), float(values["foreseen"])
+    near = foreseen - 0.15 <= got.low and got.high <= foreseen + 0.15
+    positive, n = got.low > 0, len(values["differences"])
+    return found(positive and near, partly=positive, slope=got, foreseen=foreseen, runs=n)
+
+
+@chapter.claim(
+    "complexity-difference",
+    "k = 2: in d, the exponent of the samples that the NTK needs exceeds that of the joint model, "
+    "by the slope of n_3/n_2.",
+    source="A+M",
+    target="the slope of log(n_3/n_2) in log d",
+    tolerance="95 % interval over the seeds within ±.15 of it, and above 0; partly if only above 0",
+    broken="the joint model's further seeds in the place of the NTK",
+    judge=apart_as_foreseen,
+)
+def exponent_difference(runs: Runs, broken: bool) -> dict[str, object]:
+    """Differences of the exponents in d, on the same d and seeds: with the further ones, none."""
+    pair = [exponent_runs(runs, method, 2) for method in ("joint" if broken else "ntk", "joint")]
+    rows = [uncensored(records, LEVELS[0]) for records in pair]
+    dims = [d for d in rows[0] if d in rows[1]]
+    own = e.MORE_SEEDS if broken else SEEDS
+    slopes = [
+        [log_slope(dims, [row[d][s] for d in dims]) for s in seeds]
+        for row, seeds in zip(rows, (own, SEEDS), strict=True)
+    ]
+    return {"differences": np.subtract(slopes[0], slopes[1]), "foreseen": foreseen_gap(2, dims)}
+
+
+def foreseen_threshold(k: int, d: int, level: float, powers: Sequence[float]) -> float:
+    """n at which the infinite kernel's predicted error falls to ``level``: no run, no fit."""
+    spectrum = ntk_spectrum(activation(SINE), d)
+    top = cumulative_multiplicity(d, k + 1)
+    n = np.unique(np.rint(np.geomspace(0.02 * top, 4 * top, 160)).astype(int)).tolist()
+    return first_crossing(n, [spectrum.predicted_error(x, powers) for x in n], level)
+
+
+def as_foreseen(ratios: Numbers) -> Finding:
+    """Reproduced when the mean ratio is within 5 % and each ratio within 20 % of 1."""
+    got, v = mean_interval(ratios), np.asarray(ratios)
+    ok = abs(got.value - 1) <= 0.05 and np.abs(v - 1).max() <= 0.2
+    return found(ok, ratio=got, runs=len(v), least=float(v.min()), most=float(v.max()))
+
+
+@chapter.claim(
+    "complexity-foreseen",
+    "k = 2: the samples that the NTK needs for a test error of 1/4 are those that its spectrum "
+    "foresees.",
+    source="L+M",
+    target="ratio 1",
+    tolerance="mean within 5 %, each run within 20 %",
+    broken="foreseen for a dense target",
+    judge=as_foreseen,
+)
+def measured_over_foreseen(runs: Runs, broken: bool) -> list[float]:
+    """Measured over foreseen n_.25, all d and seeds."""
+    powers = [0.0, 0.0, 1.0] if broken else [0.0, 0.0, 0.5, 0.5]
+    return [
+        value / foreseen_threshold(2, d, LEVELS[0], powers)
+        for d, row in uncensored(map_runs(runs, "ntk", 2), LEVELS[0]).items()
+        for value in row.values()
+    ]
+
+
+claim_exponent("ntk", 1, "A+L+M")
+claim_exponent("joint", 1, "A+M")
+claim_exponent("quadntk", 1, "M")
+
+
+def n_1(d: int) -> int:
+    """Polynomials of degree ≤ 1 on the sphere: d + 1."""
+    return cumulative_multiplicity(d, 1)
+
+
+def width_exponents(runs: Runs) -> dict[int, list[float]]:
+    """Slopes of log n_.25 in log n_1 of QuadNTK at k = 1, by width, one for each seed."""
+    records = runs(e.width_points(SEEDS))
+    by_width = {m: [r for r in records if r.config["m"] == m] for m in e.WIDTHS}
+    by_width[e.Flow.m] = map_runs(runs, "quadntk", 1)
+    return {m: exponents(by_width[m], LEVELS[0], n_1) for m in sorted(by_width)}
+
+
+@chapter.claim(
+    "complexity-width",
+    "k = 1: QuadNTK's exponent does not depend on the width: with 8000 neurons it is what it is "
+    "with 1000.",
+    source="M",
+    target="difference of the slopes: 0",
+    tolerance="95 % interval of the mean difference over the seeds within ±.15",
+    broken="the NTK in the place of 1000 neurons",
+    judge=slope_near(0.0, 0.15),
+)
+def wide_less_narrow(runs: Runs, broken: bool) -> np.ndarray:
+    """Difference of the exponents, by seed."""
+    by_width = width_exponents(runs)
+    wide, narrow = by_width[max(e.WIDTHS)], by_width[min(e.WIDTHS)]
+    if broken:
+        narrow = exponents(map_runs(runs, "ntk", 1), LEVELS[0], n_1)
+    return np.subtract(wide, narrow)
+
+
+# ---------------------------------------------------------------- tables of the page
+
+
+def chief_rows(runs: Runs) -> list[list[str]]:
+    """Mean test error with its range, and what is missed of each part, by d and method."""
+    rows = []
+    by_method = chief(runs)
+    values = {name: [r.summary for r in records] for name, records in by_method.items()}
+    values["joint, λ_2 = 0"] = [unregularized(r) for r in by_method["joint"]]
+    dims = [r.config["d"] for r in by_method["joint"]]
+    for d in e.CHIEF_DIMS:
+        for name, summaries in values.items():
+            own = [s for s, where in zip(summaries, dims, strict=True) if where == d]
+            errors = [s["error"] for s in own]
+            parts = [f"{np.mean([s[part] for s in own]):.3f}" for part in PARTS]
+            spread = f"{np.mean(errors):.3f} ({min(errors):.3f}–{max(errors):.3f})"
+            rows.append([str(d), LABELS.get(name, name), spread, *parts])
+    return rows
+
+
+def tuning_facts(runs: Runs) -> dict[str, int]:
+    """How often, among the runs at n = 3 n_2, a choice lies at the edge of what was tried."""
+    by = chief(runs)
+    quad, joint = ([r.summary for r in by[name]] for name in ("quadntk", "joint"))
+    return {
+        "runs": len(joint),
+        "smallest start": sum(s["scale"] == min(e.QuadNTK.scales) for s in quad),
+        "λ_4 = 0": sum(s["norm"] == 0 for s in quad),
+        "largest λ_2": sum(s["empirical"] == max(e.Joint.empirical) for s in joint),
+        "QuadNTK stops last": sum(s["time"] == e.Flow.t_end for s in quad),
+        "joint stops last": sum(s["time"] == e.Flow.t_end for s in joint),
+    }
+
+
+def threshold_rows(runs: Runs, k: int) -> list[list[str]]:
+    """n_τ over n_k or n_{k+1}: median over seeds with its range, by d, τ and method."""
+    rows = []
+    for method in METHODS:
+        records, degree = map_runs(runs, method, k), k + DEGREE_ABOVE[method]
+        for level in LEVELS:
+            for d, row in e.thresholds(records, level).items():
+                size, values = cumulative_multiplicity(d, degree), np.array(list(row.values()))
+                most = max(r.config["n"] for r in records if r.config["d"] == d)
+                rows.append([LABELS[method], f"{level:g}", str(d), _range(values, size, most)])
+    return rows
+
+
+def _range(values: np.ndarray, size: int, most: int) -> str:
+    """Median (least–most) of ``values``/``size``; censored ones are larger than the grid."""
+    if not np.isfinite(values).all():
+        return f"not all reach it by {most / size:.2g} (n = {most})"
+    v = values / size
+    return f"{np.median(v):.2f} ({v.min():.2f}–{v.max():.2f})"
+
+
+def _two_digits(interval: Interval) -> str:
+    return f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+
+
+def exponent_rows(runs: Runs) -> list[list[str]]:
+    """Slopes of log n_τ in log n_k, log n_{k+1} and log d, with 95 % intervals over seeds."""
+    rows = []
+    for k in (2, 1):
+        for method in METHODS:
+            records = exponent_runs(runs, method, k)
+            for level in LEVELS:
+                if level != LEVELS[0]:  # the further seeds were run near n_.25 only
+                    records = [r for r in records if r.config["seed"] in SEEDS]
+                dims = list(uncensored(records, level))
+                if len(dims) < 3:
+                    continue
+                cells = [
+                    _two_digits(mean_interval(exponents(records, level, size)))
+                    for size in (
+                        lambda d, k=k: cumulative_multiplicity(d, k),
+                        lambda d, k=k: cumulative_multiplicity(d, k + 1),
+                        lambda d: d,
+                    )
+                ]
+                label = f"{dims[0]}–{dims[-1]}"
+                rows.append([str(k), LABELS[method], f"{level:g}", label, *cells])
+    return rows
+
+
+def cost_rows(runs: Runs) -> list[list[str]]:
+    """Points × seconds of the whole sweep, by k, d and method: what a cluster has to do."""
+    rows = []
+    for k in (2, 1):
+        for method in METHODS:
+            records = map_runs(runs, method, k)
+            for d in e.DIMS[k]:
+                own = [r.provenance["wall_seconds"] for r in records if r.config["d"] == d]
+                if not own:
+                    continue
+                total = sum(own) / 60
+                rows.append(
+                    [
+                        str(k),
+                        str(d),
+                        LABELS[method],
+                        str(len(own)),
+                        f"{np.median(own):.0f}",
+                        f"{max(own):.0f}",
+                        f"{total:.0f}",
+                    ]
+                )
+    return rows
+
+
+def total_hours(runs: Runs) -> float:
+    """Core hours of the whole sweep, as recorded: one thread a point."""
+    return sum(r.provenance["wall_seconds"] for r in runs(e.full_points(SEEDS))) / 3600

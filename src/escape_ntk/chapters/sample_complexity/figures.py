@@ -1,0 +1,109 @@
+"""Figures of the chapter *Sample complexity*."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from escape_ntk.chapters.quadntk import figures as quadntk
+from escape_ntk.display.style import COLOURS, Run, in_style, new_axes
+
+METHODS = quadntk.METHODS | {"joint": ("joint", "D")}
+PARTS = {"error": "test error", "dense": "missed of dense", "sparse": "missed of sparse"}
+
+
+@in_style
+def methods_by_dimension(runs: Mapping[str, Sequence[Run]]) -> Figure:
+    """Test error, and what is missed of each part, over the dimension: one colour a method."""
+    figure, axes = new_axes(len(PARTS), 3.2)
+    every = sorted({r.config["d"] for method in METHODS for r in runs[method]})
+    for ax, (part, label) in zip(axes, PARTS.items(), strict=True):
+        for place, (method, (name, mark)) in enumerate(METHODS.items()):
+            dims = sorted({r.config["d"] for r in runs[method]})
+            rows = [[r.summary[part] for r in runs[method] if r.config["d"] == d] for d in dims]
+            x, colour = np.array(dims) + 0.5 * (place - 1), COLOURS[method]
+            for at, row in zip(x, rows, strict=True):
+                ax.plot([at] * len(row), row, mark, color=colour, ms=3.5, alpha=0.6, mew=0)
+            ax.plot(x, [np.mean(row) for row in rows], color=colour, label=name)
+        ax.set(xlabel="dimension $d$", ylabel=label, ylim=(0, None))
+        ax.set_xticks(every)
+        if part != "error":
+            ax.axhline(0.5, color="#555555", lw=1, ls=":")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+Thresholds = Mapping[int, Mapping[int, float]]
+"""n_τ by d and seed; NaN where it was not reached."""
+
+
+@in_style
+def thresholds_by_dimension(
+    found: Mapping[str, Thresholds], sizes: Mapping[str, Callable[[int], float]]
+) -> Figure:
+    """n_τ over d, one colour a method: median and range of the seeds; dotted: ∝ its n_ℓ.
+
+    ``sizes``: what each method is expected to follow.  Dimensions with a censored seed are left
+    out.
+    """
+    figure, (ax,) = new_axes(1, 3.8)
+    for method, (name, mark) in METHODS.items():
+        rows = {
+            d: list(row.values())
+            for d, row in found[method].items()
+            if all(map(math.isfinite, row.values()))
+        }
+        dims, colour = np.array(list(rows), dtype=float), COLOURS[method]
+        middle = np.array([np.median(row) for row in rows.values()])
+        low, high = (np.array([pick(row) for row in rows.values()]) for pick in (min, max))
+        span = np.vstack([middle - low, high - middle])
+        ax.errorbar(dims, middle, span, fmt=mark, ms=5, color=colour, capsize=3, label=name)
+        guide = np.array([sizes[method](int(d)) for d in dims])
+        scale = np.exp(np.mean(np.log(middle / guide)))
+        ax.plot(dims, scale * guide, color=colour, ls=":", lw=1.2)
+    every = sorted({d for rows in found.values() for d in rows})
+    ax.set(xscale="log", yscale="log", xlabel="dimension $d$", ylabel="samples needed")
+    ax.set_xticks(every, [str(d) for d in every])
+    low, high = ax.get_ylim()
+    ticks = [c * 10**j for j in range(1, 6) for c in (1, 2, 5) if low < c * 10**j < high]
+    ax.set_yticks(ticks, [str(n) for n in ticks])
+    ax.minorticks_off()
+    ax.legend()
+    return figure
+
+
+@in_style
+def error_map(runs: Mapping[str, Sequence[Run]], factors: Sequence[float], n_k: Callable) -> Figure:
+    """Mean test error over d and n/n_k, one panel a method; cells that were not run stay empty."""
+    dims = sorted({r.config["d"] for rows in runs.values() for r in rows})
+    figure, axes = new_axes(len(runs), 3.9, sharey=True)
+    norm, pictures = LogNorm(0.03, 1.0), []
+    for ax, method in zip(axes, METHODS, strict=True):
+        cells: dict[tuple[int, int], list[float]] = {}
+        for r in runs[method]:
+            cells.setdefault((r.config["d"], r.config["n"]), []).append(r.summary["error"])
+        values = np.full((len(factors), len(dims)), np.nan)
+        for i, factor in enumerate(factors):
+            for j, d in enumerate(dims):
+                if (d, round(factor * n_k(d))) in cells:
+                    values[i, j] = np.mean(cells[d, round(factor * n_k(d))])
+        pictures.append(
+            ax.imshow(values, origin="lower", aspect="auto", cmap="cividis_r", norm=norm)
+        )
+        for (i, j), value in np.ndenumerate(values):
+            if np.isfinite(value):
+                light = norm(value) > 0.55
+                text = f"{value:.2f}".lstrip("0")
+                colour = "#ffffff" if light else "#000000"
+                ax.text(j, i, text, ha="center", va="center", fontsize=8, color=colour)
+        ax.grid(False)
+        ax.set(xlabel="dimension $d$", title=METHODS[method][0])
+        ax.set_xticks(range(len(dims)), [str(d) for d in dims])
+        ax.set_yticks(range(len(factors)), [f"{f:g}" for f in factors])
+    axes[0].set_ylabel("samples, in units of $n_k$")
+    figure.colorbar(
+        pictures[-1], ax=axes, label="test error", shrink=0.9, ticks=[0.03, 0.1, 0.3, 1]
+    )
+    return figure

@@ -1,0 +1,1 @@
+"""Setup: two-layer networks, their Taylor terms, and random signs."""

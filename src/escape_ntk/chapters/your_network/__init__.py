@@ -1,0 +1,1 @@
+"""Use it on your own network."""

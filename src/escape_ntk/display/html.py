@@ -1,0 +1,174 @@
+"""What a page of the book shows of records and claims: provenance strips, tables, status lines.
+
+Everything here turns results into HTML for a notebook cell; nothing is computed.
+"""
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from escape_ntk.records.store import Record
+
+WORDS = {
+    "reproduced": "reproduced",
+    "partly": "partly",
+    "not_reproduced": "not reproduced",
+    "not_testable": "not testable here",
+}
+
+FATES = {
+    "fails": "fails, as it should",
+    "undecided": "says nothing: the claim does no better",
+    "passes": "PASSES: the check is worthless",
+}
+"""What became of a negative control."""
+
+
+@dataclass(frozen=True)
+class Html:
+    """A fragment that a notebook shows as HTML."""
+
+    text: str
+
+    def _repr_html_(self) -> str:
+        return self.text
+
+
+def badge(verdict: str, target: str | None = None) -> str:
+    """A verdict as a badge; with ``target``, a link."""
+    tag, link = ("a", f' href="{html.escape(target)}"') if target else ("span", "")
+    return f'<{tag} class="claim-badge {verdict}"{link}>{WORDS[verdict]}</{tag}>'
+
+
+def provenance(records: Sequence[Record], command: str) -> Html:
+    """The strip under a recorded figure: seeds, code, machine, time, and how to make it again."""
+    seeds = sorted({r.config["seed"] for r in records if "seed" in r.config})
+    runs = [r.provenance for r in records]
+    seconds = sum(p["wall_seconds"] for p in runs)
+    facts = {
+        "runs": f"{len(records)} ({f'seeds {_ranges(seeds)}' if seeds else 'no randomness'})",
+        "commit": _several(str(p["commit"])[:10] + ("+" if p["dirty"] else "") for p in runs),
+        "source": _several(p["source_sha256"][:10] for p in runs),
+        "machine": _several(
+            f"{p['accelerator'] or p['cpu']}, {p['threads']} thread"
+            + ("" if p["threads"] == 1 else "s")
+            for p in runs
+        ),
+        "torch": _several(p["torch"] for p in runs),
+        "wall time": _duration(seconds),
+        "data": _several(f"book/records/{r.experiment}" for r in records),
+        "again": f"<code>{html.escape(command)}</code>",
+    }
+    rows = "".join(f"<div><dt>{k}</dt><dd>{v}</dd></div>" for k, v in facts.items())
+    return Html(f'<div class="provenance"><strong>Recorded.</strong><dl>{rows}</dl></div>')
+
+
+def live(seconds: float, what: str) -> Html:
+    """The strip under a figure that was computed while the page was built."""
+    facts = f"<dl><div><dt>{html.escape(what)}</dt><dd>{seconds:.0f} s</dd></div></dl>"
+    return Html(f'<div class="provenance"><strong>Live.</strong>{facts}</div>')
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> Html:
+    """A plain table; cells are taken as HTML when they start with ``<``."""
+
+    def cell(x: object) -> str:
+        text = str(x)
+        if text.startswith("<"):
+            return text
+        return re.sub(
+            r"e-(\d)", "e\N{NON-BREAKING HYPHEN}\\1", html.escape(text)
+        )  # 1e-5 in one line
+
+    head = "".join(f'<th scope="col">{cell(h)}</th>' if h else "<td></td>" for h in header)
+    body = "".join("<tr>" + "".join(f"<td>{cell(x)}</td>" for x in row) + "</tr>" for row in rows)
+    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    inner = f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return Html(f'<div class="results">{inner}</div>')
+
+
+def folded(title: str, *parts: Html) -> Html:
+    """Fragments behind a line that opens them; without JavaScript too."""
+    inner = "".join(part.text for part in parts)
+    return Html(f"<details><summary>{html.escape(title)}</summary>{inner}</details>")
+
+
+def claim_blocks(ledger: Sequence[Mapping]) -> Html:
+    """The scorecard: for each claim its statement, verdict, measurement, target and control.
+
+    Verdict, chapter and source tags also stand in ``data-`` attributes, by which the script
+    claims.js in book/_static filters; without it the whole list is there.
+    """
+    return Html("".join(_claim_block(row) for row in ledger))
+
+
+def _claim_block(row: Mapping) -> str:
+    control = row["negative_control"]
+    fate = f"{FATES[control['fate']]} ({describe(control['measured'])})"
+    facts = {
+        "measured": describe(row["measured"]),
+        "target": f"{row['target']}; {row['tolerance']}",
+        "control": f"{control['broken']}: {fate}",
+        "records": f"{len(row['record'])} in book/records",
+    }
+    lines = "".join(f"<div><dt>{k}</dt><dd>{html.escape(v)}</dd></div>" for k, v in facts.items())
+    name = row["id"]
+    data = {key: row[key].replace("+", " ") for key in ("verdict", "chapter", "source")}
+    filters = " ".join(f'data-{key}="{value}"' for key, value in data.items())
+    return (
+        f'<div class="claim" id="{name}" {filters}>'
+        f"<p>{badge(row['verdict'])} <code>{name}</code></p>"
+        f"<p>{html.escape(row['statement'])} [{row['source']}]</p><dl>{lines}</dl></div>"
+    )
+
+
+INTERVALS = {
+    "slope": ("slope", ".3f", "draws"),
+    "change": ("change", "+.3f", "seeds"),
+    "ratio": ("ratio", ".2f", "seeds"),
+    "gain": ("lower by", ".3f", "seeds"),
+}
+"""How a value with its interval reads: word, format, what was repeated."""
+
+
+def describe(measured: Mapping) -> str:
+    """Measured values in a few words."""
+    for key, (word, form, what) in INTERVALS.items():
+        if key in measured and "low" in measured:
+            value, low, high = (format(measured[name], form) for name in (key, "low", "high"))
+            runs = f", {measured['runs']} {what}" if "runs" in measured else ""
+            return f"{word} {value} [{low}, {high}]{runs}"
+    if "inside" in measured:
+        return f"{measured['inside']} of {measured['of']} inside"
+    if "exponent" in measured:
+        rows = [f"{k} {v['ratio']:.2f}" for k, v in measured.items() if "ratio" in v]
+        return f"ratio at {', '.join(rows)}; in d: {describe(measured['exponent'])}"
+    nested = any(isinstance(value, Mapping) for value in measured.values())
+    parts = (_named(name.replace("_", " "), value) for name, value in measured.items())
+    return ("; " if nested else ", ").join(parts)
+
+
+def _named(name: str, value: object) -> str:
+    if isinstance(value, Mapping):
+        return f"{name}: {describe(value)}"
+    return f"{name} {value}" if isinstance(value, int) else f"{name} {value:.2g}"
+
+
+def _several(values) -> str:
+    return ", ".join(html.escape(v) for v in dict.fromkeys(values))
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _ranges(seeds: Sequence[int]) -> str:
+    """1, 2, 3, 5 → "1–3, 5"."""
+    runs: list[list[int]] = []
+    for seed in seeds:
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    return ", ".join(f"{r[0]}–{r[-1]}" if len(r) > 1 else str(r[0]) for r in runs)

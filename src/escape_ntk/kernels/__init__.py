@@ -1,0 +1,1 @@
+"""The tangent kernel, finite and infinite, and its spectrum."""

@@ -1,0 +1,202 @@
+"""Activations with their derivatives, and the two-layer network f(x; W).
+
+f(x; W) = m^{−1/2} Σ_r a_r σ((w_r + u_r)·x): w_r frozen at initialisation, u_r the movement,
+a_r = ±1 fixed.  Paired initialisation: neurons r and r + m/2 share w_r and have a = +1 and −1, so
+f(x; 0) = 0 exactly.  Source: [C] for the network, [L] for the pairing.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from escape_ntk import checks
+from escape_ntk.numerics.polynomials import gauss_hermite
+
+WEIGHT_LAWS = ("sphere", "gaussian")
+"""Laws of a frozen weight w_r: uniform on the unit sphere, and N(0, I/d)."""
+
+
+@dataclass(frozen=True)
+class Activation:
+    """σ with σ', σ'' (and σ''' where known), each acting entrywise on a tensor.
+
+    Derivatives given by hand are compared with automatic differentiation at birth (float64, 41
+    points of [−4, 4]); :class:`~escape_ntk.checks.InputError` names the one that disagrees.
+    """
+
+    name: str
+    value: Callable[[Tensor], Tensor]
+    first: Callable[[Tensor], Tensor]
+    second: Callable[[Tensor], Tensor]
+
+    def __post_init__(self):
+        z = torch.linspace(-4, 4, 41, dtype=torch.float64, requires_grad=True)
+        for lower, upper, label in (
+            (self.value, self.first, "σ'"),
+            (self.first, self.second, "σ''"),
+        ):
+            slope = _slope(lower(z), z)
+            gap = float((upper(z) - slope).detach().abs().max())
+            if not gap <= 1e-8 * (1 + float(slope.abs().max())):
+                raise checks.InputError(
+                    checks.message(
+                        expected=f"{label} of activation {self.name!r} to match its derivative",
+                        got=f"a gap of {gap:.2g}",
+                        remedy=f"correct {label}, or build it with Activation.from_function",
+                    )
+                )
+
+    @staticmethod
+    def from_function(name: str, value: Callable[[Tensor], Tensor]) -> "Activation":
+        """An activation from σ alone; derivatives by forward-mode differentiation."""
+
+        def slope(f):
+            return lambda z: torch.func.jvp(f, (z,), (torch.ones_like(z),))[1]
+
+        return Activation(name, value, slope(value), slope(slope(value)))
+
+
+def _slope(values: Tensor, z: Tensor) -> Tensor:
+    """dσ(z_i)/dz_i by reverse mode; 0 where σ does not depend on z."""
+    if not values.requires_grad:
+        return torch.zeros_like(z)
+    return torch.autograd.grad(values.sum(), z)[0]
+
+
+def _shifted_sigmoid() -> Activation:
+    def value(z):
+        return torch.sigmoid(z - 1)
+
+    def first(z):
+        p = value(z)
+        return p * (1 - p)
+
+    def second(z):
+        p = value(z)
+        return p * (1 - p) * (1 - 2 * p)
+
+    return Activation("sigmoid(z-1)", value, first, second)
+
+
+def _sine() -> Activation:
+    shift = math.pi / 4
+    return Activation(
+        "sin(z+pi/4)",
+        lambda z: torch.sin(z + shift),
+        lambda z: torch.cos(z + shift),
+        lambda z: -torch.sin(z + shift),
+    )
+
+
+def _erf() -> Activation:
+    scale = 2 / math.sqrt(math.pi)
+    return Activation(
+        "erf",
+        torch.erf,
+        lambda z: scale * torch.exp(-z.square()),
+        lambda z: -2 * scale * z * torch.exp(-z.square()),
+    )
+
+
+def _relu() -> Activation:
+    """σ'' = 0 almost everywhere: f_Q of this network is the zero function."""
+    return Activation("relu", torch.relu, lambda z: (z > 0).to(z), torch.zeros_like)
+
+
+ACTIVATIONS = {a.name: a for a in (_shifted_sigmoid(), _sine(), _erf(), _relu())}
+"""The activations of the book, by name."""
+
+
+def activation(name: str) -> Activation:
+    """The named activation: ``"sigmoid(z-1)"`` (published figure), ``"sin(z+pi/4)"`` (the book's
+    laboratory: every Hermite coefficient is nonzero), ``"erf"`` or ``"relu"``.
+
+    Any other is made by :meth:`Activation.from_function`; an unknown name raises
+    :class:`~escape_ntk.checks.UnknownNameError`, which says so.
+    """
+    own = "choose one of these, or make your own: Activation.from_function('tanh', torch.tanh)"
+    return ACTIVATIONS[checks.one_of("activation", name, tuple(ACTIVATIONS), own)]
+
+
+def gaussian_mean_square(function: Callable[[Tensor], Tensor]) -> float:
+    """E[g(Z)²], Z ~ N(0,1), by Gauss–Hermite quadrature.  [L]"""
+    z, w = gauss_hermite()
+    return float((torch.from_numpy(w) * function(torch.from_numpy(z)) ** 2).sum())
+
+
+@dataclass(frozen=True)
+class TwoLayerNetwork:
+    """f(x; U) = m^{−1/2} Σ_r a_r σ((w_r + u_r)·x) as a function of the movement U.  [C]
+
+    Shapes: ``weights`` (m, d), ``signs`` (m,) with entries ±1; others raise
+    :class:`~escape_ntk.checks.InputError`.
+    """
+
+    weights: Tensor
+    signs: Tensor
+    activation: Activation
+
+    def __post_init__(self):
+        w = checks.array("weights", self.weights, (None, None))
+        checks.array("signs", self.signs, (len(w),), like=w)
+        if not bool((self.signs.abs() == 1).all()):
+            raise checks.InputError(
+                checks.message(
+                    expected="signs a_r = ±1", got="other values", remedy="use torch.sign"
+                )
+            )
+
+    @property
+    def width(self) -> int:
+        """m, the number of neurons."""
+        return len(self.weights)
+
+    def __call__(
+        self, X: Float[Tensor, "n d"], U: Float[Tensor, "m d"] | None = None
+    ) -> Float[Tensor, " n"]:
+        """f(x_i; U), shape (n,); U = None means no movement."""
+        moved = self.weights if U is None else self.weights + self.check_movement(U)
+        z = self.check_inputs(X) @ moved.T  # (n, m)
+        return self.activation.value(z) @ self.signs / math.sqrt(self.width)
+
+    def check_inputs(self, X: Tensor) -> Tensor:
+        """X if it is a finite (n, d) tensor of the network's dtype and device."""
+        return checks.array("X", X, (None, self.weights.shape[1]), like=self.weights)
+
+    def check_movement(self, U: Tensor) -> Tensor:
+        """U if it is a finite (m, d) tensor of the network's dtype and device."""
+        return checks.array("U", U, tuple(self.weights.shape), like=self.weights)
+
+
+def paired_network(weights: Float[Tensor, "p d"], act: Activation) -> TwoLayerNetwork:
+    """The network of width m = 2p whose neurons r and r + p share w_r, with a = +1 and −1.  [L]"""
+    checks.array("weights", weights, (None, None))
+    ones = torch.ones_like(weights[:, 0])
+    return TwoLayerNetwork(torch.cat([weights, weights]), torch.cat([ones, -ones]), act)
+
+
+def draw_weights(
+    m: int,
+    d: int,
+    generator: torch.Generator,
+    *,
+    law: str = "sphere",
+    dtype: torch.dtype = torch.float32,
+) -> Float[Tensor, "{m//2} d"]:
+    """The m/2 frozen weights of m paired neurons: unit sphere, or N(0, I/d).  Odd m is refused."""
+    checks.even_width(m)
+    checks.integer("d", d, least=1)
+    checks.one_of("law", law, WEIGHT_LAWS)
+    w = torch.randn(m // 2, d, generator=generator, dtype=torch.float64, device=generator.device)
+    return weights_of_law(w, law).to(dtype)
+
+
+def weights_of_law(normal: Float[Tensor, "p d"], law: str) -> Float[Tensor, "p d"]:
+    """Frozen weights of this law from rows of N(0, I_d)."""
+    if law == "gaussian":
+        return normal / math.sqrt(normal.shape[1])
+    return normal / normal.norm(dim=1, keepdim=True)

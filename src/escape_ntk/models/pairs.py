@@ -1,0 +1,234 @@
+"""Pair coordinates: the Taylor model and the network on half the neurons, and their evaluation.
+
+For a pair with movements u (a = +1) and v (a = −1) put s = u + v and t = u − v.  Then
+f_L = m^{−1/2} Σ_{r ≤ m/2} σ'(w_r·x)(t_r·x),
+f_Q = (2√m)^{−1} Σ_{r ≤ m/2} σ''(w_r·x)(s_r·x)(t_r·x).
+Gradient descent with step η on all weights is exactly gradient descent with step 2η in (s, t):
+f_L moves t; t then drives s through f_Q; at W = 0 f_Q alone has zero gradient.  Source: [D].
+The network itself: f = m^{−1/2} Σ_{r ≤ m/2} [σ(w_r·x + u_r·x) − σ(w_r·x + v_r·x)].
+"""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from escape_ntk import checks
+from escape_ntk.models.network import Activation
+
+_Pullback = Callable[[Tensor, Tensor], Tensor]
+STEP_FACTOR = 2.0
+"""Gradient descent with step η in (u, v) is gradient descent with step 2η in (s, t).  [D]"""
+
+
+def to_pairs(U: Float[Tensor, "m d"]) -> Float[Tensor, "2 m//2 d"]:
+    """(s, t) = (u + v, u − v) stacked, from the movement of all m neurons."""
+    checks.array("U", U, (None, None))
+    checks.even_width(len(U))
+    u, v = U.chunk(2)
+    return torch.stack([u + v, u - v])
+
+
+def from_pairs(state: Float[Tensor, "2 p d"]) -> Float[Tensor, "2*p d"]:
+    """U = (u; v) with u = (s + t)/2, v = (s − t)/2: the inverse of :func:`to_pairs`."""
+    s, t = checks.array("state", state, (2, None, None))
+    return torch.cat([(s + t) / 2, (s - t) / 2])
+
+
+class PairFeatures:
+    """f_L and f_Q at fixed inputs X as functions of the pair movement (s, t).
+
+    Holds σ'(w_r·x_i)/√m and σ''(w_r·x_i)/(2√m), each (n, p), m = 2p, computed once: an evaluation
+    costs two products (n, d)×(d, p), its pullback two more.  Memory: 2np numbers, plus 2·n·p for
+    the pullback or 2·chunk·p for values alone.  A state of another shape, dtype or device raises
+    :class:`~escape_ntk.checks.ShapeError`; NaN passes, so that divergence stays an outcome.
+    """
+
+    bilinear: ClassVar[bool] = True
+    """Whether the second term is bilinear in (s, t), as exact second derivatives need."""
+    kernel_factor: ClassVar[float] = STEP_FACTOR
+    """K over the Gram matrix of the t-features."""
+
+    def __init__(
+        self,
+        X: Float[Tensor, "n d"],
+        weights: Float[Tensor, "p d"],
+        activation: Activation,
+        *,
+        chunk: int = 1024,
+    ):
+        checks.array("weights", weights, (None, None))
+        self.X = checks.array("X", X, (None, weights.shape[1]), like=weights)
+        self.weights = weights
+        self.n_pairs, self.dim = weights.shape
+        self.chunk = checks.integer("chunk", chunk, least=1)
+        m = 2 * self.n_pairs
+        self.first = torch.empty(len(X), self.n_pairs, dtype=X.dtype, device=X.device)
+        self.second = torch.empty_like(self.first)
+        for rows in self._blocks():
+            z = X[rows] @ weights.T
+            self.first[rows] = activation.first(z) / math.sqrt(m)
+            self.second[rows] = activation.second(z) / (2 * math.sqrt(m))
+        self._buffers: tuple[Tensor, Tensor] | None = None
+        self._evaluation = 0  # number of the evaluation whose products the buffers hold
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def zero_state(self) -> Float[Tensor, "2 p d"]:
+        """W = 0 in pair coordinates."""
+        return self.X.new_zeros(2, self.n_pairs, self.dim)
+
+    def check_state(self, state: Tensor) -> Tensor:
+        """``state`` if it is a finite (2, p, d) tensor like the features."""
+        return checks.array("state", state, (2, self.n_pairs, self.dim), like=self.X)
+
+    def terms(self, state: Float[Tensor, "2 p d"]) -> tuple[Tensor, Tensor]:
+        """(f_L, f_Q), each (n,), in blocks of ``chunk`` rows."""
+        self._check_layout(state)
+        linear, quadratic = torch.empty_like(self.X[:, 0]), torch.empty_like(self.X[:, 0])
+        size = (min(self.chunk, len(self)), self.n_pairs)
+        xs, xt = self.X.new_empty(size), self.X.new_empty(size)
+        for rows in self._blocks():
+            k = rows.stop - rows.start
+            linear[rows], quadratic[rows] = self._products(rows, state, xs[:k], xt[:k])
+        return linear, quadratic
+
+    def terms_and_pullback(self, state: Float[Tensor, "2 p d"]) -> tuple[Tensor, Tensor, _Pullback]:
+        """(f_L, f_Q, pullback); pullback(g_L, g_Q) = ∇_{(s,t)} Σ_i (g_L f_L + g_Q f_Q)(x_i).
+
+        The pullback uses the buffers of this evaluation: call it once, before the next evaluation;
+        later it raises :class:`~escape_ntk.checks.InputError`.
+        """
+        self._check_layout(state)
+        if self._buffers is None:
+            self._buffers = torch.empty_like(self.first), torch.empty_like(self.first)
+        xs, xt = self._buffers
+        linear, quadratic = self._products(slice(0, len(self)), state, xs, xt)
+        self._evaluation += 1
+        return linear, quadratic, partial(self._pull_back, self._evaluation, xs, xt)
+
+    def _pull_back(
+        self, evaluation: int, xs: Tensor, xt: Tensor, g_linear: Tensor, g_quadratic: Tensor
+    ) -> Float[Tensor, "2 p d"]:
+        self._spend(evaluation)
+        gradient = self.X.new_empty(2, self.n_pairs, self.dim)
+        torch.mm(xt.mul_(self.second).T, g_quadratic[:, None] * self.X, out=gradient[0])
+        xs.mul_(g_quadratic[:, None]).addcmul_(self.first, g_linear[:, None])
+        torch.mm(xs.T, self.X, out=gradient[1])
+        return gradient
+
+    def linear(self, t: Float[Tensor, "p d"]) -> Float[Tensor, " n"]:
+        """f_L(x_i; t) alone: A t, one product (n, p)×(p, d)."""
+        return torch.einsum("nd,nd->n", self.first @ t, self.X)
+
+    def linear_pullback(self, c: Float[Tensor, " n"]) -> Float[Tensor, "p d"]:
+        """Aᵀc = Σ_i c_i ∂f_L(x_i)/∂t: the movement in the span of the training features."""
+        return self.first.T @ (c[:, None] * self.X)
+
+    def cross_gram(self, other: "PairFeatures") -> Float[Tensor, "n n2"]:
+        """A A'ᵀ: inner products of the t-features, half the tangent kernel K of all weights.
+
+        (A Aᵀ)_{ij} = (x_i·x_j) Σ_{r ≤ p} σ'(w_r·x_i)σ'(w_r·x_j)/m = K(x_i, x_j)/2.
+        Features at other weights raise :class:`~escape_ntk.checks.InputError`.
+        """
+        checks.layout("other.weights", other.weights, self.weights.shape, like=self.weights)
+        if other.weights is not self.weights and not torch.equal(other.weights, self.weights):
+            raise checks.InputError(
+                checks.message(
+                    expected="features at the same frozen weights w_r",
+                    got="other weights",
+                    remedy="build both PairFeatures with one weights tensor",
+                )
+            )
+        return (self.first @ other.first.T).mul_(self.X @ other.X.T)
+
+    def _check_layout(self, state: Tensor) -> None:
+        checks.layout("state", state, (2, self.n_pairs, self.dim), like=self.X)
+
+    def _spend(self, evaluation: int) -> None:
+        """Let the buffers of ``evaluation`` be overwritten, once."""
+        if evaluation != self._evaluation:
+            raise checks.InputError(
+                checks.message(
+                    expected="a pullback called once, before the next evaluation",
+                    got="a pullback whose products were overwritten",
+                    remedy="call terms_and_pullback again",
+                )
+            )
+        self._evaluation += 1
+
+    def _products(self, rows: slice, state: Tensor, xs: Tensor, xt: Tensor):
+        """Fill xs = σ''/(2√m)∘(Xsᵀ), xt = Xtᵀ and contract them to f_L and f_Q."""
+        s, t = state
+        torch.mm(self.X[rows], s.T, out=xs).mul_(self.second[rows])
+        torch.mm(self.X[rows], t.T, out=xt)
+        linear = torch.einsum("np,np->n", self.first[rows], xt)
+        return linear, torch.einsum("np,np->n", xs, xt)
+
+    def _blocks(self):
+        n = len(self.X)
+        return [slice(i, min(i + self.chunk, n)) for i in range(0, n, self.chunk)]
+
+
+class NetworkFeatures(PairFeatures):
+    """The network f(x; W) in the place of its Taylor model: the terms are f_L and f − f_L.
+
+    A risk over these features trains f itself, with R_2 on its linear term, by the same descent and
+    flow.  An evaluation costs two products (n, d)×(d, p) and σ at two points a pair, the pullback
+    σ' at both and two products.  Memory: about 7np numbers.  Second derivatives are refused.
+    """
+
+    bilinear = False
+
+    def __init__(
+        self,
+        X: Float[Tensor, "n d"],
+        weights: Float[Tensor, "p d"],
+        activation: Activation,
+        *,
+        chunk: int = 1024,
+    ):
+        super().__init__(X, weights, activation, chunk=chunk)
+        self.activation = activation
+
+    def terms(self, state: Float[Tensor, "2 p d"]) -> tuple[Tensor, Tensor]:
+        """(f_L, f − f_L), each (n,), in blocks of ``chunk`` rows."""
+        self._check_layout(state)
+        linear, rest = torch.empty_like(self.X[:, 0]), torch.empty_like(self.X[:, 0])
+        for rows in self._blocks():
+            linear[rows], rest[rows] = self._values(rows, *self._moved(rows, state))
+        return linear, rest
+
+    def terms_and_pullback(self, state: Float[Tensor, "2 p d"]) -> tuple[Tensor, Tensor, _Pullback]:
+        """(f_L, f − f_L, pullback); pullback(g_L, g) = ∇_{(s,t)} Σ_i (g_L f_L + g (f − f_L))."""
+        self._check_layout(state)
+        everything = slice(0, len(self))
+        moved = self._moved(everything, state)
+        linear, rest = self._values(everything, *moved)
+        return linear, rest, partial(self._pull_back_moved, *moved[:2])
+
+    def _pull_back_moved(
+        self, up: Tensor, down: Tensor, g_linear: Tensor, g_rest: Tensor
+    ) -> Float[Tensor, "2 p d"]:
+        up, down = self.activation.first(up), self.activation.first(down)
+        half = g_rest[:, None] / (2 * math.sqrt(2 * self.n_pairs))
+        along_t = (up + down) * half + self.first * (g_linear - g_rest)[:, None]
+        return torch.stack([((up - down) * half).T @ self.X, along_t.T @ self.X])
+
+    def _moved(self, rows: slice, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(w + u)·x, (w + v)·x and t·x, each (rows, p)."""
+        s, t = state
+        x = self.X[rows]
+        xt = x @ t.T
+        middle = x @ (self.weights + s / 2).T
+        return middle + xt / 2, middle - xt / 2, xt
+
+    def _values(self, rows: slice, up: Tensor, down: Tensor, xt: Tensor) -> tuple[Tensor, Tensor]:
+        sigma = self.activation.value
+        linear = torch.einsum("np,np->n", self.first[rows], xt)
+        return linear, (sigma(up) - sigma(down)).sum(1) / math.sqrt(2 * self.n_pairs) - linear

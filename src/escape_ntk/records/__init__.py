@@ -1,0 +1,1 @@
+"""Records of runs: one verified database an experiment, and where each number comes from."""

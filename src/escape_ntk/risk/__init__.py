@@ -1,0 +1,1 @@
+"""The regularised risk: projectors, leaks, penalties, explicit solutions, bounds."""

@@ -1,0 +1,138 @@
+"""A problem: a target, the inputs it is seen at, a network, and all that is measured of a movement.
+
+A :class:`Problem` receives what was drawn, in whatever order a chapter draws it.  Its measurements
+have one name each in the whole book: ``R_1``, ``R_2``, ``R_3`` and ``norm_2_4`` = ‖W‖_{2,4} with
+R_4 = ‖W‖_{2,4}^8; ``R_1_fresh`` is R_1 as a mean over fresh inputs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import Tensor
+
+from escape_ntk import checks
+from escape_ntk.models.data import Target
+from escape_ntk.models.network import Activation
+from escape_ntk.models.pairs import PairFeatures, from_pairs
+from escape_ntk.risk.leaks import GaussianLeak, SphereLeak
+from escape_ntk.risk.projectors import TrainingProjector
+from escape_ntk.risk.regularizer import (
+    Penalties,
+    RegularizedRisk,
+    low_degree_size,
+    norm_2_4_to_the_4,
+)
+
+CLOSED_FORMS = {"gaussian": GaussianLeak, "sphere": SphereLeak}
+"""R_1 by the law of the inputs."""
+
+
+def mean_square(f: Tensor) -> float:
+    """(1/n) Σ_i f_i²."""
+    return float(f.square().mean())
+
+
+@dataclass(frozen=True)
+class Problem:
+    """f*, training inputs X (n, d), fresh inputs (n', d), frozen weights w (p, d), and n_k.
+
+    ``law`` is that of the inputs; ``labels`` (n,) are f*(X) unless given, for example with noise;
+    ``kind``: :class:`~escape_ntk.models.pairs.PairFeatures` for f_L + f_Q,
+    :class:`~escape_ntk.network_features.NetworkFeatures` for the network itself; ``chunk`` rows of
+    the fresh inputs are evaluated at a time.  What is built from these is built when it is asked
+    for, once.
+    """
+
+    target: Target
+    weights: Tensor
+    activation: Activation
+    X: Tensor
+    fresh: Tensor
+    n_k: int
+    law: str = "sphere"
+    labels: Tensor | None = None
+    kind: type[PairFeatures] = PairFeatures
+    chunk: int = 1024
+
+    def __post_init__(self):
+        checks.one_of("law", self.law, tuple(CLOSED_FORMS))
+
+    # ------------------------------------------------------------ what is built
+
+    @cached_property
+    def features(self) -> PairFeatures:
+        """At the training inputs."""
+        return self.kind(self.X, self.weights, self.activation)
+
+    @cached_property
+    def test(self) -> PairFeatures:
+        """At the fresh inputs."""
+        return self.kind(self.fresh, self.weights, self.activation, chunk=self.chunk)
+
+    @cached_property
+    def projector(self) -> TrainingProjector:
+        """P_{≤k} of the training set: ``n_k`` directions."""
+        return TrainingProjector(self.features, self.n_k)
+
+    @cached_property
+    def leak(self) -> GaussianLeak | SphereLeak:
+        """E f_L² over the law of the inputs, in closed form."""
+        return CLOSED_FORMS[self.law](self.weights, self.activation)
+
+    @cached_property
+    def y(self) -> Tensor:
+        """What is fitted, (n,)."""
+        return self.target(self.X) if self.labels is None else self.labels
+
+    def zero_state(self) -> Tensor:
+        """W = 0 in pair coordinates, (2, p, d)."""
+        return self.features.zero_state()
+
+    def risk(self, penalties: Penalties | None = None, *, model: str = "joint") -> RegularizedRisk:
+        """L_λ of f_L + f_Q, or of one of them alone (``model``), over the training set."""
+        p = Penalties() if penalties is None else penalties
+        of_low_degrees = p.population or p.empirical or p.low_degree
+        return RegularizedRisk(
+            self.features,
+            self.y,
+            model=model,
+            penalties=p,
+            projector=self.projector if of_low_degrees else None,
+            population=self.leak if p.population else None,
+        )
+
+    # ------------------------------------------------------------ what is measured
+
+    def losses(self, state: Tensor) -> dict[str, float]:
+        """Mean squares of f_L + f_Q − f* over the training and over the fresh inputs."""
+        train, test = sum(self.features.terms(state)), sum(self.test.terms(state))
+        return {
+            "train": mean_square(train - self.target(self.X)),
+            "test": mean_square(test - self.target(self.fresh)),
+        }
+
+    def sizes(self, state: Tensor) -> dict[str, float]:
+        """R_1 in closed form, R_2, R_3, ‖W‖_{2,4} and ‖W‖_F."""
+        high = self.projector.high(state[1])
+        linear = self.features.linear(state[1])
+        return {
+            "R_1": float(self.leak.value_and_gradient(high)[0]),
+            "R_2": mean_square(self.projector.high_outputs(linear)),
+            "R_3": float(low_degree_size(self.projector, state[1])[0]),
+            "norm_2_4": float(norm_2_4_to_the_4(state)[0]) ** 0.25,
+            "norm_F": float(from_pairs(state).norm()),
+        }
+
+    def shares(self, state: Tensor, names: Sequence[str] = ()) -> dict[str, float]:
+        """E[f p_j]/E[p_j²] over fresh inputs for f_L, f_Q and each part p_j of f*: 1 is learned.
+
+        ``linear_0``, ``quadratic_0``, …; with ``names`` for the parts, ``linear_dense`` and so on.
+        """
+        parts = self.target.part_values(self.fresh)
+        terms = dict(zip(("linear", "quadratic"), self.test.terms(state), strict=True))
+        return {
+            f"{term}_{name}": float(f @ part / (part @ part))
+            for term, f in terms.items()
+            for name, part in zip(names or range(len(parts)), parts, strict=True)
+        }

@@ -1,0 +1,234 @@
+"""Good directions: the projectors P_{≤k} and P_{>k}, of the training set and of the population.
+
+With the t-features A (n, pd), A Aᵀ = UΛUᵀ (descending) and U_k, Λ_k its first n_k pairs,
+P_{≤k} t = Aᵀ U_k Λ_k^{−1} U_kᵀ A t and f_L(X; P_{>k}W) = (I − U_kU_kᵀ) f_L(X; W).
+The population has Σ = E φφᵀ in place of AᵀA/n; its eigenvectors come from products Σt, by Lanczos.
+No md × md matrix is ever formed.  P acts on t alone (s does not enter f_L).  Source: [C][D].
+"""
+
+import math
+import warnings
+from typing import Protocol, TypeVar, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from escape_ntk import checks
+from escape_ntk.models.modules import ModuleFeatures
+from escape_ntk.models.pairs import STEP_FACTOR, PairFeatures
+from escape_ntk.numerics.lanczos import extreme_eigenpairs
+from escape_ntk.risk.leaks import PopulationLeak
+
+_Features = TypeVar("_Features", PairFeatures, ModuleFeatures)
+RCOND = 1e-6
+"""Gram eigenvalues below RCOND·λ_max count as zero (float32 features carry no more)."""
+
+
+@runtime_checkable
+class Projector(Protocol):
+    """P_{≤k} and P_{>k} on movements t.  [C]"""
+
+    def low(self, t: Tensor) -> Tensor:
+        """P_{≤k} t."""
+        ...
+
+    def high(self, t: Tensor) -> Tensor:
+        """P_{>k} t."""
+        ...
+
+
+class TrainingProjector:
+    """P_{≤k} and P_{>k} = I − P_{≤k} for the top ``n_k`` eigenvectors of the training Gram matrix.
+
+    That is, for the top right singular vectors of the training features.  [C][D]
+    ``features``: PairFeatures, with movements t (p, d); or ModuleFeatures, with Δ (P,).
+    ``eigenvalues`` (n,) are those of the tangent kernel K of all weights (twice those of A Aᵀ in
+    pair coordinates).
+    Raises :class:`~escape_ntk.checks.RankError` when n_k exceeds the numerical rank; warns with
+    :class:`~escape_ntk.checks.CutoffWarning` when the cut falls between near-equal eigenvalues.
+    """
+
+    features: PairFeatures | ModuleFeatures
+
+    def __init__(self, features: _Features, n_k: int, *, rcond: float = RCOND):
+        checks.integer("n_k", n_k, least=0)
+        checks.number("rcond", rcond, least=0)
+        self.features, self.n_k = features, n_k
+        gram = features.cross_gram(features).double()
+        values, vectors = torch.linalg.eigh((gram + gram.T) / 2)
+        values, vectors = values.flip(0), vectors.flip(1)
+        self.eigenvalues = features.kernel_factor * values
+        self.rank = int((values > rcond * values[0]).sum())
+        if n_k > self.rank:
+            raise checks.RankError(
+                checks.message(
+                    expected=f"n_k ≤ {self.rank}, the numerical rank of the training features",
+                    got=n_k,
+                    remedy="lower n_k (or k), or use more training points",
+                )
+            )
+        _warn_of_ties(values, n_k, rcond)
+        self._gram_pairs = values, vectors
+        self._basis = vectors[:, :n_k].to(gram_dtype := features.X.dtype).contiguous()  # (n, n_k)
+        self._inverse = (1 / values[:n_k]).to(gram_dtype)  # (n_k,)
+
+    def low_outputs(self, f: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """U_kU_kᵀ f: what f_L(X; P_{≤k}W) is when f = f_L(X; W)."""
+        return self._basis @ (self._basis.T @ f)
+
+    def high_outputs(self, f: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """(I − U_kU_kᵀ) f: what f_L(X; P_{>k}W) is when f = f_L(X; W)."""
+        return f - self.low_outputs(f)
+
+    def dual_coefficients(self, f: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+        """c = U_kΛ_k^{−1}U_kᵀ f, so that P_{≤k} t = Aᵀc for f = A t."""
+        return self._basis @ (self._inverse * (self._basis.T @ f))
+
+    def low(self, t: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """P_{≤k} t = Aᵀ U_kΛ_k^{−1}U_kᵀ A t."""
+        return self.features.linear_pullback(self.dual_coefficients(self.features.linear(t)))
+
+    def high(self, t: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """P_{>k} t = t − P_{≤k} t."""
+        return t - self.low(t)
+
+    def eigenvectors(self, count: int | None = None) -> Float[Tensor, "count *shape"]:
+        """v_j = Aᵀu_j/√λ_j, j = 1…count (n_k by default): unit movements t, by eigenvalue."""
+        values, vectors = self._gram_pairs
+        top = checks.integer("count", self.n_k if count is None else count, least=1)
+        if top > self.rank:
+            raise checks.RankError(
+                checks.message(
+                    expected=f"count ≤ {self.rank}, the numerical rank of the training features",
+                    got=top,
+                    remedy="lower count, or use more training points",
+                )
+            )
+        columns = (vectors[:, :top] / values[:top].sqrt()).to(self._basis)
+        return torch.stack([self.features.linear_pullback(c) for c in columns.T])
+
+    def memorize(self, y: Float[Tensor, " n"]) -> Float[Tensor, "*shape"]:
+        """The shortest t with f_L(X; t) = P_{>k}-part of y: Aᵀ(AAᵀ)^{−1}(I − U_kU_kᵀ)y.
+
+        It lies in P_{>k} ∩ span of the training features: the *memorising* directions.
+        """
+        checks.array("y", y, (len(self.features),), like=self.features.X)
+        values, vectors = self._gram_pairs
+        kept = slice(self.n_k, self.rank)
+        rotated = vectors[:, kept].T @ y.double()
+        alpha = vectors[:, kept] @ (rotated / values[kept])
+        return self.features.linear_pullback(alpha.to(y))
+
+
+class PopulationProjector:
+    """P_{≤k} and P_{>k} for the top ``n_k`` eigenvectors of the population covariance Σ = E φφᵀ.
+
+    ``leak`` gives Σ through its gradient 2Σt: in closed form for both input laws.
+    ``eigenvalues`` (n_k + 1,) are those of E φφᵀ over all weights (twice those of Σ in t), with the
+    first one outside P_{≤k}: E_x f_L(x; W)² ≤ eigenvalues[n_k]‖W‖² on the range of P_{>k}.
+    Lanczos (ARPACK) in float64 to ``tolerance``; memory (n_k + 1)·p·d.  [D]
+    Raises :class:`~escape_ntk.checks.RankError` when t has no more than n_k + 1 coordinates; warns
+    with :class:`~escape_ntk.checks.CutoffWarning` when the cut falls between near-equal ones.
+    """
+
+    def __init__(
+        self,
+        leak: PopulationLeak,
+        shape: tuple[int, int],
+        n_k: int,
+        *,
+        tolerance: float = 1e-10,
+        seed: int = 0,
+    ):
+        size = math.prod(shape)
+        self.n_k = checks.integer("n_k", n_k, least=1)
+        if n_k + 1 >= size:
+            raise checks.RankError(
+                checks.message(
+                    expected=f"n_k < {size - 1}, below the p·d coordinates of t",
+                    got=n_k,
+                    remedy="lower n_k (or k), or use more neurons",
+                )
+            )
+        values, vectors = extreme_eigenpairs(
+            lambda t: leak.value_and_gradient(t)[1] / 2,
+            torch.zeros(shape, dtype=torch.float64),
+            count=n_k + 1,
+            largest=True,
+            tolerance=tolerance,
+            seed=seed,
+        )
+        self.eigenvalues = STEP_FACTOR * values
+        _warn_of_ties(self.eigenvalues, n_k, RCOND)
+        self.basis = vectors[:n_k]
+
+    def low(self, t: Float[Tensor, "p d"]) -> Float[Tensor, "p d"]:
+        """P_{≤k} t."""
+        flat = self.basis.flatten(1).to(t)
+        return (flat.T @ (flat @ t.flatten())).view_as(t)
+
+    def high(self, t: Float[Tensor, "p d"]) -> Float[Tensor, "p d"]:
+        """P_{>k} t = t − P_{≤k} t."""
+        return t - self.low(t)
+
+
+def worst_leak(
+    leak: PopulationLeak,
+    projector: Projector,
+    shape: tuple[int, int],
+    *,
+    tolerance: float = 1e-6,
+    seed: int = 0,
+) -> tuple[float, Float[Tensor, "p d"]]:
+    """(max E_x f_L(x; W)²/‖W‖² over the range of P_{>k}, the unit t that attains it).
+
+    The largest eigenvalue of P_{>k}ΣP_{>k}, by Lanczos.  For the population projector it is
+    λ_{n_k+1}; for the projector of a training set it is larger.
+    """
+
+    def product(t: Tensor) -> Tensor:
+        return projector.high(leak.value_and_gradient(projector.high(t))[1]) / 2
+
+    values, vectors = extreme_eigenpairs(
+        product,
+        torch.zeros(shape, dtype=torch.float64),
+        count=1,
+        largest=True,
+        tolerance=tolerance,
+        seed=seed,
+        basis=20,
+    )
+    return STEP_FACTOR * float(values[0]), vectors[0]
+
+
+def spectral_steps(eigenvalues: Tensor, ratio: float = 1.5) -> list[int]:
+    """The ranks j ≤ n/2 at which a Gram spectrum falls by ``ratio`` or more: Λ_j ≥ ratio·Λ_{j+1}.
+
+    ``eigenvalues`` (n,) in descending order.  The steps that n inputs can see end at
+    n_0, n_1, …; the last of them is the n_k to keep when k is unknown.  [D][M]
+    Fewer than two, or another order, raise :class:`~escape_ntk.checks.InputError`.
+    """
+    checks.number("ratio", ratio, least=1, strict=True)
+    values = checks.array("eigenvalues", eigenvalues, (None,))
+    if len(values) < 2 or bool((values[1:] > values[:-1]).any()):
+        raise checks.InputError(
+            checks.message(
+                expected="two or more eigenvalues in descending order",
+                got=str(values)[:80],
+                remedy="sort them: eigenvalues.sort(descending=True).values",
+            )
+        )
+    half = values[: len(values) // 2 + 1]
+    return (1 + torch.nonzero(half[:-1] >= ratio * half[1:]).flatten()).tolist()
+
+
+def _warn_of_ties(values: Tensor, n_k: int, rcond: float) -> None:
+    """Warn when the cut falls between eigenvalues that agree to rcond·λ_max."""
+    inside = 0 < n_k < len(values)
+    if inside and float(values[n_k - 1] - values[n_k]) < rcond * float(values[0]):
+        warnings.warn(
+            f"eigenvalues {n_k} and {n_k + 1} agree to {rcond:g}: P_≤k is not unique",
+            checks.CutoffWarning,
+            stacklevel=3,
+        )

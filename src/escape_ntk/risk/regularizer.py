@@ -1,0 +1,179 @@
+"""The regularised risk in pair coordinates, and its gradient.
+
+L_λ(W) = (1/n) Σ_i (y_i − f_L(x_i) − f_Q(x_i))² + λ_1R_1 + λ_2R_2 + λ_3R_3 + λ_4R_4
+(f_L alone is the NTK model, f_Q alone QuadNTK: ``model``),
+R_1 = E_x f_L(x; P_{>k}W)²        population leak            [A][C]
+R_2 = (1/n) Σ_i f_L(x_i; P_{>k}W)²  empirical leak             [A][C]
+R_3 = ‖P_{≤k}W‖_F² = ½‖P_{≤k}t‖²    size of the low-degree part [R]
+R_4 = ‖W‖_{2,4}^8 = (Σ_r ‖u_r‖⁴ + ‖v_r‖⁴)²                      [R]
+R_1 comes from :mod:`escape_ntk.risk.leaks`: in closed form, or by fresh inputs.
+"""
+
+from dataclasses import dataclass, fields
+from typing import TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from escape_ntk import checks
+from escape_ntk.models.pairs import PairFeatures
+from escape_ntk.risk.leaks import PopulationLeak
+from escape_ntk.risk.projectors import TrainingProjector
+
+_Part = TypeVar("_Part")
+MODELS = ("joint", "linear", "quadratic")
+"""What fits the labels: f_L + f_Q, f_L alone (NTK), f_Q alone (QuadNTK)."""
+
+
+@dataclass(frozen=True)
+class Penalties:
+    """λ_1…λ_4 of the regularised risk, each ≥ 0; each multiplies the R_j of this module.
+
+    The coefficient λ plotted in the published figure multiplies a *sum* over the training set:
+    there ``empirical`` = n·λ (see the chapter on that figure).  Source: [A][C] for
+    λ_1 and λ_2, [R] for λ_3 and λ_4, [M] for the sum.
+    """
+
+    population: float = 0.0
+    empirical: float = 0.0
+    low_degree: float = 0.0
+    norm: float = 0.0
+
+    def __post_init__(self):
+        for field in fields(self):
+            checks.number(f"penalty λ ({field.name})", getattr(self, field.name), least=0)
+
+
+def low_degree_size(projector: TrainingProjector, t: Float[Tensor, "p d"]):
+    """(R_3, ∇_t R_3): R_3 = ‖P_{≤k}W‖_F² = ½‖P_{≤k}t‖², gradient P_{≤k}t.  [R][D]"""
+    low = projector.low(t)
+    return low.square().sum() / 2, low
+
+
+def norm_2_4_to_the_4(state: Float[Tensor, "2 p d"]):
+    """(‖W‖_{2,4}^4, its gradient in (s, t)): Σ_r ‖u_r‖⁴ + ‖v_r‖⁴, u, v = (s ± t)/2.  [R][D]"""
+    u, v = (state[0] + state[1]) / 2, (state[0] - state[1]) / 2
+    nu, nv = u.square().sum(1, keepdim=True), v.square().sum(1, keepdim=True)
+    gu, gv = 2 * nu * u, 2 * nv * v  # half of 4‖u‖²u: the chain rule through u = (s+t)/2
+    return (nu.square() + nv.square()).sum(), torch.stack([gu + gv, gu - gv])
+
+
+@dataclass(frozen=True)
+class RiskValue:
+    """The unregularised training loss and each R_j whose λ_j is positive (else 0)."""
+
+    loss: float
+    population: float = 0.0
+    empirical: float = 0.0
+    low_degree: float = 0.0
+    norm: float = 0.0
+
+    def total(self, penalties: Penalties) -> float:
+        """L_λ = loss + Σ_j λ_j R_j.  [A][C][R]"""
+        return self.loss + sum(
+            getattr(penalties, f.name) * getattr(self, f.name) for f in fields(penalties)
+        )
+
+
+class RegularizedRisk:
+    """L_λ at fixed training data, with its gradient in (s, t).
+
+    ``model``: ``"joint"`` f_L + f_Q, ``"linear"`` f_L alone, ``"quadratic"`` f_Q alone.
+    ``features`` at the n training inputs, ``y`` (n,), ``projector`` for λ_1, λ_2, λ_3 > 0 and
+    ``population`` for λ_1 > 0.  One gradient costs four products (n, d)×(d, p); λ_2 adds O(n n_k).
+    Raises :class:`~escape_ntk.checks.InputError` when one of these is missing, when the projector
+    is that of other features, and for penalties on f_L where f_Q alone is the model.
+    """
+
+    def __init__(
+        self,
+        features: PairFeatures,
+        y: Float[Tensor, " n"],
+        *,
+        model: str = "joint",
+        penalties: Penalties | None = None,
+        projector: TrainingProjector | None = None,
+        population: PopulationLeak | None = None,
+    ):
+        self.features, self._projector, self._population = features, projector, population
+        self.y = checks.array("y", y, (len(features),), like=features.X)
+        self.model = checks.one_of("model", model, MODELS)
+        self.penalties = penalties if penalties is not None else Penalties()
+        p = self.penalties
+        if model == "quadratic" and (p.population or p.empirical or p.low_degree):
+            raise checks.InputError(
+                checks.message(
+                    expected="only λ_4 (norm) with f_Q alone: R_1, R_2, R_3 are about f_L",
+                    got=p,
+                    remedy='set the others to 0, or use model="joint"',
+                )
+            )
+        if p.population or p.empirical or p.low_degree:
+            _given("projector", projector, p)
+        if p.population:
+            _given("population", population, p)
+        if p.empirical and self.projector.features is not features:
+            raise checks.InputError(
+                checks.message(
+                    expected="a projector built from the training features of this risk (λ_2 > 0)",
+                    got=f"one built from {len(self.projector.features)} other inputs",
+                    remedy="TrainingProjector(features, n_k) with the same features object",
+                )
+            )
+
+    @property
+    def projector(self) -> TrainingProjector:
+        """The projector it was given; :class:`~escape_ntk.checks.InputError` if there was none."""
+        return _given("projector", self._projector, self.penalties)
+
+    @property
+    def population(self) -> PopulationLeak:
+        """The leak it was given; :class:`~escape_ntk.checks.InputError` if there was none."""
+        return _given("population", self._population, self.penalties)
+
+    def prediction(self, linear: Tensor, quadratic: Tensor) -> Tensor:
+        """What ``model`` predicts when the terms are f_L and f_Q."""
+        if self.model == "joint":
+            return linear + quadratic
+        return linear if self.model == "linear" else quadratic
+
+    def value_and_gradient(self, state: Float[Tensor, "2 p d"]):
+        """(:class:`RiskValue`, ∇_{(s,t)} L_λ of shape (2, p, d))."""
+        p, n = self.penalties, len(self.features)
+        linear, quadratic, pullback = self.features.terms_and_pullback(state)
+        residual = self.prediction(linear, quadratic) - self.y
+        values = {"loss": residual.square().mean()}
+        slope = 2 / n * residual
+        pull_linear = torch.zeros_like(slope) if self.model == "quadratic" else slope
+        pull_quadratic = torch.zeros_like(slope) if self.model == "linear" else slope
+        if p.empirical:
+            high = self.projector.high_outputs(linear)
+            values["empirical"] = high.square().mean()
+            pull_linear = pull_linear + 2 * p.empirical / n * high
+        gradient = pullback(pull_linear, pull_quadratic)
+        if p.population:
+            leak, slope = self.population.value_and_gradient(self.projector.high(state[1]))
+            values["population"] = leak
+            gradient[1].add_(self.projector.high(slope), alpha=p.population)
+        if p.low_degree:
+            values["low_degree"], slope = low_degree_size(self.projector, state[1])
+            gradient[1].add_(slope, alpha=p.low_degree)
+        if p.norm:
+            fourth, slope = norm_2_4_to_the_4(state)
+            values["norm"] = fourth.square()
+            gradient.add_(slope, alpha=2 * p.norm * float(fourth))
+        return RiskValue(**{name: float(v) for name, v in values.items()}), gradient
+
+
+def _given(name: str, part: _Part | None, penalties: Penalties) -> _Part:
+    """``part``, unless it is None: that is refused."""
+    if part is None:
+        raise checks.InputError(
+            checks.message(
+                expected=f"{name} for the penalties {penalties}",
+                got=None,
+                remedy=f"pass {name}=…, or set its λ to 0",
+            )
+        )
+    return part

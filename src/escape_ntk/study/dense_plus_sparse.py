@@ -1,0 +1,153 @@
+"""The problem of three chapters: a dense harmonic of degree k plus a sparse one of degree k + 1.
+
+f* = (dense + sparse)/√2 on the sphere, k = 1 or 2.  All methods of one (seed, k, d, n) meet the
+same target, training, validation and test sets.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from escape_ntk import checks
+from escape_ntk.models.data import (
+    Target,
+    dense_part,
+    dense_plus_sparse,
+    dense_quadratic,
+    draw_inputs,
+    random_direction,
+    sparse_part,
+)
+from escape_ntk.models.network import activation, draw_weights
+from escape_ntk.models.pairs import PairFeatures
+from escape_ntk.numerics.polynomials import cumulative_multiplicity
+from escape_ntk.risk.problem import Problem
+from escape_ntk.study.point import Draws, Point
+
+SINE = "sin(z+pi/4)"
+PARTS = ("dense", "sparse", "rest")
+"""The three parts of a test error: what is missed of each part of f*, and everything else."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Target, training inputs, and what chooses and judges; ``generator`` for what is drawn next.
+
+    Target, validation and test sets depend on (seed, k, d) alone, not on n.
+    """
+
+    target: Target
+    X: Tensor
+    validation: Tensor
+    test: Tensor
+    generator: torch.Generator
+
+
+def draw_data(point: "Fit", dtype=torch.float32) -> Data:
+    """Target, validation, test and training inputs, in this order, from the point's seed."""
+    generator = torch.Generator().manual_seed(point.seed)
+    target = draw_target(point.k, point.d, generator, dtype)
+    validation, test, X = (
+        draw_inputs(n, point.d, point.draws.inputs, generator, dtype=dtype)
+        for n in (point.n_validation, point.n_test, point.n)
+    )
+    return Data(target, X, validation, test, generator)
+
+
+def draw_target(k: int, d: int, generator: torch.Generator, dtype=torch.float32) -> Target:
+    """(dense harmonic of degree k + one-direction harmonic of degree k + 1)/√2 on the sphere."""
+    kind = {"generator": generator, "dtype": dtype}
+    if k == 2:
+        square = torch.randn(d, d, generator=generator, dtype=torch.float64)
+        dense = dense_quadratic(square.to(dtype), "sphere")
+    else:
+        dense = dense_part(d, k, "sphere", **kind)
+    return dense_plus_sparse(dense, sparse_part(random_direction(d, **kind), k + 1, "sphere"))
+
+
+def error_by_part(prediction: Tensor, parts: Tensor) -> dict[str, float]:
+    """Test error and its parts: (1 − c_j)² mean h_j² for f* = h_1 + h_2, and the rest.
+
+    c from least squares of the prediction on (h_1, h_2) over the test set; the rest is what neither
+    explains, with the cross term 2(1 − c_1)(1 − c_2) mean h_1h_2, which is 0 over the population.
+    """
+    f, H = prediction.double(), parts.double()
+    c = torch.linalg.solve(H @ H.T, H @ f)
+    error = float((f - H.sum(0)).square().mean())
+    dense, sparse = (float(x) for x in (1 - c).square() * H.square().mean(1))
+    values = {"error": error, "dense": dense, "sparse": sparse, "rest": error - dense - sparse}
+    return values | {"c_dense": float(c[0]), "c_sparse": float(c[1])}
+
+
+@dataclass(frozen=True)
+class Fit(Point):
+    """What all methods share: the problem of (seed, k, d) with n training inputs."""
+
+    experiment: ClassVar[str]
+    draws: ClassVar[Draws] = Draws("sphere", "sphere")
+
+    seed: int
+    k: int
+    d: int
+    n: int
+    n_validation: int = 2000
+    n_test: int = 8000
+    activation: str = SINE
+
+    def __post_init__(self):
+        checks.integer("k", self.k, least=1)
+
+
+class Wide(Fit):
+    """A Fit that says how many neurons there are."""
+
+    m: int
+
+
+def draw_problem(
+    point: Wide, kind: type[PairFeatures] = PairFeatures, dtype: torch.dtype = torch.float64
+) -> tuple[Problem, torch.Generator]:
+    """The problem with its network, weights last; and the generator for what is drawn next."""
+    data = draw_data(point, dtype)
+    weights = draw_weights(point.m, point.d, data.generator, law=point.draws.weights, dtype=dtype)
+    problem = Problem(
+        data.target,
+        weights,
+        activation(point.activation),
+        data.X,
+        data.test,
+        n_k=cumulative_multiplicity(point.d, point.k),
+        law=point.draws.inputs,
+        kind=kind,
+    )
+    return problem, data.generator
+
+
+def measure(problem: Problem, state: Tensor) -> dict[str, float]:
+    """Test error by part, training loss, what each term has learned, and the sizes."""
+    parts = problem.target.part_values(problem.fresh)
+    linear, second = problem.test.terms(state)
+    seen = sum(problem.features.terms(state)) - problem.target(problem.X)
+    out = error_by_part(linear + second, parts) | {"train": float(seen.square().mean())}
+    for name, term in (("linear", linear), ("quadratic", second)):
+        shares = error_by_part(term, parts)
+        out |= {f"{name}_{part}": shares[f"c_{part}"] for part in PARTS[:2]}
+    return out | sizes(problem, state)
+
+
+def sizes(problem: Problem, state: Tensor) -> dict[str, float]:
+    """R_1, R_2, R_3 and ‖W‖_{2,4}^4."""
+    found = problem.sizes(state)
+    return {
+        "population": found["R_1"],
+        "empirical": found["R_2"],
+        "low_degree": found["R_3"],
+        "norm_fourth": found["norm_2_4"] ** 4,
+    }
+
+
+def samples(factor: float, d: int, k: int) -> int:
+    """n = factor·n_k, rounded."""
+    return round(factor * cumulative_multiplicity(d, k))

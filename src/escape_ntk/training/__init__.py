@@ -1,0 +1,1 @@
+"""Gradient flow and descent, what they record, curvature along them, and runs that resume."""

@@ -1,0 +1,119 @@
+"""Plain full-batch gradient descent of the regularised risk."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from escape_ntk import checks
+from escape_ntk.models.pairs import STEP_FACTOR
+from escape_ntk.numerics import rkc
+from escape_ntk.risk.regularizer import RegularizedRisk
+from escape_ntk.training.run import UNSAVED, Run
+from escape_ntk.training.trajectory import Observe, Outcome, Recorder, Trajectory
+
+
+def stability_limit(risk: RegularizedRisk, state: Tensor, *, seed: int = 0) -> float:
+    """2/ρ: the largest step of gradient descent that is stable at ``state``.
+
+    ρ = largest |eigenvalue| of ∇²L_λ in the coordinates of all weights, by power iteration.  [L]
+    """
+    risk.features.check_state(state)
+    generator = torch.Generator(device=state.device).manual_seed(seed)
+    start = torch.randn(state.shape, generator=generator, dtype=state.dtype, device=state.device)
+
+    def velocity(y):
+        return risk.value_and_gradient(y)[1].mul_(-STEP_FACTOR)
+
+    rho, _, _ = rkc.spectral_radius(velocity, state, velocity(state), start, rtol=1e-3)
+    return 2 / rho if rho > 0 else math.inf
+
+
+def gradient_descent(
+    risk: RegularizedRisk,
+    state: Tensor,
+    *,
+    step: float,
+    n_steps: int,
+    record_at: Sequence[float] | np.ndarray,
+    observe: Observe,
+    allow_unstable: bool = False,
+    run: Run = UNSAVED,
+) -> Trajectory:
+    """``n_steps`` steps W ← W − step·∇_W L_λ, in pair coordinates (s, t) ← (s, t) − 2·step·∇.
+
+    Measurements after the steps named in ``record_at`` (0 is the start).  A step beyond 2/ρ at the
+    start raises :class:`~escape_ntk.checks.StabilityError` unless ``allow_unstable``, a time that
+    is not a whole step :class:`~escape_ntk.checks.InputError`; a run that leaves the finite numbers
+    ends with Outcome.DIVERGED.
+    """
+    checks.number("step", step, least=0, strict=True)
+    checks.integer("n_steps", n_steps, least=1)
+    recorder = Recorder(record_at, observe)
+    whole = (recorder.times == np.rint(recorder.times)).all() and recorder.times[-1] <= n_steps
+    if not whole:
+        raise checks.InputError(
+            checks.message(
+                expected=f"record_at to be whole steps ≤ n_steps = {n_steps}",
+                got=f"times up to {recorder.times[-1]:g}",
+                remedy="use trajectory.integer_times",
+            )
+        )
+    state = risk.features.check_state(state).clone()
+    if not allow_unstable:
+        _check_step(step, stability_limit(risk, state))
+    run = run.part()
+    saved, done = run.load(), 0
+    if saved is not None:
+        recorder.restore(saved)
+        state.copy_(torch.from_numpy(np.array(saved["state"])))
+        done = int(saved["done"])
+    bar = tqdm(
+        total=n_steps,
+        initial=done,
+        desc=run.progress,
+        disable=run.progress is None,
+        delay=2,
+        leave=False,
+    )
+    with bar:
+        while True:
+            if recorder.next_time == done:
+                recorder.record(state)
+            if done == n_steps:
+                finite = math.isfinite(float(state.norm()))
+                outcome = Outcome.REACHED_END if finite else Outcome.DIVERGED
+                run.keep(_kept(state, done, recorder))
+                return _result(recorder, state, outcome, done)
+            value, gradient = risk.value_and_gradient(state)
+            if not math.isfinite(value.loss):
+                return _result(recorder, state, Outcome.DIVERGED, done)
+            state.add_(gradient, alpha=-STEP_FACTOR * step)
+            done += 1
+            bar.update()
+            if run.due():
+                run.save(_kept(state, done, recorder))
+
+
+def _kept(state: Tensor, done: int, recorder: Recorder) -> dict:
+    """What a killed run goes on from."""
+    return {"state": state.cpu().numpy().copy(), "done": done} | recorder.dump()
+
+
+def _result(recorder: Recorder, state: Tensor, outcome: Outcome, done: int) -> Trajectory:
+    return Trajectory(recorder.times, recorder.values(), state, outcome, done, done)
+
+
+def _check_step(step: float, limit: float) -> None:
+    """Refuse a step beyond the stability limit at the start."""
+    if step > limit:
+        raise checks.StabilityError(
+            checks.message(
+                expected=f"step ≤ 2/ρ = {limit:.4g}, the stability limit at the start",
+                got=step,
+                remedy=f"use step={0.9 * limit:.3g}, gradient_flow, or allow_unstable=True",
+            )
+        )

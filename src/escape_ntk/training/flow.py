@@ -1,0 +1,224 @@
+"""Gradient flow of the regularised risk: an adaptive Runge–Kutta–Chebyshev integrator.
+
+Time is measured in steps of gradient descent with step 1 on all weights: ẇ = −∇_W L_λ, which in
+pair coordinates is (ṡ, ṫ) = −2∇_{(s,t)} L_λ.  Source: [D], integrator [L].
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from escape_ntk import checks
+from escape_ntk.models.pairs import STEP_FACTOR
+from escape_ntk.numerics import rkc
+from escape_ntk.risk.regularizer import RegularizedRisk
+from escape_ntk.training.run import UNSAVED, Run
+from escape_ntk.training.trajectory import Observe, Outcome, Recorder, Trajectory
+
+RADIUS_EVERY = 10
+"""Accepted steps between estimates of the spectral radius."""
+RADIUS_SAFETY = 1.1
+"""Factor on the estimate: power iteration approaches ρ from below."""
+POWER_CALLS = 4
+"""Calls of F in a warm-started estimate (the first has 50)."""
+
+
+class _Flow:
+    """The integrator's whole state: what is saved is what is needed to go on bit for bit."""
+
+    def __init__(self, velocity, y: Tensor, rtol: float, atol: float):
+        self.velocity, self.rtol, self.atol = velocity, rtol, atol
+        self.y, self.t, self.calls = y, 0.0, 0
+        self.steps = self.rejected = self.since_radius = 0
+        self.h = self.rho = self.last_error = self.last_h = 0.0
+        self.f = self.direction = y
+        u = torch.finfo(y.dtype).eps
+        self.most_stages = max(2, round(math.sqrt(rtol / (10 * u))))  # rounding grows like s²u
+
+    def start(self, t_end: float) -> None:
+        """First velocity, spectral radius and trial step."""
+        self.f = self.call(self.y)
+        noise = torch.Generator(device=self.y.device).manual_seed(0)
+        self.direction = torch.randn(
+            self.y.shape, generator=noise, dtype=self.y.dtype, device=self.y.device
+        )
+        self.estimate_radius(most=50)
+        h = 1 / self.rho if self.rho > 0 else t_end
+        change = self.call(torch.add(self.y, self.f, alpha=h)).sub_(self.f)
+        size = self.atol + self.rtol * rkc.block_rms(self.y)
+        error = h * float((rkc.block_rms(change) / size).max())
+        self.h = min(t_end, h / (10 * math.sqrt(error)) if error > 0 else t_end)
+
+    def call(self, y: Tensor) -> Tensor:
+        self.calls += 1
+        return self.velocity(y)
+
+    def estimate_radius(self, most: int = POWER_CALLS) -> None:
+        rho, self.direction, calls = rkc.spectral_radius(
+            self.velocity, self.y, self.f, self.direction, most=most
+        )
+        self.rho, self.since_radius = RADIUS_SAFETY * rho, 0
+        self.calls += calls
+
+    def stages(self) -> int:
+        """Stages for the step h, after shortening h to what most_stages can carry."""
+        s = rkc.stages_for(self.h, self.rho)
+        while s > self.most_stages:
+            self.h *= 0.9 * (self.most_stages / s) ** 2
+            s = rkc.stages_for(self.h, self.rho)
+        return s
+
+    def try_step(self):
+        """(new y, new f, error) of one trial step."""
+        s = self.stages()  # first: it may shorten h
+        new = rkc.rkc_step(self.call, self.y, self.f, self.h, s)
+        f_new = self.call(new)
+        return new, f_new, rkc.error_norm(self.y, self.f, new, f_new, self.h, self.rtol, self.atol)
+
+    def accept(self, new: Tensor, f_new: Tensor, error: float) -> None:
+        """Advance and choose the next step (PI control of Sommeijer et al.)."""
+        error = max(error, 1e-8)
+        factor = 0.8 * error ** (-1 / 3)
+        if self.steps:
+            factor = 0.8 * self.h / self.last_h * self.last_error ** (1 / 3) / error ** (2 / 3)
+        self.t += self.h
+        self.y, self.f, self.last_h, self.last_error = new, f_new, self.h, error
+        self.h *= min(10.0, max(0.1, factor))
+        self.steps += 1
+        self.since_radius += 1
+        if self.since_radius >= RADIUS_EVERY:
+            self.estimate_radius()
+
+    def reject(self, error: float) -> None:
+        """Shorten the step; a fresh spectral radius may be due."""
+        self.rejected += 1
+        self.h *= max(0.1, 0.8 * error ** (-1 / 3)) if math.isfinite(error) else 0.1
+        if self.since_radius:
+            self.estimate_radius()
+
+    SCALARS = "t calls steps rejected since_radius h rho last_error last_h".split()
+    TENSORS = ("y", "f", "direction")
+
+    def dump(self) -> dict:
+        out = {name: getattr(self, name) for name in self.SCALARS}
+        return out | {name: getattr(self, name).cpu().numpy().copy() for name in self.TENSORS}
+
+    def restore(self, saved) -> None:
+        for name in self.SCALARS:
+            setattr(self, name, type(getattr(self, name))(np.asarray(saved[name]).item()))
+        for name in self.TENSORS:
+            value = torch.from_numpy(np.array(saved[name])).to(self.y.device)
+            setattr(self, name, value)
+
+
+def gradient_flow(
+    risk: RegularizedRisk,
+    state: Tensor,
+    *,
+    t_end: float,
+    record_at: Sequence[float] | np.ndarray,
+    observe: Observe,
+    rtol: float = 1e-3,
+    atol: float = 1e-5,
+    max_gradients: int = 100_000,
+    best: str | None = None,
+    keep: Sequence[int] = (),
+    run: Run = UNSAVED,
+) -> Trajectory:
+    """Integrate the gradient flow of ``risk`` from ``state`` (2, p, d) to ``t_end``.  [D][L]
+
+    Local error per step ≤ atol + rtol·rms, in rms over s and over t.  Measurements at the times
+    ``record_at`` by cubic Hermite interpolation: declared times cost no gradients; ``best`` and
+    ``keep`` ask for states, see :class:`~escape_ntk.training.trajectory.Recorder`.  A ``run`` that
+    saves goes on where it was killed and ends with the same numbers.
+    Outcomes: REACHED_END, DIVERGED, MAX_GRADIENTS (looked at between steps: the start and a step
+    under way are finished), STEP_UNDERFLOW.  A time beyond ``t_end`` raises
+    :class:`~escape_ntk.checks.InputError`.
+    """
+    checks.number("t_end", t_end, least=0, strict=True)
+    checks.number("rtol", rtol, least=0, strict=True)
+    checks.number("atol", atol, least=0, strict=True)
+    checks.integer("max_gradients", max_gradients, least=1)
+    recorder, run = Recorder(record_at, observe, best=best, keep=keep), run.part()
+    if recorder.times[-1] > t_end:
+        raise checks.InputError(
+            checks.message(
+                expected=f"record times ≤ t_end = {t_end:g}",
+                got=recorder.times[-1],
+                remedy="raise t_end, or record earlier",
+            )
+        )
+    flow = _Flow(_velocity(risk), risk.features.check_state(state).clone(), rtol, atol)
+    saved = run.load()
+    if saved is None:
+        flow.start(t_end)
+        while recorder.next_time <= 0:
+            recorder.record(flow.y)
+    else:
+        flow.restore(saved)
+        recorder.restore(saved, flow.y.device)
+    outcome = _integrate(flow, recorder, t_end, max_gradients, run)
+    run.keep(flow.dump() | recorder.dump())
+    return Trajectory(
+        recorder.times,
+        recorder.values(),
+        flow.y,
+        outcome,
+        flow.calls,
+        flow.steps,
+        flow.rejected,
+        recorder.kept,
+    )
+
+
+def _velocity(risk: RegularizedRisk) -> rkc.Velocity:
+    def velocity(y: Tensor) -> Tensor:
+        return risk.value_and_gradient(y)[1].mul_(-STEP_FACTOR)
+
+    return velocity
+
+
+def _integrate(
+    flow: _Flow, recorder: Recorder, t_end: float, max_gradients: int, run: Run
+) -> Outcome:
+    """Step to t_end; record, save, and say how it ended."""
+    with tqdm(
+        total=1.0,
+        desc=run.progress,
+        disable=run.progress is None,
+        delay=2,
+        leave=False,
+        bar_format="{l_bar}{bar}| [{elapsed}<{remaining}]",
+    ) as bar:
+        while flow.t < t_end:
+            if flow.calls >= max_gradients:
+                return Outcome.MAX_GRADIENTS
+            if not math.isfinite(flow.rho):  # the velocity is not finite
+                return Outcome.DIVERGED
+            if flow.h < 1e-12 * max(flow.t, 1.0):
+                return Outcome.STEP_UNDERFLOW
+            flow.h = min(flow.h, t_end - flow.t)
+            new, f_new, error = flow.try_step()
+            if not error <= 1:
+                flow.reject(error)
+                continue
+            if not math.isfinite(float(new.norm())):
+                return Outcome.DIVERGED
+            _record_between(flow, recorder, new, f_new, t_end)
+            flow.accept(new, f_new, error)
+            bar.update(min(1.0, math.log1p(flow.t) / math.log1p(t_end)) - bar.n)
+            if run.due():
+                run.save(flow.dump() | recorder.dump())
+    return Outcome.REACHED_END
+
+
+def _record_between(flow: _Flow, recorder: Recorder, new: Tensor, f_new: Tensor, t_end: float):
+    """Record every declared time in (t, t + h]."""
+    ends = flow.t + flow.h >= t_end * (1 - 1e-12)
+    while recorder.next_time <= (t_end if ends else flow.t + flow.h):
+        theta = min(1.0, (recorder.next_time - flow.t) / flow.h)
+        recorder.record(rkc.hermite_interpolant(flow.y, flow.f, new, f_new, flow.h, theta))
