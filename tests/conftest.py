@@ -61,9 +61,9 @@ def ledger_rows(tmp_path_factory) -> list[dict]:
     place = (folder.parent if several else folder) / "ledger.json"
     with FileLock(f"{place}.lock"):
         if not place.exists():
-            from escape_ntk.chapters import ledger as claims
+            from escape_ntk import chapters
             from escape_ntk.records.store import RecordStore, default_root
 
-            rows = claims.evaluate_all(RecordStore(default_root()))
+            rows = chapters.evaluate_all(RecordStore(default_root()))
             place.write_text(json.dumps(rows, allow_nan=False), "utf-8")
     return json.loads(place.read_text("utf-8"))

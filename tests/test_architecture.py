@@ -13,19 +13,15 @@ ROOT = Path(escape_ntk.__file__).parent
 MOST_LINES = 600
 FLOORS = (
     {"checks"},
-    {"encoding", "lanczos", "polynomials", "provenance", "published", "run", "stats"},
-    {"database"},
+    {"numerics"},
+    {"models"},
+    {"kernels"},
+    {"risk"},
+    {"training"},
     {"records"},
-    {"data", "images", "network"},
-    {"kernel", "modules", "pairs", "taylor"},
-    {"constructions", "leaks", "spectrum"},
-    {"directions"},
-    {"regularizer", "rkc", "trajectory"},
-    {"descent", "flow"},
-    {"generalization", "landscape"},
-    {"experiments"},
-    {"claims", "figures", "page", "tables"},
-    {"interactive", "inventory"},
+    {"display"},
+    {"study"},
+    {"chapters"},
     {"__main__"},
 )
 """From the ground up; a name stands for a module, or for a package with all its modules."""

@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
+from escape_ntk import chapters
 from escape_ntk.__main__ import main
-from escape_ntk.chapters import ledger as claims
 from escape_ntk.chapters.ntk_limits import claims as ntk_limits
 from escape_ntk.chapters.ntk_limits import runs as limits
 from escape_ntk.chapters.published_figure import claims as published_figure
@@ -31,7 +31,7 @@ def test_rows_have_the_public_form(ledger_rows):
     assert len({row["id"] for row in ledger_rows}) == len(ledger_rows) >= 10
     for row in ledger_rows:
         assert row.keys() == KEYS
-        assert row["verdict"] in list(claims.Verdict)
+        assert row["verdict"] in list(ledger.Verdict)
         assert row["measured"] and row["record"]
     json.dumps(ledger_rows, allow_nan=False)
 
@@ -61,12 +61,12 @@ def test_negative_controls_do_worse(ledger_rows):
     ],
 )
 def test_a_control_fails_by_doing_worse_than_its_claim(claim, control, fate):
-    assert ledger.fate(claims.Verdict(claim), claims.Verdict(control)) == fate
+    assert ledger.fate(ledger.Verdict(claim), ledger.Verdict(control)) == fate
 
 
 def test_a_control_that_is_not_broken_is_caught():
     """The control of a claim that measures the same thing twice passes: the ledger says so."""
-    claim = claims.CLAIMS[0]
+    claim = chapters.claims()[0]
     same = dataclasses.replace(claim, measure=lambda runs, broken: claim.measure(runs, False))
     control = same.evaluate(RecordStore(default_root()))["negative_control"]
     assert control["fate"] == "passes" and control["failed"] is False
@@ -100,8 +100,8 @@ def test_interval_judge_counts():
 
 
 def test_missing_records_name_the_command(tmp_path):
-    with pytest.raises(claims.MissingRecordError, match="escape-ntk run setup"):
-        claims.CLAIMS[0].evaluate(RecordStore(tmp_path))
+    with pytest.raises(ledger.MissingRecordError, match="escape-ntk run setup"):
+        chapters.claims()[0].evaluate(RecordStore(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -299,6 +299,6 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
 )
 def test_each_judge_can_pass_and_can_fail(judge, passing, failing):
     """Also those whose claim is not reproduced: the check could have passed."""
-    judge = claims.claim(judge).judge if isinstance(judge, str) else judge
+    judge = chapters.claim(judge).judge if isinstance(judge, str) else judge
     assert judge(passing).verdict == "reproduced"
     assert judge(failing).verdict == "not_reproduced"

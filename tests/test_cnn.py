@@ -12,7 +12,7 @@ import torch
 from mortal import KilledError, Memory
 from test_images import files, packed
 
-from escape_ntk.chapters.catalogue import experiment
+from escape_ntk.chapters import experiment
 from escape_ntk.chapters.cnn import runs as cnn
 from escape_ntk.chapters.cnn.runs import MODELS, Convolutional, Inputs
 from escape_ntk.checks import DataFileError, InputError, UnknownNameError

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from escape_ntk import chapters
 from escape_ntk.__main__ import parser
-from escape_ntk.chapters.catalogue import EXPERIMENTS, SCALES
+from escape_ntk.study.plans import SCALES
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "book" / "contributing.md").read_text("utf-8")
@@ -67,7 +68,7 @@ def bad_command(line: str) -> bool:
             asked = parser().parse_args(rest)
         except SystemExit:
             return True
-        known = {experiment.name for experiment in EXPERIMENTS}
+        known = {experiment.name for experiment in chapters.experiments()}
         return asked.command == "run" and (asked.name not in known or asked.scale not in SCALES)
     return name not in ("python", "pre-commit", "git")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from escape_ntk.chapters import ledger as claims
+from escape_ntk import chapters
 from escape_ntk.chapters.end_to_end import claims as e2e_claims
 from escape_ntk.chapters.end_to_end import runs as end_to_end
 from escape_ntk.chapters.joint import claims as joint_claims
@@ -317,11 +317,11 @@ SHARES = {"with": [0.6, 0.5], "without": [0.1, 0.2]}
     ],
 )
 def test_each_judge_can_pass_and_can_fail(judge, passing, failing):
-    judge = claims.claim(judge).judge if isinstance(judge, str) else judge
+    judge = chapters.claim(judge).judge if isinstance(judge, str) else judge
     assert judge(passing).verdict == "reproduced"
     assert judge(failing).verdict == "not_reproduced"
 
 
 def test_a_difference_away_from_the_foreseen_one_is_partly_reproduced():
     away = GAP | {"differences": 0.5 + spread}
-    assert claims.claim("complexity-difference").judge(away).verdict == "partly"
+    assert chapters.claim("complexity-difference").judge(away).verdict == "partly"

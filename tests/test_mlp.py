@@ -9,7 +9,7 @@ import pytest
 import torch
 from mortal import KilledError, Memory
 
-from escape_ntk.chapters import ledger as claims
+from escape_ntk import chapters
 from escape_ntk.chapters.mlp import claims as ledger
 from escape_ntk.chapters.mlp import runs as mlp
 from escape_ntk.chapters.mlp.runs import Climb, Judge, NetworkTarget, ReluNetwork
@@ -222,7 +222,7 @@ def test_thresholds_are_read_between_grid_points_and_censored_ones_count_as_boun
     found = ledger.bounds(rows)
     assert list(found) == [10, 20, 40] and found[10][2] == 400.0
     assert found[10][1] == pytest.approx(200)
-    got = claims.claim("mlp-exponent-published").judge(
+    got = chapters.claim("mlp-exponent-published").judge(
         {d: list(row.values()) for d, row in found.items()}
     )
     assert got.measured["slope"] == pytest.approx(2.0)  # one bound of three: not felt

@@ -15,7 +15,7 @@ import functools
 from docutils import nodes
 from sphinx.util.docutils import SphinxRole
 
-from escape_ntk.chapters.ledger import evaluate_all
+from escape_ntk.chapters import evaluate_all
 from escape_ntk.display.html import WORDS
 from escape_ntk.records.store import RecordStore, default_root
 

@@ -90,11 +90,12 @@ def _run_options(run: argparse.ArgumentParser) -> None:
 
 def list_experiments(store: RecordStore) -> None:
     """One line for each experiment; records are counted, not read."""
-    from escape_ntk.chapters.catalogue import EXPERIMENTS, SCALES
+    from escape_ntk import chapters
+    from escape_ntk.study.plans import SCALES
     from escape_ntk.study.point import key_of
 
     stored = {name: store.keys(name) for name in store.experiments()}
-    for e in EXPERIMENTS:
+    for e in chapters.experiments():
         for scale in SCALES:
             points = e.points(scale)
             done = sum(key_of(p) in stored.get(p.experiment, ()) for p in points)
@@ -104,7 +105,7 @@ def list_experiments(store: RecordStore) -> None:
 def run(store: RecordStore, args: argparse.Namespace) -> None:
     """Compute the missing points of one experiment and say what each run gave."""
     from escape_ntk import checks
-    from escape_ntk.chapters.catalogue import experiment
+    from escape_ntk.chapters import experiment
     from escape_ntk.study import sweep
     from escape_ntk.study.point import key_of
 
@@ -166,13 +167,14 @@ def cluster(address: str) -> Iterator[Executor]:
 
 def show_claims(store: RecordStore, as_json: bool) -> None:
     """The ledger, as JSON or as one line a claim."""
-    from escape_ntk.chapters import ledger as claims
+    from escape_ntk import chapters
+    from escape_ntk.study.claims import Fate
 
-    rows = claims.evaluate_all(store)
+    rows = chapters.evaluate_all(store)
     if as_json:
         print(json.dumps(rows, indent=2, ensure_ascii=False))
         return
-    words = {fate: f"control {fate}" for fate in claims.Fate} | {"passes": "CONTROL PASSES"}
+    words = {fate: f"control {fate}" for fate in Fate} | {"passes": "CONTROL PASSES"}
     for row in rows:
         control = words[row["negative_control"]["fate"]]
         print(f"{row['verdict']:15} {control:17} {row['id']:26} {row['statement']}")

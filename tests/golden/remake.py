@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from golden import points, stored
 from golden.stored import GOLDEN, LEDGER, Moved, Tolerance
 
-from escape_ntk.chapters import ledger as claims
+from escape_ntk import chapters
 from escape_ntk.records.store import RecordStore, default_root
 
 EXACT = Tolerance(0.0)
@@ -43,7 +43,7 @@ def golden() -> Iterable[Moved]:
 def ledger() -> Iterable[Moved]:
     """Every row."""
     old = stored.load(LEDGER) if LEDGER.exists() else []
-    new = json.loads(json.dumps(claims.evaluate_all(RecordStore(default_root()))))
+    new = json.loads(json.dumps(chapters.evaluate_all(RecordStore(default_root()))))
     stored.save(LEDGER, new)
     return stored.moved_rows(old, new, EXACT)
 

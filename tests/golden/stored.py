@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from escape_ntk.chapters.catalogue import EXPERIMENTS, SCALES
+from escape_ntk import chapters
 from escape_ntk.records.provenance import environment
+from escape_ntk.study.plans import SCALES
 from escape_ntk.study.point import Point
 from escape_ntk.study.sweep import LiveResult
 
@@ -193,7 +194,7 @@ def plain(value: Any) -> Any:
 def plans() -> dict[str, dict[str, Any]]:
     """Experiment and scale → how many points its default seeds give, and a digest of them all."""
     found = {}
-    for experiment in EXPERIMENTS:
+    for experiment in chapters.experiments():
         for scale in SCALES:
             points = experiment.points(scale)
             listed = [[point.experiment, plain(dataclasses.asdict(point))] for point in points]

@@ -1,1 +1,52 @@
-"""The chapters of the book, one folder each."""
+"""The chapters of the book, one folder each; what all of them run and claim.
+
+A folder in here is a chapter: nothing lists them.
+"""
+
+import importlib
+import importlib.util
+import pkgutil
+
+from escape_ntk import checks
+from escape_ntk.records.store import RecordStore
+from escape_ntk.study.chapter import Chapter
+from escape_ntk.study.claims import Claim
+from escape_ntk.study.plans import Experiment
+
+
+def load(part: str) -> list[Chapter]:
+    """Import the module ``part`` of every chapter that has one; all chapters, in their order."""
+    found = []
+    for info in pkgutil.iter_modules(__path__, f"{__name__}."):
+        if info.ispkg:
+            if importlib.util.find_spec(f"{info.name}.{part}"):
+                importlib.import_module(f"{info.name}.{part}")
+            found.append(importlib.import_module(info.name).chapter)
+    return sorted(found, key=lambda chapter: chapter.number)
+
+
+def experiments() -> list[Experiment]:
+    """Every experiment, in the order of the chapters."""
+    return [experiment for chapter in load("runs") for experiment in chapter.experiments]
+
+
+def experiment(name: str) -> Experiment:
+    """The experiment of this name; :class:`~escape_ntk.checks.UnknownNameError` otherwise."""
+    known = {e.name: e for e in experiments()}
+    return known[checks.one_of("experiment", name, tuple(known))]
+
+
+def claims() -> list[Claim]:
+    """Every claim, in the order of the chapters."""
+    return [claim for chapter in load("claims") for claim in chapter.claims]
+
+
+def claim(name: str) -> Claim:
+    """The claim of this id; :class:`~escape_ntk.checks.UnknownNameError` otherwise."""
+    known = {c.id: c for c in claims()}
+    return known[checks.one_of("claim", name, tuple(known))]
+
+
+def evaluate_all(store: RecordStore) -> list[dict]:
+    """The ledger: one row for each claim, see :meth:`~escape_ntk.study.claims.Claim.evaluate`."""
+    return [claim.evaluate(store) for claim in claims()]

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from escape_ntk import chapters
 from escape_ntk.chapters import properties as p
 from escape_ntk.chapters.end_to_end import claims as end_to_end
-from escape_ntk.chapters.ledger import CLAIMS, Runs
 from escape_ntk.models.network import Activation
 from escape_ntk.records.store import Record, RecordStore
+from escape_ntk.study.claims import Runs
 from escape_ntk.study.hypotheses import (
     Answer,
     Change,
@@ -563,7 +564,7 @@ def setting_of(entry: Entry, claims: Sequence[str], store: RecordStore) -> Setti
 @functools.cache
 def _evidence(claim: str, root) -> tuple[str, ...]:
     """Records that a claim rests on, those of its control alone left out."""
-    (own,) = [c for c in CLAIMS if c.id == claim]
+    own = chapters.claim(claim)
     runs = Runs(RecordStore(root))
     own.measure(runs, False)
     return runs.names

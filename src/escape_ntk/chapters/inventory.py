@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from escape_ntk.chapters.catalogue import EXPERIMENTS, SCALES
+from escape_ntk import chapters
 from escape_ntk.display import html as page
 from escape_ntk.records.store import Record, RecordStore
+from escape_ntk.study.plans import SCALES
 
 HEADER = ("folder", "made by", "runs", "machine", "wall time", "written", "commit")
 FACTS = ("commit", "dirty", "cpu", "accelerator", "threads", "torch", "wall_seconds", "written_utc")
@@ -49,7 +50,7 @@ class Recorded:
 def writers() -> dict[str, tuple[str, ...]]:
     """Record folder → the experiments of the catalogue that write into it."""
     found: dict[str, dict[str, None]] = {}
-    for experiment in EXPERIMENTS:
+    for experiment in chapters.experiments():
         for scale in SCALES:
             for point in experiment.points(scale):
                 found.setdefault(point.experiment, {})[experiment.name] = None

@@ -4,8 +4,6 @@ A claim measures values on records, judges them, and judges a *negative control*
 measurement with one hypothesis broken) by the same rule: the control must do worse.  It stands as
 a decorator on its measurement::
 
-    chapter = Chapter("regularizer")
-
     @chapter.claim(
         "regularizer-weak",
         "A weak R_1 lowers the test loss.",
@@ -22,14 +20,14 @@ a decorator on its measurement::
 
 import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from escape_ntk import checks
-from escape_ntk.chapters import catalogue
 from escape_ntk.numerics.stats import Interval, Numbers, log_slope, mean_interval
 from escape_ntk.records.store import Record, RecordStore, default_root
 from escape_ntk.study import sweep
+from escape_ntk.study.plans import command
 from escape_ntk.study.point import Point
 
 SOURCES = ("A", "C", "L", "D", "M", "R")
@@ -105,7 +103,7 @@ class Runs:
                 checks.message(
                     expected=f"{len(asked)} records below {self.store.root}",
                     got=f"{len(missing)} missing, the first {missing[0]}",
-                    remedy=f"run `{catalogue.command(missing[0])}`",
+                    remedy=f"run `{command(missing[0])}`",
                 )
             )
         records = [record for record in found if record is not None]
@@ -169,37 +167,6 @@ class Claim(Generic[V]):
             },
             "record": sorted({*runs.names, *others.names}),
         }
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """The claims of one chapter, in their order."""
-
-    name: str
-    claims: list[Claim] = field(default_factory=list)
-
-    def claim(
-        self,
-        id: str,
-        statement: str,
-        *,
-        source: str,
-        target: str,
-        tolerance: str,
-        broken: str,
-        judge: Callable[[V], Finding],
-        measure: Measure[V] | None = None,
-    ) -> Callable[[Measure[V]], Measure[V]]:
-        """Put ``measure`` into the ledger; without it, a decorator for the measurement below."""
-
-        def register(measure: Measure[V]) -> Measure[V]:
-            words = (id, self.name, statement, source, target, tolerance, broken)
-            self.claims.append(Claim(*words, measure, judge))
-            return measure
-
-        if measure is not None:
-            register(measure)
-        return register
 
 
 Value = Callable[[Record, bool], V]

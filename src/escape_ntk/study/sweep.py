@@ -121,7 +121,8 @@ def run_points(
     they save the state of a run below their own :func:`~escape_ntk.records.store.default_root`.
     Records do not depend on which.  A worker that dies costs its point's unsaved seconds: the
     missing points go to a fresh pool.  :class:`WorkersDiedError` after three pools in which none
-    was finished.  An error of a point, or Ctrl-C, ends the sweep at once; what is finished is stored.
+    was finished.  An error of a point, or Ctrl-C, ends the sweep at once; what is finished is
+    stored.
     """
     checks.integer("workers", workers, least=1)
     found = {point: _finished(point, store) for point in dict.fromkeys(points)}

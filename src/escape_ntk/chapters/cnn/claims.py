@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from escape_ntk.chapters.cnn import chapter
 from escape_ntk.chapters.cnn import runs as e
 from escape_ntk.numerics.stats import Numbers
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import (
-    Chapter,
     Finding,
     Runs,
     at_least,
@@ -18,7 +18,6 @@ from escape_ntk.study.claims import (
     ratio_one,
 )
 
-chapter = Chapter("cnn")
 POINTS = e.full_points(e.SEEDS)
 EARLY = 10.0
 """Epochs at which the network is still near its start."""

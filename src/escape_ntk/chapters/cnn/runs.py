@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from escape_ntk import checks
+from escape_ntk.chapters.cnn import chapter
 from escape_ntk.models.images import Images, Split, cifar10, digits
 from escape_ntk.models.modules import ModuleFeatures
 from escape_ntk.numerics.stats import rms
@@ -358,3 +359,13 @@ def live_points(
     """A few channels, for some epochs."""
     size = LIVE[checks.one_of("data", data, DATA)]
     return [Convolutional(seed, data, root=root, **size) for seed in seeds]
+
+
+chapter.experiment(
+    "cnn",
+    "A convolutional network on images beside its quadratic and its linear Taylor model",
+    SEEDS,
+    live_points,
+    full_points,
+    DATA,
+)

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from escape_ntk.chapters.directions import chapter
 from escape_ntk.chapters.directions import runs as e
 from escape_ntk.kernels.spectrum import ntk_spectrum
 from escape_ntk.models.network import activation
 from escape_ntk.numerics.stats import Numbers, log_slope, mean_interval
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import (
-    Chapter,
     Finding,
     Measure,
     Runs,
@@ -23,7 +23,6 @@ from escape_ntk.study.claims import (
     slope_near,
 )
 
-chapter = Chapter("directions")
 LEAST_GAP_DIM = 100
 """The gap's slope is taken from this dimension on."""
 

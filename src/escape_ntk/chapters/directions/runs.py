@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from escape_ntk.chapters.directions import chapter
 from escape_ntk.kernels.ntk import infinite_ntk
 from escape_ntk.kernels.spectrum import ntk_spectrum
 from escape_ntk.models.data import draw_inputs, random_direction, random_signs
@@ -372,3 +373,16 @@ def full_points(seeds: Sequence[int]) -> list[Point]:
     for kind in (Movements, EqualSigns, Memorizing, Leaks):
         points += [kind(seed) for seed in seeds]
     return [*points, Views(seeds[0])]
+
+
+def _directions_live(seeds: Sequence[int]) -> list[Point]:
+    return [Movements(seed) for seed in seeds]
+
+
+chapter.experiment(
+    "directions",
+    "Good directions: gap, Gram spectra, projectors, four kinds of movement",
+    SEEDS,
+    _directions_live,
+    full_points,
+)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from escape_ntk import checks
+from escape_ntk.chapters.end_to_end import chapter
 from escape_ntk.chapters.joint.runs import explicit
 from escape_ntk.kernels.spectrum import ntk_spectrum
 from escape_ntk.models.data import random_signs
@@ -234,3 +235,12 @@ def live_points(seeds: Sequence[int]) -> list[Point]:
     """A small network beside its Taylor model."""
     n = samples(FACTOR, 8, 2)
     return [FullNetwork(seed, 2, 8, n, n_test=2000, m=400) for seed in seeds]
+
+
+chapter.experiment(
+    "end-to-end",
+    "From W = 0 to a solution like W*: flow and descent; the full network over the width",
+    SEEDS,
+    live_points,
+    full_points,
+)

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from escape_ntk.chapters.joint import chapter
 from escape_ntk.chapters.joint import runs as e
 from escape_ntk.numerics.stats import Numbers, log_slope, mean_interval
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import (
-    Chapter,
     Finding,
     Measure,
     Runs,
@@ -19,7 +19,6 @@ from escape_ntk.study.claims import (
     slope_near,
 )
 
-chapter = Chapter("joint")
 SEEDS = e.SEEDS
 WIDE = 10_000
 """Widths from here on show the order of the error: below, the next order in m is seen."""

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from escape_ntk.chapters.joint import chapter
 from escape_ntk.kernels.spectrum import ntk_spectrum
 from escape_ntk.models.data import Target, draw_inputs, random_signs
 from escape_ntk.models.network import activation, draw_weights
@@ -308,3 +309,12 @@ def full_points(seeds: Sequence[int]) -> list[Point]:
 def live_points(seeds: Sequence[int]) -> list[Point]:
     """Small ones, for the reader's machine."""
     return [Solution(seed, 1, 20, n=200, widths=(256, 1024, 4096, 16_384)) for seed in seeds]
+
+
+chapter.experiment(
+    "joint",
+    "Joint learning: the explicit W*, its four budgets over m and d, the gap and its bound",
+    SEEDS,
+    live_points,
+    full_points,
+)

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from escape_ntk.chapters.landscape import chapter
 from escape_ntk.chapters.landscape import runs as e
 from escape_ntk.chapters.regularizer import runs as regularizer
 from escape_ntk.chapters.regularizer.claims import setting_name
 from escape_ntk.numerics.stats import Numbers, log_slope, mean_interval
 from escape_ntk.records.store import Record
-from escape_ntk.study.claims import Chapter, Finding, Runs, at_most, each, found, slope_near
+from escape_ntk.study.claims import Finding, Runs, at_most, each, found, slope_near
 
-chapter = Chapter("landscape")
 SEEDS, FEW = regularizer.SEEDS, regularizer.SEEDS[:3]
 PARTS = {
     "comparison": 1,

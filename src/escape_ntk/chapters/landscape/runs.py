@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from escape_ntk.chapters.landscape import chapter
 from escape_ntk.chapters.regularizer.runs import (
     BASE,
     F64,
+    SEEDS,
     SIGMOID,
     SINE,
     Regularized,
@@ -474,3 +476,16 @@ def landscape_points(seeds: Sequence[int]) -> list[Point]:
     points += [*plateau_points(seeds), *width_points(seeds), *certified_points(seeds)]
     points += [*switch_points(seeds), *published_points(seeds[:3])]
     return [*points, *certified_published_points(seeds[:3])]
+
+
+def _landscape_live(seeds: Sequence[int]) -> list[Point]:
+    return [Escape(seed) for seed in seeds]
+
+
+chapter.experiment(
+    "landscape",
+    "Landscape: curvature along runs, escape from W = 0, many starts, the random-sign bound",
+    SEEDS,
+    _landscape_live,
+    landscape_points,
+)

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from escape_ntk.chapters.mlp import chapter
 from escape_ntk.chapters.mlp import runs as e
 from escape_ntk.numerics.stats import first_crossing, median_slope
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import (
-    Chapter,
     Finding,
     Measure,
     Runs,
@@ -21,7 +21,6 @@ from escape_ntk.study.claims import (
     ratio_one,
 )
 
-chapter = Chapter("mlp")
 ERRATUM_UP_TO = 50
 """The largest d run at which the published dense part has a variance below .1."""
 LINE = 6.0

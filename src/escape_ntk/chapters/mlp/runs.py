@@ -17,6 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from escape_ntk import checks
+from escape_ntk.chapters.mlp import chapter
 from escape_ntk.models.data import draw_inputs, random_direction
 from escape_ntk.numerics.polynomials import normalized_hermite
 from escape_ntk.study.point import Draws, Point, Result
@@ -398,3 +399,19 @@ def live_points(seeds: Sequence[int]) -> list[Point]:
         for dense in DENSE[:2]
         for seed in seeds
     ]
+
+
+def _climb(points: Sequence[Climb], device: torch.device):
+    from escape_ntk.chapters.mlp import side_by_side  # which imports this module
+
+    return side_by_side.climb(points, device)
+
+
+chapter.experiment(
+    "mlp",
+    "Samples that a ReLU network needs on a dense quadratic plus a sparse cubic, over d",
+    SEEDS,
+    live_points,
+    full_points,
+    together=_climb,
+)

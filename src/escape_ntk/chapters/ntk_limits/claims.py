@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from escape_ntk.chapters.ntk_limits import chapter
 from escape_ntk.chapters.ntk_limits import runs as e
 from escape_ntk.kernels.spectrum import Spectrum, ntk_spectrum
 from escape_ntk.models.network import activation
@@ -11,7 +12,6 @@ from escape_ntk.numerics.polynomials import hermite_coefficients
 from escape_ntk.numerics.stats import log_slope, mean_interval
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import (
-    Chapter,
     Finding,
     Measure,
     Runs,
@@ -24,7 +24,6 @@ from escape_ntk.study.claims import (
     slope_value,
 )
 
-chapter = Chapter("ntk-limits")
 EXPECTED_SLOPES = (0.0, -1.0, -2.0)
 """Slopes of λ_1, λ_2, λ_3 in the dimension."""
 TINY = 1e-9

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from escape_ntk.chapters.ntk_limits import chapter
 from escape_ntk.kernels.ntk import KernelRidge, empirical_ntk, infinite_ntk
 from escape_ntk.kernels.spectrum import SphereRidge, ntk_spectrum
 from escape_ntk.models.data import (
@@ -406,3 +407,16 @@ def full_points(seeds: Sequence[int]) -> list[Point]:
         for kind in BLIND
         for seed in BLIND_SEEDS
     ]
+
+
+def _limits_live(seeds: Sequence[int]) -> list[Point]:
+    return [Staircase(seed, 10) for seed in seeds]
+
+
+chapter.experiment(
+    "ntk-limits",
+    "The tangent kernel: width, lazy training, eigenvalues, staircase, blindness",
+    SEEDS,
+    _limits_live,
+    full_points,
+)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from escape_ntk.chapters.published_figure import chapter
 from escape_ntk.chapters.published_figure import runs as f
 from escape_ntk.chapters.published_figure.comparisons import (
     COMPARISONS,
@@ -18,7 +19,6 @@ from escape_ntk.chapters.published_figure.comparisons import (
 from escape_ntk.numerics.stats import Interval, mean_interval
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import (
-    Chapter,
     Finding,
     Measure,
     Runs,
@@ -29,7 +29,6 @@ from escape_ntk.study.claims import (
     ratio_one,
 )
 
-chapter = Chapter("published-figure")
 PRINTED_SUM = f.Hypothesis(
     "as printed, on the sum", "λ₂ = 0.01 n", empirical=0.01 * f.N_TRAIN, lambdas=(0.0,)
 )

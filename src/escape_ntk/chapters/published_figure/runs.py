@@ -6,6 +6,7 @@ from typing import ClassVar, TypedDict
 
 import torch
 
+from escape_ntk.chapters.published_figure import chapter
 from escape_ntk.models.data import draw_inputs
 from escape_ntk.models.network import activation, draw_weights
 from escape_ntk.models.pairs import PairFeatures
@@ -144,3 +145,47 @@ class DroppedConstant(Point):
             "next": float(overlap[self.d]),
         }
         return summary, {"eigenvalues": values.numpy(), "overlap": overlap}
+
+
+SEEDS = tuple(range(1, 11))
+
+
+def _figure_live(seeds: Sequence[int]) -> list[Point]:
+    return [*live_points(seeds), *reduced_certificate_points()]
+
+
+def _figure_full(seeds: Sequence[int]) -> list[Point]:
+    return [
+        *figure_points(seeds),
+        *certificate_points(),
+        *reduced_certificate_points(),
+        *(DroppedConstant(seed) for seed in seeds),
+    ]
+
+
+chapter.experiment(
+    "published-figure",
+    "The published figure: six λ, and one curve by plain gradient descent",
+    SEEDS,
+    _figure_live,
+    _figure_full,
+)
+
+
+def _forensics_full(seeds: Sequence[int]) -> list[Point]:
+    others = HYPOTHESES[1:]
+    points = [p for h in others for p in figure_points(seeds, h, h.lambdas)]
+    return [*points, *figure_points(seeds, R1_ALONE, (0.0,))]
+
+
+def _forensics_live(seeds: Sequence[int]) -> list[Point]:
+    return [R1_ALONE.curve(0.0, seed, **LIVE_SIZE) for seed in seeds]
+
+
+chapter.experiment(
+    "figure-forensics",
+    "How λ entered the published runs; what R_1 does alone",
+    SEEDS[:3],
+    _forensics_live,
+    _forensics_full,
+)

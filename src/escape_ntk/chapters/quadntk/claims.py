@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
+from escape_ntk.chapters.quadntk import chapter
 from escape_ntk.chapters.quadntk import runs as e
 from escape_ntk.kernels.spectrum import frozen_start_spectrum, ntk_spectrum
 from escape_ntk.models.network import activation
@@ -12,7 +13,6 @@ from escape_ntk.numerics.polynomials import cumulative_multiplicity
 from escape_ntk.numerics.stats import Interval, Numbers, log_slope, mean_interval
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import (
-    Chapter,
     Finding,
     Measure,
     Runs,
@@ -29,7 +29,6 @@ from escape_ntk.study.claims import (
 
 Value = Callable[[Record], float]
 
-chapter = Chapter("quadntk")
 
 # ---------------------------------------------------------------- the explicit movement
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from escape_ntk.chapters.quadntk import chapter
 from escape_ntk.kernels.ntk import KernelRidge, empirical_ntk
 from escape_ntk.kernels.spectrum import ntk_spectrum
 from escape_ntk.models.data import (
@@ -486,3 +487,16 @@ def full_points(seeds: Sequence[int]) -> list[Point]:
     points = [*construction_points(seeds), *saddle_points(seeds), *opening_points(seeds)]
     points += [*sparse_points(seeds), *dense_points(seeds, 1), *dense_points(seeds, 2)]
     return [*points, *wide_points(seeds), *frozen_points(), *kernel_points()]
+
+
+def _quadntk_live(seeds: Sequence[int]) -> Sequence[Point]:
+    return saddle_points(seeds)
+
+
+chapter.experiment(
+    "quadntk",
+    "QuadNTK alone: random signs, the construction, the saddle, sparse and dense targets",
+    SEEDS,
+    _quadntk_live,
+    full_points,
+)

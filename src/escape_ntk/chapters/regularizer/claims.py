@@ -7,6 +7,7 @@ import torch
 
 from escape_ntk.chapters.published_figure.claims import final, paired_with_r1
 from escape_ntk.chapters.published_figure.runs import SUM_SCALED_R1, SUM_UNIT_R1
+from escape_ntk.chapters.regularizer import chapter
 from escape_ntk.chapters.regularizer import runs as e
 from escape_ntk.kernels.spectrum import ntk_spectrum
 from escape_ntk.models.network import activation
@@ -15,7 +16,6 @@ from escape_ntk.numerics.stats import Numbers, mean_interval
 from escape_ntk.records.store import Record
 from escape_ntk.risk.projectors import spectral_steps
 from escape_ntk.study.claims import (
-    Chapter,
     Finding,
     Measure,
     Runs,
@@ -26,7 +26,6 @@ from escape_ntk.study.claims import (
     summary_value,
 )
 
-chapter = Chapter("regularizer")
 SEEDS, FEW = e.SEEDS, e.SEEDS[:3]
 OUTSIDE = 2 / 3
 """Mean square of what the published target has outside degree ≤ 1: its quadratic part."""

@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from escape_ntk.chapters.regularizer import chapter
 from escape_ntk.chapters.setup.runs import leak_by_sampling
 from escape_ntk.models.data import Target, draw_inputs, random_direction, sparse_part
 from escape_ntk.models.network import activation, draw_weights
@@ -243,3 +244,16 @@ def by_setting(records: Sequence) -> dict[tuple[str, ...], list]:
     for r in records:
         groups.setdefault(tuple(n for n in BASE if r.config[n]), []).append(r)
     return groups
+
+
+def _regularizer_live(seeds: Sequence[int]) -> Sequence[Point]:
+    return switch_points(seeds)
+
+
+chapter.experiment(
+    "regularizer",
+    "The regulariser: R_1 and R_2 at the published size, all on/off settings, λ, n_k, noise",
+    SEEDS,
+    _regularizer_live,
+    regularizer_points,
+)

@@ -4,16 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from escape_ntk.chapters.sample_complexity import chapter
 from escape_ntk.chapters.sample_complexity import runs as e
 from escape_ntk.kernels.spectrum import ntk_spectrum
 from escape_ntk.models.network import activation
 from escape_ntk.numerics.polynomials import cumulative_multiplicity
 from escape_ntk.numerics.stats import Interval, Numbers, first_crossing, log_slope, mean_interval
 from escape_ntk.records.store import Record
-from escape_ntk.study.claims import Chapter, Finding, Runs, found, slope_near
+from escape_ntk.study.claims import Finding, Runs, found, slope_near
 from escape_ntk.study.dense_plus_sparse import PARTS, SINE
 
-chapter = Chapter("sample-complexity")
 SEEDS = e.SEEDS
 METHODS = {"ntk": e.NTK, "quadntk": e.QuadNTK, "joint": e.Joint}
 LABELS = {"ntk": "NTK", "quadntk": "QuadNTK", "joint": "joint"}

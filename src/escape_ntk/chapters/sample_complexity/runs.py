@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from escape_ntk.chapters.quadntk.runs import unit_start
+from escape_ntk.chapters.sample_complexity import chapter
 from escape_ntk.kernels.ntk import infinite_ntk, ridge_factor
 from escape_ntk.kernels.spectrum import ntk_spectrum
 from escape_ntk.models.network import activation, draw_weights
@@ -307,3 +308,12 @@ def live_points(seeds: Sequence[int]) -> list[Point]:
         for kind, size in sizes.items()
         for seed in seeds
     ]
+
+
+chapter.experiment(
+    "sample-complexity",
+    "Samples that NTK, QuadNTK and the joint model need, over d and n, k = 1 and 2",
+    SEEDS,
+    live_points,
+    full_points,
+)

@@ -1,9 +1,9 @@
 """Claims of the chapter *Setup*."""
 
+from escape_ntk.chapters.setup import chapter
 from escape_ntk.chapters.setup import runs as f
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import (
-    Chapter,
     Measure,
     Value,
     at_most,
@@ -13,7 +13,6 @@ from escape_ntk.study.claims import (
     summary_value,
 )
 
-chapter = Chapter("setup")
 SEEDS = tuple(range(1, 11))
 
 

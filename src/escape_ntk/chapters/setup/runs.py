@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from escape_ntk.chapters.setup import chapter
 from escape_ntk.models import taylor
 from escape_ntk.models.data import draw_inputs, published_target, random_direction
 from escape_ntk.models.network import (
@@ -299,3 +300,13 @@ POINTS = (
 def foundation_points(seeds) -> list:
     """All points of the chapter, for each seed."""
     return [point(seed) for point in POINTS for seed in seeds]
+
+
+SEEDS = tuple(range(1, 11))
+chapter.experiment(
+    "setup",
+    "Checks behind the chapter Setup: Taylor terms, pairs, projector, closed-form R_1",
+    SEEDS,
+    foundation_points,
+    foundation_points,
+)

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from escape_ntk.chapters.your_network import chapter
 from escape_ntk.chapters.your_network import modules as m
 from escape_ntk.chapters.your_network import runs as e
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import (
-    Chapter,
     Runs,
     Value,
     at_most,
@@ -17,7 +17,6 @@ from escape_ntk.study.claims import (
     summary_value,
 )
 
-chapter = Chapter("your-network")
 POINTS = [e.OwnNetwork(seed) for seed in e.SEEDS]
 FORMS = ("linear", "quadratic", "kernel", "leak")
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from escape_ntk import checks
 from escape_ntk.chapters.cnn.runs import accuracy, finite
+from escape_ntk.chapters.your_network import chapter
 from escape_ntk.chapters.your_network import modules as any_module
 from escape_ntk.chapters.your_network.modules import default_module
 from escape_ntk.models.images import Images, digits
@@ -174,3 +175,12 @@ def full_points(seeds: Sequence[int]) -> list[Point]:
 def live_points(seeds: Sequence[int]) -> list[Point]:
     """One strength each, fewer steps."""
     return [OwnNetwork(seed, leaks=(1.0,), decays=(0.1,), steps=500) for seed in seeds]
+
+
+chapter.experiment(
+    "own-network",
+    "R_2 on an ordinary network for two digits, beside weight decay and early stopping",
+    SEEDS,
+    live_points,
+    full_points,
+)
