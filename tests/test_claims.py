@@ -74,7 +74,7 @@ def test_a_control_that_is_not_broken_is_caught():
 
 def test_command_prints_the_ledger(ledger_rows, monkeypatch, capsys):
     asked = []
-    monkeypatch.setattr(claims, "evaluate_all", lambda store: asked.append(store) or ledger_rows)
+    monkeypatch.setattr(chapters, "evaluate_all", lambda store: asked.append(store) or ledger_rows)
     assert main(["claims", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == ledger_rows
     assert [store.root for store in asked] == [default_root()]

@@ -173,14 +173,15 @@ def _drawing(figure: nodes.figure, env) -> tuple[nodes.image, str] | None:
     return None
 
 
-def strip_after(figure: nodes.figure) -> nodes.Node | None:
-    """What says where the figure comes from: after it, before the next one."""
-    siblings = figure.parent.children[figure.parent.index(figure) + 1 :]
-    for node in siblings:
-        if isinstance(node, nodes.section) or any(node.findall(nodes.figure)):
-            return None
-        if 'class="provenance"' in node.astext():
-            return node
+def take_strip(figure: nodes.figure) -> nodes.Node | None:
+    """Put the cell that says where the figure comes from, just before it, just after it."""
+    siblings = figure.parent.children
+    at = siblings.index(figure)
+    if at and 'class="provenance"' in siblings[at - 1].astext():
+        strip = siblings[at - 1]
+        figure.parent.remove(strip)
+        figure.parent.insert(at, strip)
+        return strip
     return None
 
 
@@ -217,7 +218,7 @@ def _equip(app, doctree: nodes.document) -> None:
             "drawing (SVG)": _written(app, folder / f"{name}.svg", text),
             "data (CSV)": _written(app, folder / f"{name}.csv", data),
         }
-        place = strip_after(figure) or figure
+        place = take_strip(figure) or figure
         place.parent.insert(place.parent.index(place) + 1, _links(files))
 
 

@@ -41,7 +41,7 @@ def badge(verdict: str, target: str | None = None) -> str:
     return f'<{tag} class="claim-badge {verdict}"{link}>{WORDS[verdict]}</{tag}>'
 
 
-def provenance(records: Sequence[Record], command: str) -> Html:
+def provenance(records: Sequence[Record], commands: Sequence[str]) -> Html:
     """The strip under a recorded figure: seeds, code, machine, time, and how to make it again."""
     seeds = sorted({r.config["seed"] for r in records if "seed" in r.config})
     runs = [r.provenance for r in records]
@@ -58,7 +58,7 @@ def provenance(records: Sequence[Record], command: str) -> Html:
         "torch": _several(p["torch"] for p in runs),
         "wall time": _duration(seconds),
         "data": _several(f"book/records/{r.experiment}" for r in records),
-        "again": f"<code>{html.escape(command)}</code>",
+        "again": ", ".join(f"<code>{html.escape(command)}</code>" for command in commands),
     }
     rows = "".join(f"<div><dt>{k}</dt><dd>{v}</dd></div>" for k, v in facts.items())
     return Html(f'<div class="provenance"><strong>Recorded.</strong><dl>{rows}</dl></div>')

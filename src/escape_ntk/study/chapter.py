@@ -1,14 +1,23 @@
 """A chapter of the book: one folder, in which what it runs, claims, shows and assumes registers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from escape_ntk.study.claims import Claim, Finding, Measure
-from escape_ntk.study.plans import Experiment, Plan
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from escape_ntk import checks
+from escape_ntk.display import html
+from escape_ntk.study.claims import Claim, Finding, Measure, Runs
+from escape_ntk.study.plans import Experiment, Plan, commands
 from escape_ntk.study.sweep import Together
 
 V = TypeVar("V")
+Shown = Figure | html.Html
+"""What a page shows: a figure, or a table or a figure to move as HTML."""
+Draw = Callable[[Runs], Shown]
+Row = Sequence[object]
 
 
 @dataclass(frozen=True)
@@ -19,6 +28,8 @@ class Chapter:
     number: int
     experiments: list[Experiment] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
+    pieces: dict[str, Draw] = field(default_factory=dict)
+    """What the page can :meth:`show`, by name."""
 
     @property
     def name(self) -> str:
@@ -62,3 +73,40 @@ class Chapter:
         if measure is not None:
             register(measure)
         return register
+
+    def figure(self, name: str) -> Callable[[Draw], Draw]:
+        """A decorator for what draws the figure ``name`` of the page from its runs."""
+
+        def register(draw: Draw) -> Draw:
+            self.pieces[name] = draw
+            return draw
+
+        return register
+
+    def table(
+        self, name: str, header: Sequence[str], caption: str = ""
+    ) -> Callable[[Callable[[Runs], Sequence[Row]]], Callable[[Runs], Sequence[Row]]]:
+        """A decorator for what makes the rows of the table ``name`` from its runs."""
+
+        def register(rows: Callable[[Runs], Sequence[Row]]) -> Callable[[Runs], Sequence[Row]]:
+            self.pieces[name] = lambda runs: html.table(header, rows(runs), caption)
+            return rows
+
+        return register
+
+    def show(self, name: str, *, origin: bool | None = None) -> html.Html:
+        """In a cell of the page: the piece ``name``, with the strip that says where it comes from.
+
+        A figure is handed to the page, which sets it where it says so; its strip is what the cell
+        shows.  ``origin``: whether there is a strip; a table has none unless it is asked for.
+        """
+        runs = Runs()
+        piece = self.pieces[checks.one_of("piece of the page", name, tuple(self.pieces))](runs)
+        strip = html.provenance(runs.read, commands(runs.points, self.experiments))
+        if isinstance(piece, Figure):
+            from myst_nb import glue  # a page has it
+
+            glue(name, piece, display=False)
+            plt.close(piece)
+            return strip
+        return html.Html(piece.text + strip.text) if origin else piece

@@ -27,7 +27,7 @@ from escape_ntk import checks
 from escape_ntk.numerics.stats import Interval, Numbers, log_slope, mean_interval
 from escape_ntk.records.store import Record, RecordStore, default_root
 from escape_ntk.study import sweep
-from escape_ntk.study.plans import command
+from escape_ntk.study.plans import commands
 from escape_ntk.study.point import Point
 
 SOURCES = ("A", "C", "L", "D", "M", "R")
@@ -91,7 +91,7 @@ class Runs:
 
     def __init__(self, store: RecordStore | None = None):
         self.store = RecordStore(default_root()) if store is None else store
-        self._read: dict[str, Record] = {}
+        self._read: dict[str, tuple[Point, Record]] = {}
 
     def __call__(self, points: Iterable[Point]) -> list[Record]:
         """The records of these points, in their order."""
@@ -103,17 +103,22 @@ class Runs:
                 checks.message(
                     expected=f"{len(asked)} records below {self.store.root}",
                     got=f"{len(missing)} missing, the first {missing[0]}",
-                    remedy=f"run `{command(missing[0])}`",
+                    remedy=" or ".join(f"run `{c}`" for c in commands(missing[:1])) or "none",
                 )
             )
         records = [record for record in found if record is not None]
-        self._read |= {name(record): record for record in records}
+        self._read |= {name(r): (point, r) for point, r in zip(asked, records, strict=True)}
         return records
 
     @property
     def read(self) -> tuple[Record, ...]:
         """Every record that was handed out, once, in the order of reading."""
-        return tuple(self._read.values())
+        return tuple(record for _, record in self._read.values())
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """What was asked for, once, in the same order."""
+        return tuple(point for point, _ in self._read.values())
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 An :class:`Experiment` registers itself: ``escape-ntk list`` shows it, ``escape-ntk run`` runs it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,12 +86,21 @@ class Experiment:
         return asked
 
 
-def command(point: Point) -> str:
-    """What to type for the record of a point; the whole experiment where no plan has this point."""
-    plans = [(scale, e) for scale in reversed(SCALES) for e in EXPERIMENTS.values()]
-    for scale, e in plans:
-        if point in e.points(scale):
-            return f"escape-ntk run {e.name}" + (" --scale live" if scale == "live" else "")
-    kinds = ((e, type(p)) for scale, e in plans for p in e.points(scale))
-    name = next((e.name for e, kind in kinds if kind is type(point)), "EXPERIMENT")
-    return f"escape-ntk run {name} --seeds …"
+def commands(points: Iterable[Point], first: Sequence[Experiment] = ()) -> list[str]:
+    """What to type for the records of these points; from the ``first`` experiments if they do.
+
+    A point that no plan has is asked for by its class: the experiment, with seeds to choose.
+    """
+    left, found = set(points), []
+    plans = dict.fromkeys([*first, *EXPERIMENTS.values()])
+    for scale in reversed(SCALES):
+        for e in plans:
+            if left and (own := left & {*e.points(scale)}):
+                found.append(f"escape-ntk run {e.name}{' --scale live' if scale == 'live' else ''}")
+                left -= own
+    kinds = {type(point) for point in left}
+    for e in plans:
+        if mine := kinds & {type(p) for scale in SCALES for p in e.points(scale)}:
+            found.append(f"escape-ntk run {e.name} --seeds …")
+            kinds -= mine
+    return found

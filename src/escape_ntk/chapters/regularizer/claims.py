@@ -9,8 +9,6 @@ from escape_ntk.chapters.published_figure.claims import final, paired_with_r1
 from escape_ntk.chapters.published_figure.runs import SUM_SCALED_R1, SUM_UNIT_R1
 from escape_ntk.chapters.regularizer import chapter
 from escape_ntk.chapters.regularizer import runs as e
-from escape_ntk.kernels.spectrum import ntk_spectrum
-from escape_ntk.models.network import activation
 from escape_ntk.numerics.polynomials import cumulative_multiplicity
 from escape_ntk.numerics.stats import Numbers, mean_interval
 from escape_ntk.records.store import Record
@@ -394,48 +392,3 @@ def ranks_and_errors(runs: Runs, broken: bool) -> dict[str, object]:
         errors.setdefault(r.config["n_k"], []).append(r.summary["test_loss"])
     means = {n_k: float(np.mean(v)) for n_k, v in errors.items()}
     return {"ranks": sorted(ranks), "errors": means}
-
-
-# ---------------------------------------------------------------- tables of the page
-
-
-def foreseen_spectrum() -> np.ndarray:
-    """Gram eigenvalues foreseen for the small problem, infinite width."""
-    return ntk_spectrum(activation(e.SIGMOID), D).gram_eigenvalues(e.Regularized.n, 1)
-
-
-def setting_name(on: Sequence[str]) -> str:
-    """``"R_1 + R_2"`` from the names of the λ that are on."""
-    return " + ".join(f"R_{1 + list(e.BASE).index(name)}" for name in on) or "none"
-
-
-def table_rows(runs: Runs) -> list[list[str]]:
-    """One row for each (λ_1, λ_2) of the published size: means, with the range of the test loss."""
-    columns = {
-        name: table(runs, name)
-        for name in ("test_loss", "quadratic_on_part1", "empirical_leak", "population_leak")
-    }
-    test, share, empirical, population = columns.values()
-    return [
-        [
-            f"{one:g}",
-            f"{two:g}",
-            f"{v.mean():.3f} ({v.min():.3f} to {v.max():.3f})",
-            f"{share[one, two].mean():.2f}",
-            f"{empirical[one, two].mean():.1e}",
-            f"{population[one, two].mean():.1e}",
-        ]
-        for (one, two), v in sorted(test.items())
-    ]
-
-
-def noise_rows(records: Sequence[Record]) -> list[list[str]]:
-    """One row for each setting: its λ, and mean errors and leak."""
-    rows = []
-    for on, group in e.by_setting(records).items():
-        means = [
-            np.mean([r.summary[key] for r in group])
-            for key in ("test_loss", "train_loss", "population_leak")
-        ]
-        rows.append([setting_name(on), *(f"{mean:.3f}" for mean in means)])
-    return rows
