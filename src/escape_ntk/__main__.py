@@ -8,7 +8,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
+SEED = r"[0-9]{1,9}"
+"""A seed: experiments make others from it, which PyTorch must be able to take."""
+MOST_SEEDS = 100_000
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -32,15 +37,14 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
     seeds: list[int] = []
     for piece in text.split(","):
-        first, dash, last = piece.strip().partition("-")
-        try:
-            found = range(int(first), int(last if dash else first) + 1)
-        except ValueError:
-            found = range(0)
-        if not found:
+        ends = re.fullmatch(rf"({SEED})(?:-({SEED}))?", piece.strip())
+        found = range(int(ends[1]), int(ends[2] or ends[1]) + 1) if ends else range(0)
+        if not found or len(found) + len(seeds) > MOST_SEEDS:
             raise checks.InputError(
                 checks.message(
-                    expected="seeds such as 1,2,5-8", got=repr(text), remedy="--seeds 1-10"
+                    expected="seeds below 1 000 000 000, 100 000 at most, such as 1,2,5-8",
+                    got=repr(text),
+                    remedy="--seeds 1-10",
                 )
             )
         seeds += found
@@ -133,7 +137,8 @@ def run(store: RecordStore, args: argparse.Namespace) -> None:
         done = sum(key_of(point) in store.keys(point.experiment) for point in points)
         print(f"\nescape-ntk: {done} of {len(points)} runs are recorded", file=sys.stderr)
         raise
-    print(f"{len(points)} runs of {args.name} ({args.scale}) recorded below {store.root}")
+    plural = "" if len(points) == 1 else "s"
+    print(f"{len(points)} run{plural} of {args.name} ({args.scale}) recorded below {store.root}")
 
 
 @contextmanager
@@ -183,9 +188,9 @@ def show_claims(store: RecordStore, as_json: bool) -> None:
 def show_records(store: RecordStore, args: argparse.Namespace) -> None:
     """All databases, or one: in words, or as a table in a file."""
     from escape_ntk import checks
-    from escape_ntk.records import export as tables
+    from escape_ntk.records import export
 
-    asked = {kind: getattr(args, kind) for kind in tables.FORMATS if getattr(args, kind)}
+    asked = {kind: getattr(args, kind) for kind in export.FORMATS if getattr(args, kind)}
     if args.name is None:
         if asked:
             raise checks.InputError(
@@ -195,32 +200,57 @@ def show_records(store: RecordStore, args: argparse.Namespace) -> None:
                     remedy="escape-ntk records NAME --csv FILE; `escape-ntk records` lists names",
                 )
             )
-        print("\n".join(tables.overview(store)))
+        print("\n".join(export.overview(store)))
         return
-    found = tables.found(store, args.name)
+    found = export.found(store, args.name)
     if not asked:
-        print("\n".join(tables.description(found)))
+        print("\n".join(export.description(found)))
     for kind, path in asked.items():
-        content = tables.FORMATS[kind](found)
-        if kind == "csv" and str(path) == "-":
-            print(content.decode(), end="")
+        content = export.FORMATS[kind](found)
+        if str(path) != "-":
+            export.write_new(path, content)
+            print(f"{export.count(found)} of {args.name} in {path}")
+        elif kind == "csv" and sys.stdout is not None:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(content)  # the same bytes as in a file, whatever the terminal
         else:
-            tables.write_new(path, content)
-            print(f"{len(found)} records of {args.name} in {path}")
+            raise checks.InputError(
+                checks.message(
+                    expected=f"a file for --{kind}", got="the screen", remedy="name a new file"
+                )
+            )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; errors of the package are printed without a traceback, exit status 2."""
+    """Run one command; errors of the package are printed without a traceback, exit status 2.
+
+    1 when all was done but for records that are damaged, which a warning names.
+    """
     _print_anywhere()
     args = parser().parse_args(argv)
     try:
         return _do(args)
     except KeyboardInterrupt:
-        print("escape-ntk: interrupted; the same command goes on from here", file=sys.stderr)
+        more = "; the same command goes on from here" if args.command == "run" else ""
+        print(f"escape-ntk: interrupted{more}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing to flush at exit
+        _print_no_more()
         return 0
+    except OSError as error:
+        print(
+            f"escape-ntk: expected to read and write what was asked for; got {error}; "
+            "remedy: see to the disk, or send the output elsewhere",
+            file=sys.stderr,
+        )
+        _print_no_more()
+        return 2
+
+
+def _print_no_more() -> None:
+    """Nothing is left to be written when Python ends."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _do(args: argparse.Namespace) -> int:
@@ -234,13 +264,22 @@ def _do(args: argparse.Namespace) -> int:
         "claims": lambda: show_claims(store, args.json),
         "records": lambda: show_records(store, args),
     }
+    said: list[str] = []
+
+    def say(message: Warning | str, category: type[Warning], *where: object) -> None:
+        said.extend([category.__name__] if category is checks.RecordWarning else [])
+        print(f"escape-ntk: warning: {message}", file=sys.stderr)
+
     try:
-        commands[args.command]()
-        sys.stdout.flush()
+        with warnings.catch_warnings():
+            warnings.showwarning = say
+            commands[args.command]()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except checks.EscapeNTKError as error:
         print(f"escape-ntk: {error}", file=sys.stderr)
         return 2
-    return 0
+    return 1 if said and args.command == "records" else 0
 
 
 def _print_anywhere() -> None:

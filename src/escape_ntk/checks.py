@@ -97,7 +97,11 @@ def number(name: str, value: object, *, least: float = -math.inf, strict: bool =
     Else :class:`NonFiniteError`, or :class:`InputError`: no real number, or too small.
     """
     try:
+        if isinstance(value, (str, bytes)):
+            raise TypeError
         x = float(cast(SupportsFloat, value))
+    except OverflowError:
+        x = math.inf
     except (TypeError, ValueError):
         raise InputError(
             message(expected=f"{name} to be a real number", got=repr(value), remedy="pass a float")

@@ -2,8 +2,10 @@
 
 import csv
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -22,7 +24,11 @@ from escape_ntk.records.store import RecordStore
         (["run", "setup", "--seeds", "1,8-5"], "1,2,5-8"),
         (["run", "setup", "--seeds", ""], "1,2,5-8"),
         (["run", "setup", "--seeds", "1,"], "1,2,5-8"),
-        (["records", "no-such-database"], "database of records"),
+        (["run", "setup", "--seeds", "1000000000"], "below 1 000 000 000"),
+        (["run", "setup", "--seeds", "1-999999999"], "100 000 at most"),
+        (["run", "setup", "--seeds", "1_0"], "1,2,5-8"),
+        (["run", "setup", "--seeds", "٣"], "1,2,5-8"),
+        (["records", "no-such-database"], "a folder with records"),
         (["records", "--csv", "a.csv"], "escape-ntk records NAME --csv FILE"),
         (["run", "setup", "--workers", "0"], "workers"),
         (["run", "setup", "--checkpoint-seconds", "-1"], "checkpoint-seconds"),
@@ -57,10 +63,13 @@ def one_record(tmp_path) -> list[str]:
 
 def test_a_record_is_looked_into(one_record, capsys):
     assert main([*one_record, "records"]) == 0
-    assert "mine" in (out := capsys.readouterr().out) and "1 records" in out
+    assert "mine" in capsys.readouterr().out
     assert main([*one_record, "records", "mine"]) == 0
     out = capsys.readouterr().out
+    assert out.startswith("1 record\n")
     assert all(word in out for word in ("config.seed", "summary.a", "array x", "float64 (2,)"))
+    assert main([*one_record, "records", "other"]) == 2
+    assert "database of records to be one of mine" in capsys.readouterr().err
 
 
 def test_where_nothing_is_recorded_that_is_said(tmp_path, capsys):
@@ -72,7 +81,7 @@ def test_where_nothing_is_recorded_that_is_said(tmp_path, capsys):
 def test_records_are_below_a_folder(tmp_path, capsys, command):
     (tmp_path / "file").touch()
     assert main(["--records", str(tmp_path / "file"), command]) == 2
-    assert "ENOTDIR" in (said := capsys.readouterr().err) and "to a folder" in said
+    assert "ENOTDIR" in (said := capsys.readouterr().err) and "--records" in said
 
 
 def test_a_table_reads_back_as_it_was(one_record, tmp_path, capsys):
@@ -109,6 +118,80 @@ def test_a_table_goes_to_a_new_file_or_nowhere(one_record, tmp_path, capsys, whe
     said = capsys.readouterr().err
     assert all(part in said for part in ("expected", "got", "remedy"))
     assert sorted(tmp_path.rglob("*")) == before and (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["-", "x" * 300, "link"])
+def test_a_table_that_cannot_be_written_is_refused(one_record, tmp_path, capsys, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to("nothing")
+    kind = "--parquet" if name == "-" else "--csv"
+    if name == "-":
+        pytest.importorskip("pyarrow", reason="the extra 'parquet' is not installed")
+    before = sorted(tmp_path.rglob("*"))
+    assert main([*one_record, "records", "mine", kind, name]) == 2
+    said = capsys.readouterr().err
+    assert all(part in said for part in ("expected", "got", "remedy"))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_is_damaged_is_said_in_one_line_each_and_in_the_exit_status(one_record, tmp_path):
+    store = RecordStore(tmp_path / "records")
+    store.save("mine", {"seed": 2}, summary={"a": 1.0}, arrays={}, wall_seconds=1)
+    for change in ("UPDATE records SET summary = '{}' WHERE config LIKE '%:2%'", "VACUUM"):
+        with closing(sqlite3.connect(store.path("mine"), isolation_level=None)) as there:
+            there.execute(change)
+    done = command(*one_record, "records", "mine", "--csv", "-", text=True)
+    assert done.returncode == 1 and len(done.stdout.splitlines()) == 2
+    assert done.stderr.startswith("escape-ntk: warning: expected mine.sqlite, record")
+    assert done.stderr.count("\n") == 1
+    with closing(sqlite3.connect(store.path("mine"), isolation_level=None)) as there:
+        there.execute("DELETE FROM records")
+    done = command(*one_record, "records", "mine", "--csv", "-", text=True)
+    assert done.returncode == 2 and "records to make a table of" in done.stderr
+
+
+def test_databases_that_cannot_be_looked_into_hide_no_other(one_record, tmp_path):
+    folder = tmp_path / "records"
+    (folder / "gone.sqlite").symlink_to("nothing")
+    RecordStore(folder).save("odd", {}, summary={}, arrays={}, wall_seconds=1)
+    with closing(sqlite3.connect(folder / "odd.sqlite", isolation_level=None)) as there:
+        there.execute("UPDATE records SET key = CAST(key AS BLOB)")
+    done = command(*one_record, "records", text=True)
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [
+        ["gone", "0"], ["mine", "1"], ["odd", "0"]
+    ]  # fmt: skip
+    assert "1 keys that are no text" in done.stderr and "Traceback" not in done.stderr
+    assert command(*one_record, "list").returncode == 0
+
+
+def test_a_table_on_the_screen_has_the_bytes_of_the_file(one_record, tmp_path):
+    store = RecordStore(tmp_path / "records")
+    store.save("greek", {"λ": 1}, summary={}, arrays={}, wall_seconds=1)
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    words = (*one_record, "records", "greek", "--csv")
+    assert command(*words, str(tmp_path / "a.csv")).returncode == 0
+    done = command(*words, "-", env=environment)
+    assert done.stdout == (tmp_path / "a.csv").read_bytes() and "λ".encode() in done.stdout
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+@pytest.mark.parametrize("words", [["records"], ["records", "mine", "--csv", "-"]])
+def test_output_that_cannot_be_written_is_said(one_record, words):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "escape_ntk", *one_record, *words],
+            stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert done.returncode == 2 and "expected to read and write" in done.stderr
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+def test_without_a_screen_nothing_fails(one_record):
+    code = "import sys; sys.stdout = None; from escape_ntk.__main__ import main; "
+    for words, status in ((["records"], 0), (["records", "mine", "--csv", "-"], 2)):
+        call = f"{code}sys.exit(main({[*one_record, *words]!r}))"
+        done = subprocess.run([sys.executable, "-c", call], stderr=subprocess.PIPE, text=True)
+        assert done.returncode == status, done.stderr
 
 
 def command(*arguments: str, **options) -> subprocess.CompletedProcess:

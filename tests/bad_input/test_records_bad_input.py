@@ -671,3 +671,81 @@ def test_root_that_is_a_file(tmp_path):
         save(store, CONFIG)
     with pytest.raises(RecordError, match=SENTENCE):
         store.load("e", CONFIG)
+
+
+# ---------------------------------------------------------------- what a caller can spoil
+
+
+def test_a_record_that_a_caller_changes_stays_what_was_verified(store):
+    first = save(store, {"a": [1, {"b": 2}]})
+    first.summary["value"] = 999.0
+    first.config["a"][1]["b"] = 3
+    first.arrays["x"] = np.zeros(1)
+    first.provenance.clear()
+    again = store.load("e", {"a": [1, {"b": 2}]})
+    assert again.summary == {"value": 1.0} and again.config == {"a": [1, {"b": 2}]}
+    assert again.arrays["x"].shape == (500,) and again.provenance
+    assert [r.key for r in store.find("e", a=[1, {"b": 2}])] == [again.key]
+    with pytest.raises(ValueError, match="read-only"):
+        again.arrays["x"][0] = 0.0
+
+
+@pytest.mark.parametrize("looks", [True, False])
+def test_saving_into_a_file_with_a_damaged_index_spoils_no_sound_record(store, monkeypatch, looks):
+    """The arrays of one record are filed under another: only a walk through the table finds them.
+
+    Control: without a look at the file's structure nothing is kept aside before it is written.
+    """
+    if not looks:
+        monkeypatch.setattr(database, "is_damaged", lambda connection: False)
+    for seed in range(6):
+        save(store, {"seed": seed}, float(seed))
+    path = store.path("e")
+    with closing(sqlite3.connect(path, isolation_level=None)) as there:
+        there.execute("UPDATE records SET summary = '{}' WHERE config = '{\"seed\":5}'")
+    _unfile(path)
+    save(RecordStore(store.root), {"seed": 5}, 5.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RecordWarning)
+        found = {seed: store.load("e", {"seed": seed}) for seed in range(6)}
+    whole = all(r is not None and r.summary["value"] == s for s, r in found.items())
+    assert path.with_name("e.sqlite.damaged-1").exists() == whole == looks
+
+
+def _unfile(path: Path) -> None:
+    """Damage the index of the arrays: it names one row under the key of another."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as there:
+        page = there.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_arrays_1'"
+        ).fetchone()[0]
+        size = there.execute("PRAGMA page_size").fetchone()[0]
+        keys = [key for (key,) in there.execute("SELECT key FROM records ORDER BY key")]
+    content = bytearray(path.read_bytes())
+    start = (page - 1) * size
+    at = content.index(keys[2].encode(), start, start + size)
+    content[at : at + 64] = keys[1].encode()
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda s: save(s, {}, environment=[1]),
+        lambda s: save(s, {}, overwrite="no"),
+        lambda s: s.save("e", {}, summary={}, arrays={}, wall_seconds=10**400),
+        lambda s: s.save("e", {}, summary={}, arrays={}, wall_seconds="1"),
+        lambda s: s.get_or_run("e", {}, None),
+        lambda s: s.get_or_run("e", {}, lambda: 5),
+        lambda s: RecordStore("/tmp/\ud800x"),
+    ],
+)
+def test_wrong_objects_are_refused(store, call):
+    with pytest.raises(InputError, match=SENTENCE):
+        call(store)
+    assert not store.root.exists()
+
+
+def test_what_was_computed_is_on_the_error_when_it_is_no_pair(store):
+    with pytest.raises(InputError) as caught:
+        store.get_or_run("e", {}, lambda: (1, 2, 3))
+    assert caught.value.result == (1, 2, 3)

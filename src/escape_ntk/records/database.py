@@ -50,19 +50,20 @@ CREATE TABLE arrays (
     PRIMARY KEY (key, name)
 );
 """
-FULL = f"free some space, or set {ROOT_VARIABLE} to a folder on another disk"
-CLOSED = f"give yourself access to it, or set {ROOT_VARIABLE} to a folder that can be written"
+OTHER = f"choose another folder (--records, or {ROOT_VARIABLE})"
+FULL = f"free some space, or {OTHER}"
+CLOSED = f"give yourself access to it, or {OTHER}"
 REMEDIES = {
     "ENOSPC": FULL,
     "EDQUOT": FULL,
-    "EFBIG": f"raise the limit on the size of files (ulimit -f), or set {ROOT_VARIABLE} elsewhere",
-    "ENOTDIR": f"set {ROOT_VARIABLE} to a folder",
+    "EFBIG": f"raise the limit on the size of files (ulimit -f), or {OTHER}",
+    "ENOTDIR": OTHER,
     "EROFS": CLOSED,
     "EACCES": CLOSED,
     "EPERM": CLOSED,
     "SQLITE_FULL": FULL,
-    "SQLITE_READONLY": CLOSED,
-    "SQLITE_CANTOPEN": CLOSED,
+    "SQLITE_READONLY": f"{CLOSED}; where you have access its header is damaged: move it away",
+    "SQLITE_CANTOPEN": f"{CLOSED}; if it is no file (a folder, a link to nothing): move it away",
     "SQLITE_PERM": CLOSED,
     "SQLITE_AUTH": CLOSED,
     "SQLITE_BUSY": f"wait for, or end, the program that holds it ({LOCK_SECONDS:g} s were waited)",
@@ -111,7 +112,7 @@ def disk(act: str, path: Path, **carried: Any) -> Iterator[None]:
         code = code_of(error)
         if code in DAMAGE:
             raise DamagedFileError("a sound SQLite database", f"{code}: {error}") from error
-        remedy = REMEDIES.get(code, f"check the disk, or set {ROOT_VARIABLE} elsewhere")
+        remedy = REMEDIES.get(code, f"check the disk, or {OTHER}")
         said = getattr(error, "strerror", None) or error
         text = message(expected=f"to {act} {path}", got=f"{code}: {said}", remedy=remedy)
         failure = RecordError(text)
@@ -296,11 +297,11 @@ def keys(connection: sqlite3.Connection) -> tuple[list[str], Exception | None]:
 # ---------------------------------------------------------------- files
 
 
-def rescue(path: Path) -> Path | None:
-    """Replace a damaged file by one of its sound records; where the damaged one is kept.
+def rescue(path: Path) -> tuple[Path | None, int]:
+    """Replace a damaged file by one of its sound records: (where the old one is kept, how many).
 
-    None where another process has mended it already.  The new file is whole before it takes the
-    place of the old one: a kill, or a full disk, leaves the damaged file where it was.
+    (None, 0) where another process has mended it already.  The new file is whole before it takes
+    the place of the old one: a kill, or a full disk, leaves the damaged file where it was.
     """
     folder, mended = path.parent, path.with_name(f".mended-{path.name}")
     scratch = path.with_name(f".scratch-{path.name}")
@@ -308,14 +309,14 @@ def rescue(path: Path) -> Path | None:
         try:
             with disk("read", path), reading(path) as connection:
                 if connection is None or not is_damaged(connection):
-                    return None
+                    return None, 0
         except encoding.BadFileError:
             pass
         try:
             _forget(mended, scratch)
             shutil.copyfile(path, scratch)
             _pad(scratch)
-            _copy_sound_records(scratch, mended)
+            copied = _copy_sound_records(scratch, mended)
             names = (path.with_name(f"{path.name}.damaged-{i}") for i in itertools.count(1))
             aside = next(name for name in names if not name.exists())
             shutil.copyfile(path, scratch)
@@ -325,7 +326,7 @@ def rescue(path: Path) -> Path | None:
             os.replace(mended, path)
         finally:
             _forget(mended, scratch)
-        return aside
+        return aside, copied
 
 
 def _forget(*paths: Path) -> None:
@@ -349,7 +350,7 @@ def is_damaged(connection: sqlite3.Connection) -> bool:
     return connection.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok"
 
 
-def _copy_sound_records(source: Path, target: Path) -> None:
+def _copy_sound_records(source: Path, target: Path) -> int:
     """Every record of a damaged file that can still be verified, and those kept aside before."""
     found = []
     with suppress(encoding.BadFileError, RecordError):  # nothing of it can be read
@@ -359,6 +360,7 @@ def _copy_sound_records(source: Path, target: Path) -> None:
     with writing(target) as new:
         for record in found:
             put(new, *record)
+    return len(found)
 
 
 def _first_sound(source: Path, connection: sqlite3.Connection, key: str):

@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from escape_ntk import checks
 from escape_ntk.records.store import Record, RecordStore
@@ -48,7 +48,10 @@ def columns(table: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
 def found(store: RecordStore, experiment: str) -> list[Record]:
     """All records of a database; an unknown name raises
     :class:`~escape_ntk.checks.UnknownNameError`."""
-    checks.one_of("database of records", experiment, tuple(store.experiments()))
+    known = tuple(store.experiments())
+    if not known:
+        _refuse("a folder with records", f"none in {store.root}", "--records FOLDER, or run one")
+    checks.one_of("database of records", experiment, known)
     return store.find(experiment)
 
 
@@ -58,16 +61,28 @@ def found(store: RecordStore, experiment: str) -> list[Record]:
 def overview(store: RecordStore) -> list[str]:
     """One line a database: name, number of records, size."""
     lines = [
-        f"{name:34} {len(store.keys(name)):5} records"
-        f" {store.path(name).stat().st_size / 1e6:6.2f} MB"
+        f"{name:34} {len(store.keys(name)):5} records {_size(store.path(name)) / 1e6:6.2f} MB"
         for name in store.experiments()
     ]
     return lines or [f"nothing is recorded below {store.root}"]
 
 
+def _size(path: Path) -> int:
+    """Bytes of a file; 0 where it is gone, or a link to nothing."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def count(records: Sequence[Record]) -> str:
+    """``"1 record"``, ``"6 records"``."""
+    return f"{len(records)} record{'' if len(records) == 1 else 's'}"
+
+
 def description(records: Sequence[Record]) -> list[str]:
     """What the records of a database vary in, what came out, and which arrays they hold."""
-    lines = [f"{len(records)} records"]
+    lines = [count(records)]
     for name, values in columns(rows(records)).items():
         if name != "key":
             lines.append(f"  {name:34} {_range(values)}")
@@ -95,6 +110,8 @@ def _range(values: Sequence[Any]) -> str:
 
 def as_csv(records: Sequence[Record]) -> bytes:
     """RFC 4180 in UTF-8; numbers as Python writes them, so that they read back exactly."""
+    if not records:
+        _refuse("records to make a table of", "none", "`escape-ntk records` lists what is there")
     table, stream = rows(records), io.StringIO(newline="")
     writer = csv.DictWriter(stream, list(columns(table)), restval="")
     writer.writeheader()
@@ -115,6 +132,8 @@ def as_parquet(records: Sequence[Record]) -> bytes:
                 remedy="pip install 'escape-ntk[parquet]', or --csv",
             )
         ) from error
+    if not records:
+        _refuse("records to make a table of", "none", "`escape-ntk records` lists what is there")
     stream = pyarrow.BufferOutputStream()
     parquet.write_table(pyarrow.table(columns(rows(records))), stream)
     return stream.getvalue().to_pybytes()
@@ -128,7 +147,7 @@ def write_new(path: Path, content: bytes) -> None:
 
     :class:`~escape_ntk.checks.InputError` for a name that is taken or a folder that is not there.
     """
-    if path.exists():
+    if os.path.lexists(path):
         kind = "a folder" if path.is_dir() else "a file that is already there"
         _refuse("the name of a new file", f"{path}, {kind}", "choose another name")
     handle = None
@@ -150,5 +169,5 @@ def _umask() -> int:
     return mask
 
 
-def _refuse(expected: str, got: str, remedy: str) -> None:
+def _refuse(expected: str, got: str, remedy: str) -> NoReturn:
     raise checks.InputError(checks.message(expected=expected, got=got, remedy=remedy))

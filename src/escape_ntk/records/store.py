@@ -6,6 +6,7 @@ verified as it is read, once in a process as long as its file stays the same.  N
 ever.
 """
 
+import dataclasses
 import errno
 import os
 import re
@@ -74,8 +75,9 @@ def record_key(experiment: str, config: Mapping[str, Any]) -> str:
 class Record:
     """A verified result: what was asked (``config``) and what came (``summary``, ``arrays``).
 
-    ``arrays`` are read-only; ``provenance`` is described in :mod:`escape_ntk.records.provenance`;
-    ``path`` is the database that holds it.
+    Each caller has mappings of its own; the arrays in ``arrays`` are shared and read-only;
+    ``provenance`` is described in :mod:`escape_ntk.records.provenance`; ``path`` is the database
+    that holds it.
     """
 
     experiment: str
@@ -90,6 +92,20 @@ class Record:
 Stamp = tuple[int, int, int]
 _READ: dict[str, tuple[Stamp, dict[str, Record]]] = {}
 """What this process has verified, by file: good as long as the file's stamp is the same."""
+
+
+def _own(record: Record) -> Record:
+    """The record with mappings that only the caller has: what was verified stays as it is."""
+    config, summary, facts = map(_fresh, (record.config, record.summary, record.provenance))
+    own = {"config": config, "summary": summary, "provenance": facts}
+    return dataclasses.replace(record, arrays=dict(record.arrays), **own)
+
+
+def _fresh(value: Any) -> Any:
+    """A copy of a JSON value."""
+    if isinstance(value, dict):
+        return {name: _fresh(item) for name, item in value.items()}
+    return [_fresh(item) for item in value] if isinstance(value, list) else value
 
 
 def _remembered(path: Path) -> dict[str, Record] | None:
@@ -114,6 +130,15 @@ def _warn(path: Path, key: str | None, reason: encoding.BadFileError, remedy: st
     warnings.warn(text, RecordWarning, stacklevel=4)
 
 
+def _unspeakable(path: str | os.PathLike) -> bool:
+    """Whether the system has no bytes for this path."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 class RecordStore:
     """Records below the folder ``root``, one database for each experiment.
 
@@ -122,7 +147,7 @@ class RecordStore:
     """
 
     def __init__(self, root: Path | str) -> None:
-        if not isinstance(root, (str, os.PathLike)) or "\0" in str(root):
+        if not isinstance(root, (str, os.PathLike)) or "\0" in str(root) or _unspeakable(root):
             expected, remedy = "root to be the path of a folder", "RecordStore('records')"
             raise InputError(message(expected=expected, got=ascii(root), remedy=remedy))
         self.root = Path(root)
@@ -155,10 +180,13 @@ class RecordStore:
         except encoding.BadFileError as reason:
             _warn(path, None, reason, remedy)
             return set()
+        strange = [key for key in found if not isinstance(key, str)]
+        if fault is None and strange:
+            fault = f"{len(strange)} keys that are no text, such as {ascii(strange[0])[:40]}"
         if fault is not None:
             reason = encoding.BadFileError("a sound SQLite database", str(fault))
             _warn(path, None, reason, remedy)
-        return {key for key in found if re.fullmatch(KEY, key)}
+        return {key for key in found if isinstance(key, str) and re.fullmatch(KEY, key)}
 
     def load(self, experiment: str, config: Mapping[str, Any]) -> Record | None:
         """The record of ``config``, every byte of content verified; None when there is none.
@@ -193,7 +221,7 @@ class RecordStore:
                 if found is None:
                     return None
                 known[key] = _record(experiment, path, *found)
-            return known[key]
+            return _own(known[key])
 
     def save(
         self,
@@ -221,7 +249,12 @@ class RecordStore:
         carried = {"summary": summary, "arrays": arrays}
         with database.disk("write below", self.root, **carried):
             key, path = record_key(experiment, config), self.path(experiment)
+            if not isinstance(overwrite, bool):
+                expected, remedy = "overwrite to be True or False", "leave it out"
+                raise InputError(message(expected=expected, got=ascii(overwrite), remedy=remedy))
             seconds = number("wall_seconds", wall_seconds, least=0.0)
+            if environment is not None:
+                encoding.mapping(environment, "environment")
             facts = encoding.plain(provenance(seconds, environment), "environment")
             outcome = encoding.plain(encoding.mapping(summary, "summary"), "summary")
             address = encoding.canonical(encoding.plain(config, "config")).decode()
@@ -232,9 +265,11 @@ class RecordStore:
             try:
                 return self._commit(experiment, path, row, content, overwrite)
             except encoding.BadFileError as reason:
-                aside = database.rescue(path)
-                kept = "mended" if aside is None else f"kept aside as {aside.name}"
-                _warn(path, None, reason, f"none needed: {kept}; its sound records were copied")
+                aside, copied = database.rescue(path)
+                done = "mended by another process"
+                if aside is not None:
+                    done = f"kept aside as {aside.name}; sound records copied: {copied}"
+                _warn(path, None, reason, f"none needed: {done}")
             try:
                 return self._commit(experiment, path, row, content, overwrite)
             except encoding.BadFileError as reason:
@@ -251,6 +286,8 @@ class RecordStore:
             except database.DamagedFileError:
                 raise
             except encoding.BadFileError as reason:
+                if database.is_damaged(connection):  # writing into it could spoil what is sound
+                    raise database.DamagedFileError(*reason.args) from reason
                 aside = database.keep_aside(connection, row.key)
                 _warn(path, row.key, reason, f"none needed: kept aside under the key {aside}")
                 sound = False
@@ -274,9 +311,18 @@ class RecordStore:
         stored = self.load(experiment, config)
         if stored is not None:
             return stored
+        if not callable(compute):
+            expected, remedy = "compute to be a function", "lambda: (summary, arrays)"
+            raise InputError(message(expected=expected, got=ascii(compute), remedy=remedy))
         code, start = environment(), time.perf_counter()
-        summary, arrays = compute()
+        result = compute()
         seconds = time.perf_counter() - start
+        if not isinstance(result, tuple) or len(result) != 2:
+            expected, got = "compute() to return (summary, arrays)", f"a {type(result).__name__}"
+            failure = InputError(message(expected=expected, got=got, remedy="return two mappings"))
+            vars(failure)["result"] = result
+            raise failure
+        summary, arrays = result
         return self.save(
             experiment,
             config,
