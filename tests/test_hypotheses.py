@@ -5,15 +5,18 @@ import math
 
 import pytest
 
-from escape_ntk.chapters import hypotheses
-from escape_ntk.chapters import properties as p
+from escape_ntk import chapters
 from escape_ntk.chapters.end_to_end import claims as end_to_end
+from escape_ntk.chapters.end_to_end import theorems as guarantee
 from escape_ntk.models.network import Activation, activation
 from escape_ntk.records.store import Record, RecordStore, default_root
+from escape_ntk.study import computed_checks as p
 from escape_ntk.study import hypotheses as c
+from escape_ntk.study import recurring_hypotheses, theorems
 from escape_ntk.study.claims import Runs
 
 STORE = RecordStore(default_root())
+ENTRIES = [entry for chapter in chapters.load("theorems") for entry in chapter.theorems]
 
 
 @pytest.fixture(scope="module")
@@ -25,16 +28,17 @@ def settings():
 
         pages = statements.pages(default_root().parents[1])
     found = {s.label: s.claims for page in pages.values() for s in page.statements}
-    return {
-        entry.label: hypotheses.setting_of(entry, found[entry.label], STORE)
-        for entry in hypotheses.REGISTRY
+    rests_on = {
+        entry.label: [chapters.claim(name) for name in (*found[entry.label], *entry.claims)]
+        for entry in ENTRIES
     }
+    return {e.label: theorems.setting_of(e, rests_on[e.label], STORE) for e in ENTRIES}
 
 
 def rows() -> list:
     return [
         pytest.param(entry.label, h, id=f"{entry.label}-{place}")
-        for entry in hypotheses.REGISTRY
+        for entry in ENTRIES
         for place, h in enumerate(entry.hypotheses)
     ]
 
@@ -57,14 +61,14 @@ def test_every_check_can_say_otherwise(settings, label, hypothesis):
 
 
 def test_labels_are_unique():
-    assert len(hypotheses.ENTRIES) == len(hypotheses.REGISTRY)
+    assert len(chapters.theorems()) == len(ENTRIES)
 
 
 def test_what_is_not_met_is_known(settings):
     """Three, each said so on its page; a fourth would be news."""
     failing = [
         (entry.label, h.words.split(":")[0])
-        for entry in hypotheses.REGISTRY
+        for entry in ENTRIES
         for h in entry.hypotheses
         if h.check(settings[entry.label]).outcome == c.Outcome.NOT_MET
     ]
@@ -78,7 +82,7 @@ def test_what_is_not_met_is_known(settings):
 def test_the_guarantee_has_the_rows_of_its_page(settings):
     """Badge and table of thm-end say the same: one source."""
     table = end_to_end.guarantee_rows(Runs(STORE))
-    checks = [h for h in hypotheses.ENTRIES["thm-end"].hypotheses if h.words in hypotheses.MEASURED]
+    checks = [h for h in chapters.theorems()["thm-end"].hypotheses if h.words in guarantee.MEASURED]
     said = [h.check(settings["thm-end"]).outcome for h in checks]
     assert [row[2] == "holds" for row in table] == [s == c.Outcome.MET for s in said]
     names = [h.words.split(":")[0].replace("$", "") for h in checks]
@@ -189,10 +193,10 @@ def test_signs_and_radii():
 def test_a_summary_counts_every_outcome():
     kinds = [(c.Outcome.MET, "1"), (c.Outcome.LIMIT, "m up to 2"), (c.Outcome.LIMIT, "d up to 3")]
     found = [(c.Hypothesis("w: x", c.unchecked("no reason")), c.Answer(*kind)) for kind in kinds]
-    assert hypotheses.summary(found) == "1 of 3 met, 2 limits (m up to 2; d up to 3)"
+    assert theorems.summary(found) == "1 of 3 met, 2 limits (m up to 2; d up to 3)"
     more = [*found, (found[0][0], c.Answer(c.Outcome.NOT_MET, "7"))]
-    assert hypotheses.summary(more).endswith("; not met: w")
-    assert hypotheses.summary(found[:1]) == "1 of 1 met"
+    assert theorems.summary(more).endswith("; not met: w")
+    assert theorems.summary(found[:1]) == "1 of 1 met"
 
 
 def test_a_rank_above_the_samples_is_refused():
@@ -203,6 +207,6 @@ def test_a_rank_above_the_samples_is_refused():
 
 def test_controls_change_only_what_they_say():
     before = c.Setting(({"experiment": "e", "m": 4, "inputs": ("sphere",)},))
-    after = hypotheses.GAUSSIAN(before)
+    after = recurring_hypotheses.GAUSSIAN(before)
     assert after.runs[0] == {**before.runs[0], "inputs": ("gaussian",)}
     assert before.runs[0]["inputs"] == ("sphere",) and dataclasses.is_dataclass(after)

@@ -22,7 +22,8 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from tables import Row
 
-from escape_ntk.chapters.hypotheses import ENTRIES, summary
+from escape_ntk import chapters
+from escape_ntk.study.theorems import summary
 
 BOOK = "book"
 KINDS = ("theorems", "statements", "experiments", "functions")
@@ -70,7 +71,7 @@ def gather(root: Path, ledger: Mapping[str, Mapping]) -> Evidence:
         ledger=ledger,
         modules=found,
         tests=code_map.exercises(root / "tests", found),
-        assumed=tuple(ENTRIES),
+        assumed=tuple(chapters.theorems()),
     )
 
 
@@ -100,9 +101,9 @@ def _loose_hypotheses(evidence: Evidence) -> Iterator[str]:
     formal = {s.label: s for s in evidence.statements if s.formal and s.label}
     for label in formal.keys() - {*evidence.assumed}:
         where = f"{formal[label].page}.md:{formal[label].line}"
-        yield f"{where}: the hypotheses of {label} are not in escape_ntk.chapters.hypotheses"
+        yield f"{where}: no chapter says what {label} assumes (theorems.py)"
     for label in {*evidence.assumed} - formal.keys():
-        yield f"escape_ntk.chapters.hypotheses has an entry for {label}, which stands on no page"
+        yield f"a chapter says what {label} assumes (theorems.py), which stands on no page"
 
 
 def _loose_claims(evidence: Evidence) -> Iterator[str]:

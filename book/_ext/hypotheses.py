@@ -1,8 +1,9 @@
 """Two badges at the foot of every theorem: are its hypotheses met, and does its conclusion hold?
 
-Nothing is typed on the pages.  Each formal statement, found by its label, gets the answers of the
-registry ``escape_ntk.chapters.hypotheses``, folded under a line that sums them up, and a link to
-its row of the concordance, with what its claims came to.  The list opens without scripts.
+Nothing is typed on the pages.  Each formal statement, found by its label, gets what its chapter's
+``theorems.py`` says that it assumes, each hypothesis with its answer, folded under a line that sums
+them up, and a link to its row of the concordance, with what its claims came to.  The list opens
+without scripts.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import claims_roles
 import statements
 from docutils import nodes
 
-from escape_ntk.chapters import hypotheses as registry
+from escape_ntk import chapters
 from escape_ntk.display.html import WORDS
 from escape_ntk.records.store import RecordStore, default_root
+from escape_ntk.study import theorems
 from escape_ntk.study.hypotheses import Answer, Hypothesis, Outcome
 
 CONCORDANCE = "book/concordance"
@@ -34,9 +36,12 @@ Found = Sequence[tuple[Hypothesis, Answer]]
 
 @functools.cache
 def answers(label: str, claims: tuple[str, ...]) -> Found:
-    """What the registry says of a statement; nothing when it has no entry."""
-    entry = registry.ENTRIES.get(label)
-    return registry.answers(entry, claims, RecordStore(default_root())) if entry else ()
+    """What the records say of a statement's hypotheses; nothing where none are written down."""
+    entry = chapters.theorems().get(label)
+    if entry is None:
+        return ()
+    rests_on = [chapters.claim(name) for name in (*claims, *entry.claims)]
+    return theorems.answers(entry, rests_on, RecordStore(default_root()))
 
 
 def anchor(label: str) -> str:
@@ -83,7 +88,7 @@ def foot(statement: statements.Statement, uri: str, ledger: Mapping[str, Mapping
     block = nodes.container(classes=["conditions"])
     if found:
         line = nodes.inline(classes=["claim-badge", kind_of(found)])
-        line += words(f"Hypotheses: {registry.summary(found)}")
+        line += words(f"Hypotheses: {theorems.summary(found)}")
         block += nodes.raw("", "<details><summary>", format="html")
         block += line
         block += nodes.raw("", "</summary>", format="html")

@@ -12,6 +12,7 @@ from escape_ntk.records.store import RecordStore
 from escape_ntk.study.chapter import Chapter
 from escape_ntk.study.claims import Claim
 from escape_ntk.study.plans import Experiment
+from escape_ntk.study.theorems import Entry
 
 
 def load(part: str) -> list[Chapter]:
@@ -50,3 +51,8 @@ def claim(name: str) -> Claim:
 def evaluate_all(store: RecordStore) -> list[dict]:
     """The ledger: one row for each claim, see :meth:`~escape_ntk.study.claims.Claim.evaluate`."""
     return [claim.evaluate(store) for claim in claims()]
+
+
+def theorems() -> dict[str, Entry]:
+    """What each statement of the book assumes, by its label."""
+    return {entry.label: entry for chapter in load("theorems") for entry in chapter.theorems}

@@ -12,6 +12,7 @@ from escape_ntk.display import html
 from escape_ntk.study.claims import Claim, Finding, Measure, Runs
 from escape_ntk.study.plans import Experiment, Plan, commands
 from escape_ntk.study.sweep import Together
+from escape_ntk.study.theorems import Entry
 
 V = TypeVar("V")
 Shown = Figure | html.Html
@@ -28,6 +29,7 @@ class Chapter:
     number: int
     experiments: list[Experiment] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
+    theorems: list[Entry] = field(default_factory=list)
     pieces: dict[str, Draw] = field(default_factory=dict)
     """What the page can :meth:`show`, by name."""
 
@@ -73,6 +75,10 @@ class Chapter:
         if measure is not None:
             register(measure)
         return register
+
+    def assume(self, *entries: Entry) -> None:
+        """Say what statements of this chapter assume."""
+        self.theorems.extend(entries)
 
     def figure(self, name: str) -> Callable[[Draw], Draw]:
         """A decorator for what draws the figure ``name`` of the page from its runs."""

@@ -12,13 +12,11 @@ from functools import partial
 import numpy as np
 import torch
 
-from escape_ntk.chapters.landscape.runs import Landscape, comparison
-from escape_ntk.chapters.regularizer.runs import draw_problem
 from escape_ntk.kernels.ntk import empirical_ntk, infinite_ntk
 from escape_ntk.kernels.spectrum import ntk_spectrum
 from escape_ntk.models.data import draw_inputs, random_signs, sparse_part
 from escape_ntk.models.network import Activation, draw_weights
-from escape_ntk.models.pairs import PairFeatures, from_pairs
+from escape_ntk.models.pairs import PairFeatures
 from escape_ntk.numerics.polynomials import (
     cumulative_multiplicity,
     gegenbauer_coefficients,
@@ -347,24 +345,6 @@ def kept_small(terms: Callable[[Sequence[Record]], Sequence[tuple]], place: int)
         return answer(value <= most, f"{value:.2g}, where {most:g} was allowed")
 
     return check
-
-
-def comparison_norms(setting: Setting) -> Answer:
-    """‖t_L‖_F and ‖W_Q‖_{2,4} of the comparison do not grow with the width: made anew, one seed.
-
-    At most 1.2 times from the narrowest to the widest run.  A control takes ‖W_Q‖_F ~ m^{1/4}.
-    """
-    widths = sizes(setting.runs, "m")
-    plain = any(run.get("norm_of_movement") == "F" for run in setting.runs)
-    norms = []
-    for m in (min(widths), max(widths)):
-        point = Landscape(1, int(m), n_test=1)
-        t_linear, state = comparison(draw_problem(point, cumulative_multiplicity(point.d, 1)))
-        rows = from_pairs(state).norm(dim=1)
-        power = 2 if plain else 4
-        norms.append([float(t_linear.norm()), float((rows**power).sum() ** (1 / power))])
-    growth = float((np.array(norms[1]) / norms[0]).max())
-    return answer(growth <= 1.2, f"largest growth {growth:.2f}")
 
 
 def of_records(change: Callable[[Record], Record]) -> Change:

@@ -1,0 +1,78 @@
+"""What the statements of the chapter *Good directions* assume."""
+
+from dataclasses import replace
+
+from escape_ntk.chapters.directions import chapter
+from escape_ntk.study import computed_checks as p
+from escape_ntk.study.hypotheses import Hypothesis as H
+from escape_ntk.study.hypotheses import bounded, changed, limit
+from escape_ntk.study.recurring_hypotheses import (
+    EXACT_LAWS,
+    FAIR,
+    HIGH,
+    ON_SPHERE,
+    POPULATION,
+    QUARTIC,
+    SMOOTH,
+    SQUARE_MEAN,
+    THREE,
+    WIDE,
+    hermite,
+    with_array,
+)
+from escape_ntk.study.theorems import Entry
+
+chapter.assume(
+    Entry(
+        "thm-gap",
+        (
+            EXACT_LAWS,
+            THREE,
+            SQUARE_MEAN,
+            SMOOTH,
+            hermite(1, lambda k: range(3), r"$\mu_0,\dots,\mu_k\ne0$, $1\le k\le2$"),
+            HIGH,
+        ),
+    ),
+    Entry(
+        "thm-gram",
+        (
+            ON_SPHERE,
+            H("$d^k<n<d^{k+1}$", p.between_powers, changed(n=10**9)),
+            H(r"$d^k\ll n\ll d^{k+1}$: $d\to\infty$", limit("d", "d")),
+        ),
+    ),
+    Entry("prop-leak-bound", (POPULATION,)),
+    Entry(
+        "thm-angles",
+        (
+            ON_SPHERE,
+            H(
+                "infinite width",
+                p.infinite_width,
+                p.of_records(lambda r: with_array(r, "eigenvalues", lambda v: 1.01 * v)),
+            ),
+            H(
+                r"$\Lambda_j>0$ for $j\le n_k$",
+                p.infinite_gram_rank,
+                p.of_records(lambda r: with_array(r, "eigenvalues", lambda v: v * (v >= v[0]))),
+            ),
+        ),
+        claims=tuple(f"directions-angles-{o}-{k}" for o in ("first", "second") for k in (1, 2)),
+    ),
+    Entry(
+        "prop-harmless",
+        (
+            replace(
+                POPULATION,
+                check=p.population_projector(),
+                control=None,
+                mended=changed(tools=("PopulationProjector",)),
+            ),
+            H(r"$\sigma'$ bounded", bounded(1), QUARTIC),
+            FAIR,
+            H("$|u_r|=O(m^{-1/4})$", p.movement_scale, changed(power=0.0)),
+            WIDE,
+        ),
+    ),
+)

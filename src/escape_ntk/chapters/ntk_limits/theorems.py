@@ -1,0 +1,77 @@
+"""What the statements of the chapter *NTK limits* assume."""
+
+from dataclasses import replace
+
+from escape_ntk.chapters.ntk_limits import chapter
+from escape_ntk.study import computed_checks as p
+from escape_ntk.study.hypotheses import Hypothesis as H
+from escape_ntk.study.hypotheses import changed, finite_mean, limit, refuses, unchecked
+from escape_ntk.study.recurring_hypotheses import (
+    EXACT_LAWS,
+    HIGH,
+    IDENTITY,
+    LINEAR,
+    ON_SPHERE,
+    SINGULAR,
+    SMOOTH,
+    SQUARE_MEAN,
+    THREE,
+    UNIT_WEIGHTS,
+    WIDE,
+    hermite,
+)
+from escape_ntk.study.theorems import Entry
+
+chapter.assume(
+    Entry(
+        "prop-width",
+        (
+            H(r"$\mathbb E_w\sigma'(w\cdot x)^4<\infty$", finite_mean(4), SINGULAR),
+            replace(UNIT_WEIGHTS, words="$w_r$ from the law of the limit, the unit sphere"),
+            WIDE,
+        ),
+    ),
+    Entry(
+        "thm-eigenvalues",
+        (
+            EXACT_LAWS,
+            THREE,
+            SQUARE_MEAN,
+            SMOOTH,
+            hermite(1, lambda k: range(3), r"$\mu_{\ell-1}\ne0$, $\ell\le3$"),
+            HIGH,
+        ),
+    ),
+    Entry(
+        "thm-staircase",
+        (
+            ON_SPHERE,
+            H(r"$\kappa>0$ solves its equation", refuses(p.kappa_exists),
+              p.of_records(lambda r: replace(r, config={**r.config, "activation": IDENTITY}))),
+            hermite(1, lambda k: range(3), r"limit: $\mu_1\ne0$, $\mu_j\ne0$ for $j\le s-1=2$"),
+            H(r"limit: $\gamma_{>s}\ge c\,d$, $s=3$", p.tail_share(3), LINEAR),
+            H(
+                r"limit: $f^*$ bounded in $L^{2+\eta}$",
+                unchecked("the shares of each degree are measured without a target"),
+            ),
+            H(r"limit: $d\to\infty$, $d^{s+\delta}\le n\le d^{s+1-\delta}$", limit("d", "d")),
+        ),
+    ),
+    Entry(
+        "thm-blind",
+        (
+            H("kernel invariant under rotations", p.invariant_kernel, changed(kernel="finite")),
+            H(
+                "input law invariant under rotations",
+                p.invariant_inputs,
+                changed(stretched=True),
+            ),
+            THREE,
+            H("labels without noise", unchecked("the code adds none; no number can show it")),
+            H(
+                "the expectation finite",
+                unchecked("a mean over draws is finite whether or not the expectation is"),
+            ),
+        ),
+    ),
+)  # fmt: skip
