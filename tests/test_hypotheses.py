@@ -7,7 +7,7 @@ import pytest
 
 from escape_ntk.chapters import hypotheses
 from escape_ntk.chapters import properties as p
-from escape_ntk.chapters.end_to_end import claims as end_to_end
+from escape_ntk.chapters.end_to_end import page as end_to_end
 from escape_ntk.models.network import Activation, activation
 from escape_ntk.records.store import Record, RecordStore, default_root
 from escape_ntk.study import hypotheses as c
