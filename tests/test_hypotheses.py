@@ -6,7 +6,7 @@ import math
 import pytest
 
 from escape_ntk import chapters
-from escape_ntk.chapters.end_to_end import claims as end_to_end
+from escape_ntk.chapters.end_to_end import page as end_to_end
 from escape_ntk.chapters.end_to_end import theorems as guarantee
 from escape_ntk.models.network import Activation, activation
 from escape_ntk.records.store import Record, RecordStore, default_root

@@ -10,7 +10,7 @@ import torch
 from escape_ntk import chapters
 from escape_ntk.chapters.end_to_end import claims as e2e_claims
 from escape_ntk.chapters.end_to_end import runs as end_to_end
-from escape_ntk.chapters.joint import claims as joint_claims
+from escape_ntk.chapters.joint import page
 from escape_ntk.chapters.joint import runs as joint
 from escape_ntk.chapters.sample_complexity import claims as complexity
 from escape_ntk.checks import InputError
@@ -227,7 +227,7 @@ def test_a_gap_is_measured_on_the_clipped_loss():
     s, _ = joint.Gap(1, 1, 5, 30, m=60, n_test=500, t_end=50.0).compute()
     assert s["gap"] == pytest.approx(s["test"] - s["train"])
     assert 0 <= s["train"] <= 1 and 0 < s["zero"] <= 1 and s["gap"] < s["bound"]
-    terms = [s[f"bound_{term}"] for term in joint_claims.TERMS]
+    terms = [s[f"bound_{term}"] for term in page.TERMS]
     assert s["bound"] == pytest.approx(sum(terms))
 
 

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from escape_ntk.chapters import figures
+from escape_ntk.chapters.end_to_end import figures as end_to_end_figures
 from escape_ntk.chapters.end_to_end import runs as end_to_end
+from escape_ntk.chapters.joint import figures as joint_figures
 from escape_ntk.chapters.joint import runs as joint
+from escape_ntk.chapters.sample_complexity import figures as complexity_figures
 from escape_ntk.study import sweep
 from escape_ntk.study.sweep import LiveResult
 
@@ -28,7 +30,7 @@ def test_the_explicit_solution_is_drawn_from_its_records():
         sweep.run_live(joint.Budgets(s, 1, 5, m, n_signs=2)) for s in (1, 2) for m in (60, 120)
     ]
     norms = [sweep.run_live(joint.Norms(s, 1, m=64, dims=(5, 10))) for s in (1, 2)]
-    figure = figures.explicit_solution(made, budgets, norms, k=1)
+    figure = joint_figures.explicit_solution(made, budgets, norms, k=1)
     curve = figure.axes[0].lines[0].get_ydata()
     mean = np.exp(np.mean([np.log(r.arrays["mean_square"]) for r in made], axis=0))
     assert np.allclose(curve, mean)
@@ -44,7 +46,7 @@ def test_gap_and_bound_are_drawn_over_n():
         for s in (1, 2)
         for n in (20, 40)
     ]
-    figure = figures.gap_over_samples(runs)
+    figure = joint_figures.gap_over_samples(runs)
     bound, gap = figure.axes[0].lines[:2]
     for line, key in ((bound, "bound"), (gap, "gap")):
         first = [r.summary[key] for r in runs if r.config["n"] == 20]
@@ -58,7 +60,7 @@ def test_the_two_phases_are_drawn_over_time():
         sweep.run_live(end_to_end.Descent(s, 1, 5, 40, n_times=5, n_signs=2, **TINY))
         for s in (1, 2)
     ]
-    figure = figures.two_phases(runs)
+    figure = end_to_end_figures.two_phases(runs)
     drawn = figure.axes[0].lines[0].get_ydata()
     assert np.allclose(drawn, np.mean([r.arrays["linear_dense"][1:] for r in runs], axis=0))
     level = figure.axes[1].lines[2].get_ydata()[0]
@@ -75,7 +77,7 @@ def test_the_network_is_drawn_over_its_width():
         ]
         for name, norm in (("without", 0.0), ("with", 1e-6))
     }
-    figure = figures.network_over_width(groups)
+    figure = end_to_end_figures.network_over_width(groups)
     assert list(figure.axes[0].lines[1].get_ydata()) == [
         r.summary["network_error"] for r in groups["without"]
     ]
@@ -93,7 +95,7 @@ FOUND = {
 
 
 def test_thresholds_leave_out_what_is_censored():
-    figure = figures.thresholds_by_dimension(FOUND, {name: float for name in FOUND})
+    figure = complexity_figures.thresholds_by_dimension(FOUND, {name: float for name in FOUND})
     (ax,) = figure.axes
     marks = [container.lines[0] for container in ax.containers]
     assert list(marks[0].get_xdata()) == [10, 20]
@@ -110,7 +112,7 @@ def test_the_map_leaves_out_what_was_not_run():
         "quadntk": [run(10, 20, 0.4)],
         "joint": [run(20, 40, 0.1)],
     }
-    figure = figures.error_map(runs, (1, 2), lambda d: 2 * d)
+    figure = complexity_figures.error_map(runs, (1, 2), lambda d: 2 * d)
     written = [[t.get_text() for t in ax.texts] for ax in figure.axes[:3]]
     assert written == [[".60", ".20"], [".40"], [".10"]]
     close(figure)

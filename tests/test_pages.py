@@ -10,6 +10,7 @@ from matplotlib import pyplot as plt
 
 from escape_ntk.chapters import figures
 from escape_ntk.chapters.directions import runs as directions
+from escape_ntk.chapters.landscape import figures as landscape_figures
 from escape_ntk.chapters.landscape import runs as landscape
 from escape_ntk.chapters.ntk_limits import runs as ntk_limits
 from escape_ntk.chapters.published_figure import comparisons as ledger
@@ -17,6 +18,7 @@ from escape_ntk.chapters.published_figure import runs as experiment
 from escape_ntk.chapters.published_figure.runs import DroppedConstant
 from escape_ntk.chapters.quadntk import runs as quadntk
 from escape_ntk.chapters.regularizer import runs as regularizer
+from escape_ntk.chapters.sample_complexity import figures as complexity_figures
 from escape_ntk.chapters.sample_complexity import runs as complexity
 from escape_ntk.chapters.setup import runs as foundations
 from escape_ntk.display import html as page
@@ -288,8 +290,11 @@ def test_the_figures_of_the_landscape_draw_their_records():
     switched = sweep.run_live(landscape.CertifiedSwitches(1, norm=1e-3, m=40, n_times=3, **size))
     assert (switched.arrays["floor"] < 0).all() and switched.summary["start_lowest"] < 0
     wide = sweep.run_live(landscape.Certified(1, 80, plateau=1, **tiny, **more))
-    drawn = [figures.descent_over_time(runs[:2], [certified]), figures.escape_times(escapes)]
-    drawn += [figures.bound_over_width([certified, wide])]
+    drawn = [
+        landscape_figures.descent_over_time(runs[:2], [certified]),
+        landscape_figures.escape_times(escapes),
+    ]
+    drawn += [landscape_figures.bound_over_width([certified, wide])]
     floor = drawn[0].axes[2].lines[-1].get_ydata()
     assert np.allclose(
         floor * abs(certified.summary["start_lowest"]), certified.arrays["floor"][1:]
@@ -311,7 +316,7 @@ def test_the_figure_of_sample_complexity_draws_its_records():
         "joint": complexity.Joint(1, 2, 6, **flow),
     }
     runs = {name: [sweep.run_live(point)] for name, point in points.items()}
-    figure = figures.methods_by_dimension(runs)
+    figure = complexity_figures.methods_by_dimension(runs)
     assert labels(figure)
     for ax, part in zip(figure.axes, ("error", "dense", "sparse"), strict=True):
         curves = [line for line in ax.lines if line.get_linestyle() != ":"]

@@ -1,5 +1,5 @@
 /* The figure that the reader moves: along a movement c·W the model predicts c·f_L + c²·f_Q.
-   interactive.moves (Python) wrote the frame at c = 1, its geometry and the numbers; here are the
+   widget.moves (Python) wrote the frame at c = 1, its geometry and the numbers; here are the
    controls, and the marks and words for what they choose. */
 (() => {
   "use strict";

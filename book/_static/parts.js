@@ -1,5 +1,5 @@
 /* Test error by part of three methods: the reader picks the dimension d and the number n of
-   training inputs.  interactive.parts (Python) wrote the frame for one choice, its geometry and the
+   training inputs.  widget.parts (Python) wrote the frame for one choice, its geometry and the
    numbers; here are the controls, and the bars and words for what they choose. */
 (() => {
   "use strict";

@@ -264,48 +264,7 @@ def network_over_free(runs: Runs, broken: bool) -> dict[int, list[float]]:
     return ratios
 
 
-# ---------------------------------------------------------------- tables of the page
-
-
-def network_rows(runs: Runs) -> list[list[str]]:
-    """Test errors at the end, and the rest among them, over the width: means over five seeds."""
-    rows = []
-    for label, norm in (("off", 0.0), ("on", e.NORM)):
-        for m in e.WIDTHS:
-            own = [r.summary for r in networks(runs, norm) if r.config["m"] == m]
-            keys = ("taylor_error", "taylor_rest", "network_error", "network_rest", "free_error")
-            cells = [f"{np.mean([s[key] for s in own]):.3f}" for key in keys]
-            rows.append([label, str(m), *cells])
-    return rows
-
-
-def end_rows(runs: Runs) -> list[list[str]]:
-    """The end of each kind of run beside W*: means over five seeds."""
-    rows = []
-    for label, name, prefix in (
-        ("flow, R_2", "flow", "end"),
-        ("descent, R_2", "descent", "end"),
-        ("perturbed, R_2", "perturbed", "end"),
-        ("flow, all four", "all four", "end"),
-        ("W*, random signs", "flow", "explicit"),
-    ):
-        records = setting(runs, name)
-        mean = {
-            key: float(np.mean([r.summary[f"{prefix}_{key}"] for r in records]))
-            for key in ("error", "train", *SIZES)
-        }
-        rows.append(
-            [
-                label,
-                f"{mean['error']:.3f}",
-                f"{mean['train']:.1e}",
-                f"{mean['population']:.3f}",
-                f"{mean['empirical']:.1e}",
-                f"{mean['low_degree']:.1f}",
-                f"{mean['norm_fourth']:.0f}",
-            ]
-        )
-    return rows
+# ---------------------------------------------------------------- the guarantee
 
 
 def guarantee_terms(records: Sequence[Record]) -> list[tuple[str, float, float]]:
@@ -330,15 +289,4 @@ def guarantee_terms(records: Sequence[Record]) -> list[tuple[str, float, float]]
             mean("bound") / mean("zero"),
             1,
         ),
-    ]
-
-
-def guarantee_rows(runs: Runs) -> list[list[str]]:
-    """The hypotheses of the guarantee for a page; "holds" is at most the limit in the last cell.
-
-    The badge of the theorem reads the same terms: :mod:`escape_ntk.chapters.hypotheses`.
-    """
-    return [
-        [label, f"{value:.2g}", "holds" if value <= limit else "fails", f"{limit:g}"]
-        for label, value, limit in guarantee_terms(setting(runs, "flow"))
     ]

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from escape_ntk.chapters.joint import chapter
 from escape_ntk.chapters.joint import runs as e
 from escape_ntk.numerics.stats import Numbers, log_slope, mean_interval
@@ -178,54 +176,3 @@ def with_norm_over_without(runs: Runs, broken: bool) -> list[float]:
     off = runs(e.free_points(SEEDS))
     on = runs(p for p in e.gap_points(SEEDS) if (p.k, p.n) == (1, e.GAP_FREE.n))
     return [a.summary[key] / b.summary[key] for a, b in zip(on, off, strict=True)]
-
-
-# ---------------------------------------------------------------- tables of the page
-
-TERMS = ("population_leak", "empirical_leak", "linear", "quadratic", "chance")
-
-
-def solutions(runs: Runs, k: int) -> list[Record]:
-    """W* over the width."""
-    return runs(of(k, e.solution_points(SEEDS)))
-
-
-def norms(runs: Runs, k: int) -> list[Record]:
-    """Norms of W* over the dimension."""
-    return runs(of(k, e.norm_points(SEEDS)))
-
-
-def budget_rows(runs: Runs) -> list[list[str]]:
-    """Leaks and norms of W* at each width: means over seeds."""
-    rows = []
-    for k in (1, 2):
-        for m in e.BUDGET_WIDTHS:
-            own = [r.summary for r in budgets(runs, k) if r.config["m"] == m]
-            mean = {key: float(np.mean([s[key] for s in own])) for key in own[0]}
-            rows.append(
-                [
-                    str(k),
-                    str(m),
-                    f"{mean['population']:.4f}",
-                    f"{mean['empirical']:.4f}",
-                    f"{mean['training_population']:.3f}",
-                    f"{mean['low_degree']:.2f}",
-                    f"{mean['linear_norm']:.2f}",
-                    f"{mean['norm_fourth']:.1f}",
-                ]
-            )
-    return rows
-
-
-def gap_rows(runs: Runs) -> list[list[str]]:
-    """Gap, bound and its terms by n: means over seeds."""
-    rows = []
-    for k in (1, 2):
-        records = gaps(runs, k)
-        for n in sorted({r.config["n"] for r in records}):
-            own = [r.summary for r in records if r.config["n"] == n]
-            cells = [f"{np.mean([s[f'bound_{term}'] for s in own]):.3f}" for term in TERMS]
-            mean = {key: np.mean([s[key] for s in own]) for key in ("gap", "bound", "zero")}
-            values = [f"{mean[key]:.3f}" for key in ("gap", "bound")]
-            rows.append([str(k), str(n), *values, *cells, f"{mean['zero']:.2f}"])
-    return rows

@@ -1,13 +1,12 @@
 """Claims of the chapter *Landscape*."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from escape_ntk.chapters.landscape import chapter
 from escape_ntk.chapters.landscape import runs as e
 from escape_ntk.chapters.regularizer import runs as regularizer
-from escape_ntk.chapters.regularizer.claims import setting_name
 from escape_ntk.numerics.stats import Numbers, log_slope, mean_interval
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import Finding, Runs, at_most, each, found, slope_near
@@ -317,33 +316,3 @@ def over_best_start(runs: Runs, broken: bool) -> dict[str, list[float]]:
         values["tests"].append(float(r.arrays["test"].max() - r.arrays["test"].min()))
         values["risks"].append(float(ends.max()) / r.summary["zero"])
     return values
-
-
-# ---------------------------------------------------------------- tables of the page
-
-
-def end_rows(watched: Sequence[Record], certified: Sequence[Record]) -> list[list[str]]:
-    """One row for each run of the published size: gradient over its start, and λ_min bracketed."""
-    return [
-        [
-            f"{w.config['population']:g}",
-            str(w.config["seed"]),
-            f"{w.arrays['gradient'][-1] / w.arrays['gradient'][0]:.1e}",
-            f"{w.arrays['lowest'][0]:.1e}",
-            f"{c.arrays['floor'][-1]:+.1e}",
-            f"{w.arrays['lowest'][-1]:+.1e}",
-        ]
-        for w, c in zip(watched, certified, strict=True)
-    ]
-
-
-def setting_rows(records: Sequence[Record]) -> list[list[str]]:
-    """One row for each on/off setting: gradient, floor and risk at the end, over their start."""
-    rows = []
-    for on, group in regularizer.by_setting(records).items():
-        ends = [
-            [r.arrays[key][-1] / r.arrays[key][0] for r in group] for key in ("gradient", "value")
-        ]
-        least = -max(final_depth(r, False) for r in group)
-        rows.append([setting_name(on), f"{least:+.1e}", *(f"{max(v):.1e}" for v in ends)])
-    return rows

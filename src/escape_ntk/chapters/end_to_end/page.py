@@ -1,0 +1,91 @@
+"""What the page *Gradient descent end to end* shows, and from which runs."""
+
+import numpy as np
+
+from escape_ntk.chapters.end_to_end import chapter, figures
+from escape_ntk.chapters.end_to_end import runs as e
+from escape_ntk.chapters.end_to_end.claims import SIZES, guarantee_terms, networks, setting
+from escape_ntk.study.claims import Runs
+
+show = chapter.show
+
+
+@chapter.figure("fig-phases")
+def phases(runs: Runs):
+    """Flow with R_2 alone over time."""
+    return figures.two_phases(setting(runs, "flow"))
+
+
+@chapter.table(
+    "guarantee",
+    ["hypothesis", "value", "", "limit taken"],
+    "Flow with R_2 alone, d = 16, n = 3 n_2, m = 2000; means of five seeds",
+)
+def guarantee_rows(runs: Runs) -> list[list[str]]:
+    """The hypotheses of the guarantee; "holds" is at most the limit in the last cell.
+
+    The badge of the theorem reads the same terms: :mod:`escape_ntk.chapters.hypotheses`.
+    """
+    return [
+        [label, f"{value:.2g}", "holds" if value <= limit else "fails", f"{limit:g}"]
+        for label, value, limit in guarantee_terms(setting(runs, "flow"))
+    ]
+
+
+@chapter.table(
+    "ends",
+    ["run", "test error", "training loss", "R_1", "R_2", "‖P_≤k W‖²", "‖W‖⁴"],
+    "The end of each kind of run beside the explicit W* at the same weights; means of five seeds",
+)
+def end_rows(runs: Runs) -> list[list[str]]:
+    """The end of each kind of run beside W*: means over five seeds."""
+    rows = []
+    for label, name, prefix in (
+        ("flow, R_2", "flow", "end"),
+        ("descent, R_2", "descent", "end"),
+        ("perturbed, R_2", "perturbed", "end"),
+        ("flow, all four", "all four", "end"),
+        ("W*, random signs", "flow", "explicit"),
+    ):
+        records = setting(runs, name)
+        mean = {
+            key: float(np.mean([r.summary[f"{prefix}_{key}"] for r in records]))
+            for key in ("error", "train", *SIZES)
+        }
+        rows.append(
+            [
+                label,
+                f"{mean['error']:.3f}",
+                f"{mean['train']:.1e}",
+                f"{mean['population']:.3f}",
+                f"{mean['empirical']:.1e}",
+                f"{mean['low_degree']:.1f}",
+                f"{mean['norm_fourth']:.0f}",
+            ]
+        )
+    return rows
+
+
+@chapter.figure("fig-network")
+def network(runs: Runs):
+    """The full network over the width, R_4 off and on."""
+    return figures.network_over_width(
+        {"no $R_4$": networks(runs, 0.0), "$R_4$": networks(runs, e.NORM)}
+    )
+
+
+@chapter.table(
+    "network",
+    ["R_4", "m", "f_L + f_Q", "its rest", "network", "its rest", "network, no R_2"],
+    "Test errors at time 10 000 and the spurious rest among them, means of five seeds",
+)
+def network_rows(runs: Runs) -> list[list[str]]:
+    """Test errors at the end, and the rest among them, over the width: means over five seeds."""
+    rows = []
+    for label, norm in (("off", 0.0), ("on", e.NORM)):
+        for m in e.WIDTHS:
+            own = [r.summary for r in networks(runs, norm) if r.config["m"] == m]
+            keys = ("taylor_error", "taylor_rest", "network_error", "network_rest", "free_error")
+            cells = [f"{np.mean([s[key] for s in own]):.3f}" for key in keys]
+            rows.append([label, str(m), *cells])
+    return rows
