@@ -6,7 +6,10 @@ from escape_ntk.models.network import Activation
 from escape_ntk.records.store import Record
 from escape_ntk.study import computed_checks as p
 from escape_ntk.study.hypotheses import (
+    Answer,
+    Check,
     Hypothesis,
+    Setting,
     bounded,
     changed,
     finite_mean,
@@ -83,6 +86,17 @@ CONSTRUCTION = (
 )
 BOUNDED_BY_ONE = H(r"$|\sigma'|,|\sigma''|\le1$", bounded(1, 2, by=1.0), QUARTIC)
 LABELS = H("$y_i=f^*(x_i)$", unchecked("the code adds no noise; no number can show it"))
+
+
+def only(folder: str, check: Check) -> Check:
+    """The check, on the runs and records of one experiment: others stand beside it."""
+
+    def of_one(setting: Setting) -> Answer:
+        runs = tuple(run for run in setting.runs if run["experiment"] == folder)
+        records = tuple(r for r in setting.records if r.experiment == folder)
+        return check(Setting(runs, records))
+
+    return of_one
 
 
 def with_array(record: Record, name: str, change) -> Record:

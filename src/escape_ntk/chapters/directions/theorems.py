@@ -18,6 +18,7 @@ from escape_ntk.study.recurring_hypotheses import (
     THREE,
     WIDE,
     hermite,
+    only,
     with_array,
 )
 from escape_ntk.study.theorems import Entry
@@ -70,7 +71,7 @@ chapter.assume(
                 mended=changed(tools=("PopulationProjector",)),
             ),
             H(r"$\sigma'$ bounded", bounded(1), QUARTIC),
-            FAIR,
+            replace(FAIR, check=only("directions-movements", FAIR.check)),
             H("$|u_r|=O(m^{-1/4})$", p.movement_scale, changed(power=0.0)),
             WIDE,
         ),

@@ -24,7 +24,7 @@ def phases(runs: Runs):
 def guarantee_rows(runs: Runs) -> list[list[str]]:
     """The hypotheses of the guarantee; "holds" is at most the limit in the last cell.
 
-    The badge of the theorem reads the same terms: :mod:`escape_ntk.chapters.hypotheses`.
+    The badge of the theorem reads the same terms: :mod:`escape_ntk.chapters.end_to_end.theorems`.
     """
     return [
         [label, f"{value:.2g}", "holds" if value <= limit else "fails", f"{limit:g}"]

@@ -28,6 +28,7 @@ from escape_ntk.study.recurring_hypotheses import (
     BOUNDED_BY_ONE,
     ON_SPHERE,
     PAIRED,
+    only,
     with_summary,
 )
 from escape_ntk.study.theorems import Entry
@@ -54,13 +55,6 @@ def comparison_norms(setting: Setting) -> Answer:
 def _depth(record: Record, when: str = "end_") -> float:
     """How far below 0 the certified curvature can be, in units of |λ_min| at W = 0."""
     return -record.summary[f"{when}floor"] / abs(record.summary["start_lowest"])
-
-
-def _only(folder: str, check):
-    """A check of the records of one folder."""
-    return lambda s: check(
-        replace(s, records=tuple(r for r in s.records if r.experiment == folder))
-    )
 
 
 CERTIFIED = "landscape-certified"
@@ -113,7 +107,7 @@ chapter.assume(
         (
             H(
                 r"$\nabla_tL_\lambda(W)=0$, up to 1 % of its start",
-                _only(
+                only(
                     CERTIFIED,
                     p.at_most(
                         lambda r: r.summary["end_gradient"] / r.arrays["gradient"][0],
@@ -131,7 +125,7 @@ chapter.assume(
             ),
             H(
                 r"$\lambda_{\min}\ge-\delta$, $\delta$ small beside $|\lambda_{\min}|$ at $W=0$",
-                _only(CERTIFIED, p.at_most(_depth, 0.05, "δ over it")),
+                only(CERTIFIED, p.at_most(_depth, 0.05, "δ over it")),
                 PLATEAU,
             ),
             PAIRED,
