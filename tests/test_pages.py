@@ -18,6 +18,7 @@ from escape_ntk.chapters.published_figure.runs import DroppedConstant
 from escape_ntk.chapters.quadntk import runs as quadntk
 from escape_ntk.chapters.regularizer import runs as regularizer
 from escape_ntk.chapters.sample_complexity import runs as complexity
+from escape_ntk.chapters.setup import figures as setup_figures
 from escape_ntk.chapters.setup import runs as foundations
 from escape_ntk.display import html as page
 from escape_ntk.numerics.stats import Interval
@@ -132,7 +133,7 @@ def test_other_figures_draw_their_records(small):
         sweep.run_live(foundations.QuadraticScale(seed, d=6, n=20, widths=(64, 128, 256)))
         for seed in (1, 2)
     ]
-    drawn.append(figures.remainder_orders(orders, scales))
+    drawn.append(setup_figures.remainder_orders(orders, scales))
     constant = sweep.run_live(DroppedConstant(1, d=6, n=30, m=60))
     drawn.append(figures.gram_spectrum(constant, 6))
     for figure in drawn:
