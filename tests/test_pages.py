@@ -11,6 +11,7 @@ from matplotlib import pyplot as plt
 from escape_ntk.chapters import figures
 from escape_ntk.chapters.directions import runs as directions
 from escape_ntk.chapters.landscape import runs as landscape
+from escape_ntk.chapters.ntk_limits import figures as limits_figures
 from escape_ntk.chapters.ntk_limits import runs as ntk_limits
 from escape_ntk.chapters.published_figure import comparisons as ledger
 from escape_ntk.chapters.published_figure import runs as experiment
@@ -147,7 +148,7 @@ def test_the_figures_of_the_two_limits_draw_their_records():
         d: [sweep.run_live(ntk_limits.Staircase(seed, d, n_most=60)) for seed in (1, 2)]
         for d in (6, 8)
     }
-    drawn = [figures.staircase(stairs, main=8)]
+    drawn = [limits_figures.staircase(stairs, main=8)]
     marks = [c.lines[0] for c in drawn[0].axes[0].containers]
     learned = np.mean([r.arrays["learned"] for r in stairs[8]], axis=0)
     assert len(marks) == 3 and np.allclose(marks[0].get_ydata(), learned[:, 1])
@@ -155,7 +156,10 @@ def test_the_figures_of_the_two_limits_draw_their_records():
     lazy = [sweep.run_live(ntk_limits.Lazy(s, n=8, n_test=8, n_steps=3, **small)) for s in (1, 2)]
     widths = [sweep.run_live(ntk_limits.KernelWidth(s, n=8, **small)) for s in (1, 2)]
     slopes = sweep.run_live(ntk_limits.EigenvalueSlopes(ntk_limits.SINE))
-    drawn += [figures.width_and_laziness(widths, lazy), figures.eigenvalues_by_degree([slopes])]
+    drawn += [
+        limits_figures.width_and_laziness(widths, lazy),
+        limits_figures.eigenvalues_by_degree([slopes]),
+    ]
     made = {
         k: [sweep.run_live(quadntk.Construction(s, k, n=8, **small)) for s in (1, 2)]
         for k in (1, 2)
