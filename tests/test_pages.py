@@ -16,6 +16,7 @@ from escape_ntk.chapters.ntk_limits import runs as ntk_limits
 from escape_ntk.chapters.published_figure import comparisons as ledger
 from escape_ntk.chapters.published_figure import runs as experiment
 from escape_ntk.chapters.published_figure.runs import DroppedConstant
+from escape_ntk.chapters.quadntk import figures as quadntk_figures
 from escape_ntk.chapters.quadntk import runs as quadntk
 from escape_ntk.chapters.regularizer import runs as regularizer
 from escape_ntk.chapters.sample_complexity import runs as complexity
@@ -174,12 +175,12 @@ def test_the_figures_of_the_two_limits_draw_their_records():
         sweep.run_live(quadntk.Alone(1, k=1, degree=2, dense=dense, factor=2.0, **grid, **tiny))
         for dense in (True, False)
     ]
-    drawn += [figures.construction(made), figures.saddle(saddles)]
-    drawn += [figures.alone({"a": alone[:1], "b": alone[1:]})]
+    drawn += [quadntk_figures.construction(made), quadntk_figures.saddle(saddles)]
+    drawn += [quadntk_figures.alone({"a": alone[:1], "b": alone[1:]})]
     price = {"a": {8: Interval(2.0, 1.0, 3.0)}, "b": {8: Interval(1, 0.5, 2)}}
-    drawn += [figures.price(price, {"foreseen": {8: 2.0}})]
+    drawn += [quadntk_figures.price(price, {"foreseen": {8: 2.0}})]
     frozen = quadntk.FrozenKernel(1, 4, widths=(200, 400))
-    drawn += [figures.frozen_kernel([sweep.run_live(frozen)], lambda d: 0.5)]
+    drawn += [quadntk_figures.frozen_kernel([sweep.run_live(frozen)], lambda d: 0.5)]
     for figure in drawn:
         assert labels(figure)
         figure.canvas.draw()
