@@ -9,6 +9,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from escape_ntk.chapters import figures
+from escape_ntk.chapters.directions import figures as directions_figures
 from escape_ntk.chapters.directions import runs as directions
 from escape_ntk.chapters.landscape import runs as landscape
 from escape_ntk.chapters.ntk_limits import figures as limits_figures
@@ -229,9 +230,15 @@ def test_the_figures_of_good_directions_draw_their_records():
     grams = [sweep.run_live(directions.GramSpectrum(1, 6, 1, n)) for n in (14, 28)]
     gap = sweep.run_live(directions.PopulationGap(directions.SINE, dims=(8, 16)))
     leaks = sweep.run_live(directions.Leaks(1, d=5, m=40, factors=(2.0, 4.0), n_random=2))
-    drawn = [figures.four_movements(moved), figures.gram_spectra({"a": grams[0]})]
-    drawn += [figures.gaps([gap, gap], {1: grams}), figures.angles({"a": grams})]
-    drawn += [figures.leaks([leaks], moved)]
+    drawn = [
+        directions_figures.four_movements(moved),
+        directions_figures.gram_spectra({"a": grams[0]}),
+    ]
+    drawn += [
+        directions_figures.gaps([gap, gap], {1: grams}),
+        directions_figures.angles({"a": grams}),
+    ]
+    drawn += [directions_figures.leaks([leaks], moved)]
     inside = drawn[0].axes[0].lines[0]
     assert np.allclose(inside.get_xdata(), [r.arrays["inside_train"][-1] for r in moved])
     for figure in drawn:
