@@ -9,17 +9,21 @@ import pytest
 from matplotlib import pyplot as plt
 
 from escape_ntk.chapters import figures
+from escape_ntk.chapters.directions import figures as directions_figures
 from escape_ntk.chapters.directions import runs as directions
 from escape_ntk.chapters.landscape import figures as landscape_figures
 from escape_ntk.chapters.landscape import runs as landscape
+from escape_ntk.chapters.ntk_limits import figures as limits_figures
 from escape_ntk.chapters.ntk_limits import runs as ntk_limits
 from escape_ntk.chapters.published_figure import comparisons as ledger
 from escape_ntk.chapters.published_figure import runs as experiment
 from escape_ntk.chapters.published_figure.runs import DroppedConstant
+from escape_ntk.chapters.quadntk import figures as quadntk_figures
 from escape_ntk.chapters.quadntk import runs as quadntk
 from escape_ntk.chapters.regularizer import runs as regularizer
 from escape_ntk.chapters.sample_complexity import figures as complexity_figures
 from escape_ntk.chapters.sample_complexity import runs as complexity
+from escape_ntk.chapters.setup import figures as setup_figures
 from escape_ntk.chapters.setup import runs as foundations
 from escape_ntk.display import html as page
 from escape_ntk.numerics.stats import Interval
@@ -134,7 +138,7 @@ def test_other_figures_draw_their_records(small):
         sweep.run_live(foundations.QuadraticScale(seed, d=6, n=20, widths=(64, 128, 256)))
         for seed in (1, 2)
     ]
-    drawn.append(figures.remainder_orders(orders, scales))
+    drawn.append(setup_figures.remainder_orders(orders, scales))
     constant = sweep.run_live(DroppedConstant(1, d=6, n=30, m=60))
     drawn.append(figures.gram_spectrum(constant, 6))
     for figure in drawn:
@@ -148,7 +152,7 @@ def test_the_figures_of_the_two_limits_draw_their_records():
         d: [sweep.run_live(ntk_limits.Staircase(seed, d, n_most=60)) for seed in (1, 2)]
         for d in (6, 8)
     }
-    drawn = [figures.staircase(stairs, main=8)]
+    drawn = [limits_figures.staircase(stairs, main=8)]
     marks = [c.lines[0] for c in drawn[0].axes[0].containers]
     learned = np.mean([r.arrays["learned"] for r in stairs[8]], axis=0)
     assert len(marks) == 3 and np.allclose(marks[0].get_ydata(), learned[:, 1])
@@ -156,7 +160,10 @@ def test_the_figures_of_the_two_limits_draw_their_records():
     lazy = [sweep.run_live(ntk_limits.Lazy(s, n=8, n_test=8, n_steps=3, **small)) for s in (1, 2)]
     widths = [sweep.run_live(ntk_limits.KernelWidth(s, n=8, **small)) for s in (1, 2)]
     slopes = sweep.run_live(ntk_limits.EigenvalueSlopes(ntk_limits.SINE))
-    drawn += [figures.width_and_laziness(widths, lazy), figures.eigenvalues_by_degree([slopes])]
+    drawn += [
+        limits_figures.width_and_laziness(widths, lazy),
+        limits_figures.eigenvalues_by_degree([slopes]),
+    ]
     made = {
         k: [sweep.run_live(quadntk.Construction(s, k, n=8, **small)) for s in (1, 2)]
         for k in (1, 2)
@@ -171,12 +178,12 @@ def test_the_figures_of_the_two_limits_draw_their_records():
         sweep.run_live(quadntk.Alone(1, k=1, degree=2, dense=dense, factor=2.0, **grid, **tiny))
         for dense in (True, False)
     ]
-    drawn += [figures.construction(made), figures.saddle(saddles)]
-    drawn += [figures.alone({"a": alone[:1], "b": alone[1:]})]
+    drawn += [quadntk_figures.construction(made), quadntk_figures.saddle(saddles)]
+    drawn += [quadntk_figures.alone({"a": alone[:1], "b": alone[1:]})]
     price = {"a": {8: Interval(2.0, 1.0, 3.0)}, "b": {8: Interval(1, 0.5, 2)}}
-    drawn += [figures.price(price, {"foreseen": {8: 2.0}})]
+    drawn += [quadntk_figures.price(price, {"foreseen": {8: 2.0}})]
     frozen = quadntk.FrozenKernel(1, 4, widths=(200, 400))
-    drawn += [figures.frozen_kernel([sweep.run_live(frozen)], lambda d: 0.5)]
+    drawn += [quadntk_figures.frozen_kernel([sweep.run_live(frozen)], lambda d: 0.5)]
     for figure in drawn:
         assert labels(figure)
         figure.canvas.draw()
@@ -225,9 +232,15 @@ def test_the_figures_of_good_directions_draw_their_records():
     grams = [sweep.run_live(directions.GramSpectrum(1, 6, 1, n)) for n in (14, 28)]
     gap = sweep.run_live(directions.PopulationGap(directions.SINE, dims=(8, 16)))
     leaks = sweep.run_live(directions.Leaks(1, d=5, m=40, factors=(2.0, 4.0), n_random=2))
-    drawn = [figures.four_movements(moved), figures.gram_spectra({"a": grams[0]})]
-    drawn += [figures.gaps([gap, gap], {1: grams}), figures.angles({"a": grams})]
-    drawn += [figures.leaks([leaks], moved)]
+    drawn = [
+        directions_figures.four_movements(moved),
+        directions_figures.gram_spectra({"a": grams[0]}),
+    ]
+    drawn += [
+        directions_figures.gaps([gap, gap], {1: grams}),
+        directions_figures.angles({"a": grams}),
+    ]
+    drawn += [directions_figures.leaks([leaks], moved)]
     inside = drawn[0].axes[0].lines[0]
     assert np.allclose(inside.get_xdata(), [r.arrays["inside_train"][-1] for r in moved])
     for figure in drawn:

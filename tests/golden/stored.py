@@ -165,7 +165,7 @@ def entry(point: Point, result: LiveResult) -> dict[str, Any]:
     defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
     return plain(
         {
-            "class": f"{type(point).__module__.rpartition('.')[2]}.{type(point).__name__}",
+            "class": type(point).__name__,
             "config": result.config,
             "defaults": defaults,
             "summary": result.summary,

@@ -405,11 +405,3 @@ def tuned_starts(runs: Runs, broken: bool) -> tuple[list[float], list[float]]:
     dense, sparse = e.dense_points(e.SEEDS, 1 if broken else 2), e.sparse_points(e.SEEDS)
     size = "quadntk_scale"
     return [r.summary[size] for r in runs(dense)], [r.summary[size] for r in runs(sparse)]
-
-
-# ---------------------------------------------------------------- tables of the page
-
-
-def foreseen_price(d: int) -> float:
-    """Predicted error of K_Q (a frozen start) over that of the infinite NTK: dense quadratic."""
-    return foreseen_error(d) / foreseen_error(d, ntk_spectrum)
