@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from escape_ntk.chapters import interactive
-from escape_ntk.chapters.directions.moves import EDGES, FIRST_MOVE, MOVES, SIDES, _few_digits
+from escape_ntk.chapters.directions import widget
 from escape_ntk.chapters.directions.runs import KINDS, Views
+from escape_ntk.chapters.directions.widget import EDGES, FIRST_MOVE, MOVES, SIDES, _few_digits
 from escape_ntk.checks import EscapeNTKError, InputError, NonFiniteError, ShapeError
 
 ROOT = Path(__file__).parents[1]
@@ -82,12 +82,12 @@ def test_kinds_are_those_of_the_record():
 
 
 def test_sizes(arrays):
-    assert len(interactive.moves(arrays).text.encode()) < 40_000
+    assert len(widget.moves(arrays).text.encode()) < 40_000
     assert (STATIC / "moves.js").stat().st_size < 8_000
 
 
 def test_numbers_round_trip(arrays):
-    data = data_of(interactive.moves(arrays).text)
+    data = data_of(widget.moves(arrays).text)
     for side in ("train", "fresh"):
         read = data["sides"][side]
         np.testing.assert_allclose(read["x"], arrays[f"{side}_projection"], rtol=5e-4)
@@ -98,7 +98,7 @@ def test_numbers_round_trip(arrays):
 
 
 def test_static_frame_is_random_signs_at_one(arrays):
-    drawn = marks_of(interactive.moves(arrays).text)
+    drawn = marks_of(widget.moves(arrays).text)
     assert [len(panel) for panel in drawn] == [N, N]
     assert disagreements(drawn, expected_marks(arrays, "random_signs", 1)) == 0
     assert disagreements(drawn, expected_marks(arrays, "random_signs", 0.99)) > N
@@ -109,7 +109,7 @@ def test_what_lies_beyond_is_a_triangle_at_the_edge(arrays):
     x = arrays["train_projection"]
     x[2:4] = 0.5
     arrays["random_signs_train"][:, 2:4] = [[100, -100], [0, 0]]
-    (drawn, _) = marks_of(interactive.moves(arrays).text)
+    (drawn, _) = marks_of(widget.moves(arrays).text)
     assert drawn[2] == "M204.00 26.00" + EDGES["up"]
     assert drawn[3] == "M204.00 266.00" + EDGES["down"]
     assert drawn[0].startswith("M42.00 ") and drawn[0].endswith(EDGES["left"])
@@ -118,7 +118,7 @@ def test_what_lies_beyond_is_a_triangle_at_the_edge(arrays):
 
 
 def test_alt_text_and_words(arrays):
-    text = interactive.moves(arrays).text
+    text = widget.moves(arrays).text
     pictures = re.findall(r"<svg ([^>]*)>", text)
     assert len(pictures) == 2
     for picture, title in zip(pictures, ("Training inputs", "Fresh inputs"), strict=True):
@@ -128,7 +128,7 @@ def test_alt_text_and_words(arrays):
         assert "random signs in P>k, c = 1.00; 2 beyond the frame." in label
     assert text.count('aria-live="polite"') == 2
     arrays["random_signs_fresh"] = np.stack([np.full(N, 0.2), np.full(N, 12.0)])
-    words = re.sub("<[^>]+>", "", interactive.moves(arrays).text)
+    words = re.sub("<[^>]+>", "", widget.moves(arrays).text)
     assert "mean square of c·fL: 0.040, of c²·fQ: 144" in words
 
 
@@ -142,7 +142,7 @@ def test_few_digits(value, text):
 
 def test_the_target_is_the_square(arrays):
     """The Bézier curve goes through x² at both ends and at 0, and so everywhere."""
-    d = re.search(r'class="moves-target"[^>]* d="M([^"]+)"', interactive.moves(arrays).text)[1]
+    d = re.search(r'class="moves-target"[^>]* d="M([^"]+)"', widget.moves(arrays).text)[1]
     x0, y0, xc, yc, x1, y1 = map(float, re.findall(r"-?[\d.]+", d))
     for s in (0, 0.2, 0.5, 0.9, 1):
         weights = (1 - s) ** 2, 2 * s * (1 - s), s**2
@@ -181,16 +181,16 @@ REFUSED = {
 def test_bad_input_is_refused(arrays, case):
     name, value, error = REFUSED[case]
     with pytest.raises(error, match=r"(?s)expected .+; got .+; remedy: .+") as caught:
-        interactive.moves(broken(arrays, name, value))
+        widget.moves(broken(arrays, name, value))
     assert type(caught.value) is error and isinstance(caught.value, EscapeNTKError)
     assert name in str(caught.value)
-    interactive.moves(arrays)  # the control: whole, they are taken
+    widget.moves(arrays)  # the control: whole, they are taken
 
 
 def test_too_many_inputs_are_refused(arrays):
     many = {name: np.concatenate([value, value], axis=-1) for name, value in arrays.items()}
     with pytest.raises(InputError, match=r"at most 40000 bytes; got \d+ bytes; remedy: show fewer"):
-        interactive.moves(many)
+        widget.moves(many)
 
 
 def test_the_book_loads_the_script():
@@ -230,7 +230,7 @@ def opened(headless, browser, arrays, tmp_path):
     with ExitStack() as stack:
 
         def run(script=lambda text: text, body=None, width=1000, **options):
-            fragment = interactive.moves(arrays).text if body is None else body
+            fragment = widget.moves(arrays).text if body is None else body
             (tmp_path / "favicon.ico").write_bytes(b"")
             (tmp_path / "page.html").write_text(PAGE + fragment, "utf-8")
             for name, edit in (("book.css", str), ("moves.js", script)):
@@ -349,7 +349,7 @@ def test_panels_stack_where_it_is_narrow(headless, opened, width, columns):
 
 
 def test_two_figures_do_not_disturb_each_other(opened, arrays):
-    twice = interactive.moves(arrays).text * 2
+    twice = widget.moves(arrays).text * 2
     view, _ = opened(body=twice)
     view.get_by_role("radio", name="memorising").first.press("Space")
     drawn, first = view.evaluate(DRAWN), expected_marks(arrays, "memorizing", 1)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import test_interactive
 
-from escape_ntk.chapters import interactive
 from escape_ntk.chapters.sample_complexity import claims as ledger
 from escape_ntk.chapters.sample_complexity import runs as sc
-from escape_ntk.chapters.sample_complexity.parts import FRAME, METHODS, NOT_RUN, PARTS, PARTS_LIMIT
+from escape_ntk.chapters.sample_complexity import widget
+from escape_ntk.chapters.sample_complexity.widget import FRAME, METHODS, NOT_RUN, PARTS, PARTS_LIMIT
 from escape_ntk.checks import EscapeNTKError, InputError, NonFiniteError
 from escape_ntk.study import dense_plus_sparse as problem
 from escape_ntk.study.claims import Runs
@@ -136,12 +136,12 @@ def test_names_are_those_of_the_experiment():
 
 
 def test_sizes(runs):
-    assert len(interactive.parts(runs).text.encode()) < PARTS_LIMIT
+    assert len(widget.parts(runs).text.encode()) < PARTS_LIMIT
     assert (STATIC / "parts.js").stat().st_size < 8_000
 
 
 def test_every_cell_holds_the_means_of_its_records(runs):
-    data = data_of(interactive.parts(runs).text)
+    data = data_of(widget.parts(runs).text)
     assert (data["dims"], data["factors"], data["k"]) == ([*DIMS], [*FACTORS], 2)
     names = (*problem.PARTS, "error", "low", "high", "seeds")
     for (i, d), (j, f), method in itertools.product(enumerate(DIMS), enumerate(FACTORS), METHODS):
@@ -155,7 +155,7 @@ def test_every_cell_holds_the_means_of_its_records(runs):
 
 
 def test_static_frame_is_at_24_and_three(runs):
-    text = interactive.parts(runs).text
+    text = widget.parts(runs).text
     limit = data_of(text)["frame"]["limit"]
     assert disagreements(runs, limit, frame_of(text), 24, 3.0) == []
     assert len(disagreements(runs, limit, frame_of(text), 24, 4.0)) > 10  # the controls
@@ -167,7 +167,7 @@ def test_static_frame_is_at_24_and_three(runs):
 def test_recorded_numbers_are_those_of_the_chapters_table():
     """Two routes from the same records: this figure, and the rows of the claims' table."""
     recorded = Runs()
-    _, columns, label = frame_of(interactive.parts(ledger.chief(recorded)).text)
+    _, columns, label = frame_of(widget.parts(ledger.chief(recorded)).text)
     assert " d = 24, n = 972 (3 n_2). " in label
     rows = {row[1]: row for row in ledger.chief_rows(recorded) if row[0] == "24"}
     for (name, _), (error, low, high, *missed, _) in zip(METHODS.values(), columns, strict=True):
@@ -177,17 +177,17 @@ def test_recorded_numbers_are_those_of_the_chapters_table():
 
 def test_the_order_of_records_does_not_matter(runs):
     turned = {method: records[::-1] for method, records in reversed(runs.items())}
-    assert interactive.parts(turned).text == interactive.parts(runs).text
+    assert widget.parts(turned).text == widget.parts(runs).text
     runs["joint"].pop()
-    assert interactive.parts(turned).text != interactive.parts(runs).text  # the control
+    assert widget.parts(turned).text != widget.parts(runs).text  # the control
 
 
 def test_another_degree_has_its_own_sizes():
     made = {m: [record(m, 25, 104, 1, (0.1, 0.1, 0.1), k=1)] for m in METHODS}
-    text = interactive.parts(made).text
+    text = widget.parts(made).text
     assert " d = 25, n = 104 (4 n_1). " in frame_of(text)[2] and "<i>n</i><sub>1</sub>" in text
     with pytest.raises(InputError):  # the control: 104 is no size of k = 2
-        interactive.parts({m: [record(m, 25, 104, 1, (0.1, 0.1, 0.1))] for m in METHODS})
+        widget.parts({m: [record(m, 25, 104, 1, (0.1, 0.1, 0.1))] for m in METHODS})
 
 
 @pytest.mark.parametrize(
@@ -205,18 +205,18 @@ def test_the_frame_is_the_nearest_place_where_most_methods_were_run(runs, missin
         method: [r for r in records if (method, r.config["d"], r.config["n"]) not in gone]
         for method, records in runs.items()
     }
-    text = interactive.parts(left).text
+    text = widget.parts(left).text
     limit = data_of(text)["frame"]["limit"]
     assert disagreements(left, limit, frame_of(text), *place) == []
 
 
 def test_what_was_not_run_says_so(runs):
     runs["joint"] = []
-    bars, columns, label = frame_of(interactive.parts(runs).text)
+    bars, columns, label = frame_of(widget.parts(runs).text)
     assert bars[2] == {"parts": ["", "", ""], "bracket": "", "label": "not run"}
     assert columns[2] == ["not run", "–", "–", "–", "–", "–", "0"]
     assert label.endswith(" joint: not run.") and "joint <b>not run</b>." in (
-        interactive.parts(runs).text
+        widget.parts(runs).text
     )
     assert "not run" not in str(columns[:2])  # the control
 
@@ -226,7 +226,7 @@ def test_a_rest_below_zero_is_printed_and_not_drawn():
     made = {m: [record(m, **place, parts=(0.2, 0.1, 0.3))] for m in METHODS}
     made["joint"] = [record("joint", **place, parts=(0.2, 0.1, -0.05))]
     made["quadntk"] = [record("quadntk", **place, parts=(0.2, 0.1, -0.0002))]
-    text = interactive.parts(made).text
+    text = widget.parts(made).text
     bars, columns, label = frame_of(text)
     drawn = [[float(y) for y in re.findall(r"[\d.]+$|(?<= )[\d.]+", b["parts"][2])] for b in bars]
     assert [a - b for a, b in drawn] == pytest.approx(
@@ -254,7 +254,7 @@ def test_the_axis_reaches_beyond_every_cell(runs):
             ]
             for m, records in runs.items()
         }
-        text = interactive.parts(made).text
+        text = widget.parts(made).text
         limit = data_of(text)["frame"]["limit"]
         errors = [r.summary["error"] for rs in made.values() for r in rs if r.config["n"] != 2465]
         assert max(errors) <= limit < 2 * max(errors)
@@ -299,10 +299,10 @@ def test_bad_input_is_refused(runs, case):
         method: records for method, records in (runs | changes).items() if records is not None
     }
     with pytest.raises(error, match=r"(?s)expected .+; got .+; remedy: .+") as caught:
-        interactive.parts(broken)
+        widget.parts(broken)
     assert type(caught.value) is error and isinstance(caught.value, EscapeNTKError)
     assert words in str(caught.value)
-    interactive.parts(runs | {"joint": [config(), config(seed=8)]})  # the control
+    widget.parts(runs | {"joint": [config(), config(seed=8)]})  # the control
 
 
 def test_too_many_dimensions_are_refused():
@@ -315,7 +315,7 @@ def test_too_many_dimensions_are_refused():
         for m in METHODS
     }
     with pytest.raises(InputError, match=r"at most 20000 bytes; got \d+ bytes; remedy: pass fewer"):
-        interactive.parts(made)
+        widget.parts(made)
 
 
 def test_the_book_loads_the_script():
@@ -339,7 +339,7 @@ def opened(headless, browser, runs, tmp_path):
     with ExitStack() as stack:
 
         def run(script=lambda text: text, body=None, width=1000, **options):
-            fragment = interactive.parts(runs).text if body is None else body
+            fragment = widget.parts(runs).text if body is None else body
             (tmp_path / "favicon.ico").write_bytes(b"")
             (tmp_path / "page.html").write_text(PAGE + fragment, "utf-8")
             for name, edit in (("book.css", str), ("moves.js", str), ("parts.js", script)):
@@ -507,7 +507,7 @@ def test_bars_stand_out_from_the_page(opened, theme, ground, faint):
 
 
 def test_two_figures_do_not_disturb_each_other(opened, runs):
-    view, _ = opened(body=interactive.parts(runs).text * 2)
+    view, _ = opened(body=widget.parts(runs).text * 2)
     view.get_by_role("radio", name="40").first.press("Space")
     view.get_by_role("slider").first.press("End")
     assert differences(view, runs, 40, 8.0) == []

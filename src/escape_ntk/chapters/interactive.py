@@ -3,7 +3,7 @@
 Scripts in book/_static, one for each figure and of its name, give the frames their controls.
 """
 
-from escape_ntk.chapters.directions.moves import moves
-from escape_ntk.chapters.sample_complexity.parts import parts
+from escape_ntk.chapters.directions.widget import moves
+from escape_ntk.chapters.sample_complexity.widget import parts
 
 __all__ = ["moves", "parts"]
