@@ -11,6 +11,7 @@ from mortal import KilledError, Memory
 
 from escape_ntk import chapters
 from escape_ntk.chapters.mlp import claims as ledger
+from escape_ntk.chapters.mlp import page
 from escape_ntk.chapters.mlp import runs as mlp
 from escape_ntk.chapters.mlp.runs import Climb, Judge, NetworkTarget, ReluNetwork
 from escape_ntk.checks import InputError, UnknownNameError
@@ -218,7 +219,7 @@ def test_thresholds_are_read_between_grid_points_and_censored_ones_count_as_boun
     rows += [made(d, s, [d**2, 4 * d**2], [0.4, 0.025]) for d in (20, 40) for s in (1, 2, 3)]
     rows += [made(50, s, [2500], [0.4]) for s in (1, 2)]
     assert math.isnan(ledger.by_dimension(rows)[10][2])
-    assert ledger.last_of_censored(rows) == {10: 400.0, 50: 2500.0}
+    assert page.last_of_censored(rows) == {10: 400.0, 50: 2500.0}
     found = ledger.bounds(rows)
     assert list(found) == [10, 20, 40] and found[10][2] == 400.0
     assert found[10][1] == pytest.approx(200)
@@ -226,10 +227,10 @@ def test_thresholds_are_read_between_grid_points_and_censored_ones_count_as_boun
         {d: list(row.values()) for d, row in found.items()}
     )
     assert got.measured["slope"] == pytest.approx(2.0)  # one bound of three: not felt
-    assert ledger._cell(rows[:3], 10) == "2.0 (2.0 to over 4.0), 1 of 3 censored"
-    assert ledger._cell(rows[3:6], 20) == "2.0 (2.0–2.0)"
-    assert ledger._cell(rows[9:], 50) == "over 1.0, 2 of 2 censored"
-    assert ledger._cell([], 10) == "not run"
+    assert page.multiple(rows[:3], 10) == "2.0 (2.0 to over 4.0), 1 of 3 censored"
+    assert page.multiple(rows[3:6], 20) == "2.0 (2.0–2.0)"
+    assert page.multiple(rows[9:], 50) == "over 1.0, 2 of 2 censored"
+    assert page.multiple([], 10) == "not run"
 
 
 def test_cubics_are_counted():
@@ -239,9 +240,9 @@ def test_cubics_are_counted():
 
 
 def test_the_erratum_table_is_what_sampling_gives():
-    (row,) = ledger.moment_rows((50,))
+    row = page.moments_at(50)
     X = draw_inputs(100_000, 50, "gaussian", seeded())
     q = X[:, 26:].square().sum(1) / math.sqrt(675)
     values = [float(q.mean()), float(q.var()), float(q.square().mean())]
     assert [float(x) for x in row[2:5]] == pytest.approx(values, abs=0.01)
-    assert row[1] == "24" and row[5] == "yes" and ledger.moment_rows((70,))[0][5] == "no"
+    assert row[1] == "24" and row[5] == "yes" and page.moments_at(70)[5] == "no"

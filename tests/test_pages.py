@@ -16,6 +16,7 @@ from escape_ntk.chapters.landscape import runs as landscape
 from escape_ntk.chapters.ntk_limits import figures as limits_figures
 from escape_ntk.chapters.ntk_limits import runs as ntk_limits
 from escape_ntk.chapters.published_figure import comparisons as ledger
+from escape_ntk.chapters.published_figure import figures as drawings
 from escape_ntk.chapters.published_figure import runs as experiment
 from escape_ntk.chapters.published_figure.runs import DroppedConstant
 from escape_ntk.chapters.quadntk import figures as quadntk_figures
@@ -111,14 +112,14 @@ def labels(figure) -> set[str]:
 
 
 def test_panels_draw_every_lambda_and_the_published_marks(small):
-    figure = figures.figure_panels(small, ("test_loss", "penalty", "train_loss"))
+    figure = drawings.figure_panels(small, ("test_loss", "penalty", "train_loss"))
     test, penalty, train = figure.axes[:3]
     marks = [line for line in test.lines if line.get_marker() == "o"]
     assert len(marks) == 3 and not [x for x in train.lines if x.get_marker() == "o"]
     means = [line for line in penalty.lines if line.get_marker() in (None, "None", "")]
     assert len(means) == 3
     drawn = means[0].get_ydata()
-    own = figures.own_values("penalty", small[0.0]).mean(0)
+    own = drawings.own_values("penalty", small[0.0]).mean(0)
     assert np.allclose(drawn, own)
     plt.close(figure)
 
@@ -126,10 +127,10 @@ def test_panels_draw_every_lambda_and_the_published_marks(small):
 def test_other_figures_draw_their_records(small):
     runs = small[1e-2]
     drawn = [
-        figures.shares_over_time(runs),
-        figures.what_each_penalty_does({"a": small[0.0], "b": runs}),
-        figures.flow_over_descent({"x": (runs[0], runs[1])}),
-        figures.live_overlay(*(runs[0].arrays[k] for k in ("times", "test_loss", "train_loss"))),
+        drawings.shares_over_time(runs),
+        drawings.what_each_penalty_does({"a": small[0.0], "b": runs}),
+        drawings.flow_over_descent({"x": (runs[0], runs[1])}),
+        drawings.live_overlay(*(runs[0].arrays[k] for k in ("times", "test_loss", "train_loss"))),
     ]
     assert all(labels(figure) for figure in drawn)
     wide = dict(m=64, d=6, n=20)
@@ -140,7 +141,7 @@ def test_other_figures_draw_their_records(small):
     ]
     drawn.append(setup_figures.remainder_orders(orders, scales))
     constant = sweep.run_live(DroppedConstant(1, d=6, n=30, m=60))
-    drawn.append(figures.gram_spectrum(constant, 6))
+    drawn.append(drawings.gram_spectrum(constant, 6))
     for figure in drawn:
         figure.canvas.draw()
         plt.close(figure)
@@ -211,7 +212,7 @@ def test_hypotheses_are_drawn_beside_the_published_values():
         for h in hypotheses
         for c in ledger.FINALS
     ]
-    figure = figures.finals_by_hypothesis(rows)
+    figure = drawings.finals_by_hypothesis(rows)
     test, penalty = figure.axes
     ticks = [tick.get_text() for tick in penalty.get_xticklabels()]
     assert ticks == ["$0$", "$10^{-5}$", "$10^{-4}$"] and len(test.get_xticklabels()) == 6
@@ -221,7 +222,7 @@ def test_hypotheses_are_drawn_beside_the_published_values():
 
 def test_lambda_zero_is_grey_and_the_others_differ():
     lambdas = (0.0, 1e-3, 1e-2, 1e-1)
-    colours = [figures.lambda_colour(lam, lambdas) for lam in lambdas]
+    colours = [drawings.lambda_colour(lam, lambdas) for lam in lambdas]
     assert colours[0] == "#8c8c8c" and len(set(map(str, colours))) == 4
 
 

@@ -1,6 +1,6 @@
 """Claims of the chapter *Convolutional networks*: which Taylor terms follow a trained network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from escape_ntk.study.claims import (
     at_least,
     at_most,
     each,
-    plus_minus,
     ratio_one,
 )
 
@@ -139,31 +138,3 @@ def at_equal_training_loss(runs: Runs, broken: bool) -> dict[str, list[float]]:
         value = (s["test_loss_network"] if broken else f) / s["test_loss_quadratic"]
         ratios.setdefault(r.config["activation"], []).append(value)
     return ratios
-
-
-# ---------------------------------------------------------------- tables of the page
-
-
-def trained(runs: Runs, activation: str) -> list[Record]:
-    """The records of one activation, seed by seed."""
-    return runs(p for p in POINTS if p.activation == activation)
-
-
-def rows(runs: Runs) -> list[list[str]]:
-    """Losses, accuracy and distances with 95 % intervals, by activation and model."""
-    out = []
-    names = {"network": "f", "quadratic": "f_L + f_Q", "linear": "f_L", "limit": "f_L, endlessly"}
-    for activation in e.ACTIVATIONS:
-        summaries = [r.summary for r in trained(runs, activation)]
-        for model, label in names.items():
-            cells = [
-                _interval([s.get(f"{key}_{model}") for s in summaries])
-                for key in ("train_loss", "test_loss", "test_accuracy", "apart", "own", "moved")
-            ]
-            out.append([activation, label, *cells])
-    return out
-
-
-def _interval(values: Sequence[float | None]) -> str:
-    known = [v for v in values if v is not None]
-    return plus_minus(known) if len(known) == len(values) else ""

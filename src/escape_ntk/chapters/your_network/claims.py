@@ -1,17 +1,13 @@
 """Claims of the page *Use it on your own network*."""
 
-import numpy as np
-
 from escape_ntk.chapters.your_network import chapter
 from escape_ntk.chapters.your_network import modules as m
 from escape_ntk.chapters.your_network import runs as e
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import (
-    Runs,
     Value,
     at_most,
     each,
-    plus_minus,
     ratio_below_one,
     slope_near,
     summary_value,
@@ -109,57 +105,3 @@ for name, statement, below, instead, words in (
         judge=ratio_below_one,
         measure=each(POINTS, leak_over(below, instead)),
     )
-
-
-# ---------------------------------------------------------------- tables of the page
-
-LABELS = {
-    "plain": "no penalty",
-    "leak": "R_2, good directions",
-    "decay": "weight decay",
-    "random": "R_2, random directions",
-}
-
-
-def remainders(runs: Runs) -> list[Record]:
-    """The records of both networks with all three activations."""
-    return runs(m.remainder_points())
-
-
-def rows(runs: Runs) -> list[list[str]]:
-    """Test loss, accuracy, R_2 at the end and chosen strengths, over ten seeds."""
-    summaries = [r.summary for r in runs(POINTS)]
-
-    def interval(key: str) -> str:
-        return plus_minus([s[key] for s in summaries])
-
-    def strengths(method: str, when: str) -> str:
-        seen = [s[f"strength_{method}_{when}"] for s in summaries]
-        return f"{np.median(seen):g} ({min(seen):g}–{max(seen):g})"
-
-    out = []
-    for method, label in LABELS.items():
-        for when, words in (("end", "to the end"), ("stopped", "best moment")):
-            name = f"{method}_{when}"
-            chosen = "" if method == "plain" else strengths(method, when)
-            cells = [interval(f"{key}_{name}") for key in ("loss", "accuracy", "leak")]
-            out.append([label, words, *cells, chosen])
-    return out
-
-
-def remainder_rows(runs: Runs) -> list[list[str]]:
-    """Mean slopes with intervals, by network and activation."""
-    out = []
-    for kind in m.SHAPES:
-        for name in m.ACTIVATIONS:
-            own = [
-                r.summary
-                for r in remainders(runs)
-                if (r.config["network"], r.config["activation"]) == (kind, name)
-            ]
-            cells = [
-                plus_minus([s[f"slope_{key}"] for s in own], ".2f")
-                for key in ("remainder", "without_quadratic", "median")
-            ]
-            out.append([kind.upper(), name, *cells])
-    return out

@@ -1,0 +1,109 @@
+"""What the page *A standard network* shows, and from which runs."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from escape_ntk.chapters.mlp import chapter, figures
+from escape_ntk.chapters.mlp import runs as e
+from escape_ntk.chapters.mlp.claims import (
+    by_dimension,
+    climbs,
+    crossing,
+    cubics,
+    last_n,
+    last_training_loss,
+)
+from escape_ntk.records.store import Record
+from escape_ntk.study.claims import Runs
+
+show = chapter.show
+
+
+def by_dense_part(runs: Runs) -> dict[str, list[Record]]:
+    """All climbs, by the name of their dense part."""
+    return {dense: climbs(runs, dense) for dense in e.DENSE}
+
+
+@chapter.figure("fig-network-thresholds")
+def thresholds(runs: Runs):
+    """Samples needed over d, and the variance of the dense part."""
+    records = by_dense_part(runs)
+    return figures.network_thresholds(
+        {dense: by_dimension(own) for dense, own in records.items()},
+        {dense: last_of_censored(own) for dense, own in records.items()},
+        lambda d: e.published_moments(d)[1],
+    )
+
+
+def last_of_censored(records: Sequence[Record]) -> dict[int, float]:
+    """The largest n that was run at each d where some seed never fell below the level."""
+    return {r.config["d"]: last_n(r) for r in records if r.summary["first_below"] is None}
+
+
+@chapter.table(
+    "moments",
+    ["d", "entries s", "mean", "variance", "second moment", "below .1 without it?"],
+    "The dense part as published, s/√675 and 2s/675",
+)
+def moments(runs: Runs) -> list[list[str]]:
+    """The erratum's table, no run is needed: entries of A and moments of the dense part."""
+    return [moments_at(d) for d in (10, 20, 30, 40, 50, 68, 70, 100)]
+
+
+def moments_at(d: int) -> list[str]:
+    """Its row for one d: entries of A, mean, variance and second moment of the dense part."""
+    mean, variance = e.published_moments(d)
+    cells = [f"{x:.3f}" for x in (mean, variance, mean**2 + variance)]
+    return [str(d), str(e.dense_entries(d)), *cells, "yes" if variance < 0.1 else "no"]
+
+
+@chapter.table(
+    "thresholds",
+    ["d", "published", "normalised", "mean alone", "cubics/d²"],
+    "n_.1/d²: median (range) of the seeds; cubics: C(d + 3, 3)",
+)
+def threshold_rows(runs: Runs) -> list[list[str]]:
+    """d, n_.1/d² by dense part (median and range; how many censored), and what a kernel counts."""
+    records = by_dense_part(runs)
+    rows = []
+    for d in e.GRIDS:
+        cells = [multiple([r for r in own if r.config["d"] == d], d) for own in records.values()]
+        rows.append([str(d), *cells, f"{cubics(d) / d**2:.1f}"])
+    return rows
+
+
+def multiple(records: Sequence[Record], d: int) -> str:
+    """Median and range over the seeds of one d; the largest n run stands for a censored one."""
+    if not records:
+        return "not run"
+    found = np.array([crossing(r) for r in records]) / d**2
+    values = np.where(np.isfinite(found), found, [r.arrays["n"][-1] / d**2 for r in records])
+    lost = int(np.isnan(found).sum())
+    reach = f" to over {values.max():.1f}" if lost else f"–{values.max():.1f}"
+    text = f"{np.median(values):.1f} ({values.min():.1f}{reach})"
+    if lost > len(records) / 2:
+        text = f"over {values.max():.1f}"
+    return f"{text}, {lost} of {len(records)} censored" if lost else text
+
+
+@chapter.table(
+    "training-loss",
+    ["d", "published", "normalised", "what 100 ReLUs must miss"],
+    "Training loss at the end, on the largest training set of a climb: "
+    "medians; last column: the count below, for the normalised dense part",
+)
+def training_loss(runs: Runs) -> list[list[str]]:
+    """d, training loss at the last n by dense part (median), and what the ReLUs must miss."""
+    found = [by_dimension(climbs(runs, dense), last_training_loss) for dense in e.DENSE[:2]]
+    rows = []
+    for d in e.GRIDS:
+        cells = [f"{np.median(list(row[d].values())):.3f}" for row in found]
+        rows.append([str(d), *cells, f"{e.representable(d, e.Climb.width):.3f}"])
+    return rows
+
+
+@chapter.figure("fig-loss-over-samples")
+def loss_over_samples(runs: Runs):
+    """Test loss of every seed at three dimensions."""
+    return figures.loss_over_samples(by_dense_part(runs), (10, 30, 100))

@@ -1,0 +1,166 @@
+"""What the page *The published figure* and the home page show, and from which runs."""
+
+from collections import Counter
+
+from matplotlib import pyplot as plt
+
+from escape_ntk import chapters
+from escape_ntk.chapters.published_figure import chapter, figures
+from escape_ntk.chapters.published_figure import runs as f
+from escape_ntk.chapters.published_figure.comparisons import (
+    COMPARISONS,
+    R1_SEEDS,
+    SEEDS,
+    Residual,
+    residuals,
+    shifted_mean_curve,
+    short,
+)
+from escape_ntk.display import html
+from escape_ntk.records.store import Record
+from escape_ntk.study.claims import Runs
+
+show = chapter.show
+
+
+def curves(runs: Runs) -> dict[float, list[Record]]:
+    """The runs of the published figure, λ by λ."""
+    return {lam: runs(f.figure_points(SEEDS, lambdas=(lam,))) for lam in f.LAMBDAS}
+
+
+@chapter.figure("fig-home")
+def home(runs: Runs):
+    """Test loss and penalty: the figure of the home page and of the README."""
+    return figures.figure_panels(curves(runs), ("test_loss", "penalty"))
+
+
+@chapter.figure("ledger")
+def ledger(runs: Runs) -> html.Html:
+    """How many claims have each verdict, and how many controls do worse: for the home page."""
+    rows = chapters.evaluate_all(runs.store)
+    counts = Counter(row["verdict"] for row in rows)
+    seen = [verdict for verdict in html.WORDS if counts[verdict]]
+    failed = sum(row["negative_control"]["failed"] for row in rows)
+    holds = counts["reproduced"] + counts["partly"]
+    return html.table(
+        [html.badge(v, "scorecard.html") for v in seen]
+        + ["controls that do worse, of claims that hold or hold in part"],
+        [[f"{counts[v]} of {len(rows)}" for v in seen] + [f"{failed} of {holds}"]],
+    )
+
+
+@chapter.figure("fig-published")
+def published(runs: Runs):
+    """All three panels."""
+    return figures.figure_panels(curves(runs), ("test_loss", "penalty", "train_loss"))
+
+
+@chapter.table("finals", ["final value", "published", "own mean", "95 % for a three-seed mean", ""])
+def finals(runs: Runs) -> list[list[str]]:
+    """One row for each published number, under the first hypothesis."""
+    return [
+        [
+            r.comparison.label,
+            f"{r.published:.3g}",
+            f"{r.own:.3g}",
+            f"[{r.interval.low:.3g}, {r.interval.high:.3g}]",
+            "inside" if r.inside else f"outside, {abs(r.in_errors):.1f} standard errors off",
+        ]
+        for r in residuals(runs, f.SUM_NO_R1)
+    ]
+
+
+@chapter.figure("fig-shares")
+def shares(runs: Runs):
+    """Who learns what at λ = 1e-2."""
+    return figures.shares_over_time(runs(f.figure_points(SEEDS, lambdas=(1e-2,))))
+
+
+def show_live(times, flow, descent, seconds: float) -> html.Html:
+    """In a cell of the page: its live figure, and the strip that says how long that took."""
+    from myst_nb import glue  # a page has it
+
+    figure = figures.live_overlay(times, flow, descent)
+    glue("fig-live", figure, display=False)
+    plt.close(figure)
+    return html.live(seconds, "descent and flow together")
+
+
+@chapter.table(
+    "gradients",
+    ["λ", "gradients by flow (most over seeds)", "times fewer than 20 000 steps"],
+)
+def gradients(runs: Runs) -> list[list[object]]:
+    """One row for each λ."""
+    calls = {lam: max(r.summary["gradients"] for r in own) for lam, own in curves(runs).items()}
+    return [[short(lam), most, f"{20000 / most:.0f}"] for lam, most in calls.items()]
+
+
+@chapter.figure("fig-certificate")
+def certificate(runs: Runs):
+    """Flow and every step of descent on the same data."""
+    flow, descent = runs([f.SUM_NO_R1.curve(1e-5, 1), *f.certificate_points()])
+    return figures.flow_over_descent({"λ = 1e-5": (flow, descent)})
+
+
+@chapter.table("hypotheses", ["hypothesis", "what it means"])
+def hypotheses(runs: Runs) -> list[list[str]]:
+    """One row for each hypothesis: no run is needed."""
+    return [[h.name, h.statement] for h in f.HYPOTHESES]
+
+
+def all_residuals(runs: Runs) -> list[Residual]:
+    """Under every hypothesis."""
+    return [r for h in f.HYPOTHESES for r in residuals(runs, h)]
+
+
+@chapter.table("errors", ["(published − own)/error", *(h.name for h in f.HYPOTHESES)])
+def errors(runs: Runs) -> list[list[str]]:
+    """One row for each published number, one column for each hypothesis."""
+    found = {(r.comparison, r.hypothesis): r for r in all_residuals(runs)}
+
+    def cell(r: Residual | None) -> str:
+        return "" if r is None else f"{r.in_errors:+.1f}" + ("" if r.inside else " ✕")
+
+    return [[c.label, *(cell(found.get((c, h))) for h in f.HYPOTHESES)] for c in COMPARISONS]
+
+
+@chapter.figure("fig-hypotheses")
+def finals_by_hypothesis(runs: Runs):
+    """Published final values against each hypothesis."""
+    return figures.finals_by_hypothesis(all_residuals(runs))
+
+
+@chapter.figure("fig-both")
+def both(runs: Runs):
+    """The two settings that remain, over the whole time."""
+    pair = (f.SUM_NO_R1, f.SUM_SCALED_R1)
+    return figures.hypothesis_curves(
+        {
+            lam: {h.name: shifted_mean_curve(runs, h, lam) for h in pair}
+            for lam in f.SUM_SCALED_R1.lambdas
+        }
+    )
+
+
+@chapter.figure("fig-r1")
+def r1_alone(runs: Runs):
+    """No regulariser, R_1 alone, R_2 alone."""
+    cases = {
+        "no regulariser": (f.SUM_NO_R1, 0.0),
+        "$R_1$ alone, $\\lambda_1=10$": (f.R1_ALONE, 0.0),
+        "$R_2$ alone, $\\lambda=10^{-2}$": (f.SUM_NO_R1, 1e-2),
+    }
+    return figures.what_each_penalty_does(
+        {
+            name: runs(f.figure_points(R1_SEEDS, hypothesis, (lam,)))
+            for name, (hypothesis, lam) in cases.items()
+        }
+    )
+
+
+@chapter.figure("fig-spectrum")
+def spectrum(runs: Runs):
+    """The Gram matrix of one draw, and where the constant is."""
+    (record,) = runs([f.DroppedConstant(1)])
+    return figures.gram_spectrum(record, record.config["d"])
