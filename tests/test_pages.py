@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from escape_ntk.chapters import figures
 from escape_ntk.chapters.directions import figures as directions_figures
 from escape_ntk.chapters.directions import runs as directions
 from escape_ntk.chapters.landscape import figures as landscape_figures
@@ -21,6 +20,7 @@ from escape_ntk.chapters.published_figure import runs as experiment
 from escape_ntk.chapters.published_figure.runs import DroppedConstant
 from escape_ntk.chapters.quadntk import figures as quadntk_figures
 from escape_ntk.chapters.quadntk import runs as quadntk
+from escape_ntk.chapters.regularizer import figures as regularizer_figures
 from escape_ntk.chapters.regularizer import runs as regularizer
 from escape_ntk.chapters.sample_complexity import figures as complexity_figures
 from escape_ntk.chapters.sample_complexity import runs as complexity
@@ -267,10 +267,10 @@ def test_the_figures_of_the_regulariser_draw_their_records():
     assert noisy.summary["train_loss"] != runs[1].summary["train_loss"]
     cuts = [sweep.run_live(regularizer.Regularized(1, n_k=k, **tiny)) for k in (5, 6)]
     scan = [sweep.run_live(regularizer.Regularized(1, norm=v, **tiny)) for v in (1e-3, 1e-2, 1e-1)]
-    drawn = [figures.penalty_ablation(table), figures.sixteen_settings(groups)]
+    drawn = [regularizer_figures.penalty_ablation(table), figures.sixteen_settings(groups)]
     drawn += [
-        figures.sensitivity({"norm": scan, "low_degree": runs[-1:]}),
-        figures.where_to_cut(cuts, np.ones(30), 6),
+        regularizer_figures.sensitivity({"norm": scan, "low_degree": runs[-1:]}),
+        regularizer_figures.where_to_cut(cuts, np.ones(30), 6),
     ]
     marks = {line.get_xdata()[0] for line in drawn[1].axes[1].lines if line.get_marker() == "o"}
     assert marks == {r.summary["test_loss"] for r in runs}
