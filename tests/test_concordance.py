@@ -111,28 +111,24 @@ PACKAGE = {
     "flow.py": "def gradient_flow(): ...\ndef never(): ...\n",
     "data.py": "class Target: ...\ndef draw(): ...\n",
     "checks.py": "def number(): ...\n",
-    "experiments/base.py": (
-        "from escape_ntk.models.data import draw\n"
+    "chapters/base.py": (
+        "from escape_ntk.data import draw\n"
         "class Fit:\n    def start(self): return draw()\n"
         "def unused(): ...\n"
     ),
-    "experiments/joint.py": (
-        "from typing import ClassVar\n"
+    "chapters/joint.py": (
         "from escape_ntk import checks, flow\n"
-        "from escape_ntk.experiments.base import Fit\n"
+        "from escape_ntk.chapters.base import Fit\n"
         "def helper(): return flow.gradient_flow()\n"
         "class Gap(Fit):\n"
-        "    experiment: ClassVar[str] = 'joint-gap'\n"
         "    def compute(self): checks.number(); return helper()\n"
-        "class Bare:\n"
-        "    experiment: ClassVar[str]\n"
     ),
 }
 TESTS = {
     "test_flow.py": "from escape_ntk import flow\nassert flow.gradient_flow\n",
-    "deep/test_joint.py": "from escape_ntk.chapters.joint.runs import Gap as G\nG()\n",
-    "test_loose.py": "import escape_ntk.models.data\n",
-    "helper.py": "from escape_ntk.models.data import draw\ndraw()\n",
+    "deep/test_joint.py": "from escape_ntk.chapters.joint import Gap as G\nG()\n",
+    "test_loose.py": "import escape_ntk.data\n",
+    "helper.py": "from escape_ntk.data import draw\ndraw()\n",
 }
 
 
@@ -148,10 +144,9 @@ def made(tmp_path, code_map):
     return modules, code_map.exercises(tmp_path / "tests", modules)
 
 
-def test_experiments_and_what_they_use(code_map, made):
+def test_what_a_run_uses(code_map, made):
     modules, _ = made
-    assert code_map.experiments(modules) == {"joint-gap": [("experiments.joint", "Gap")]}
-    used = code_map.uses(("experiments.joint", "Gap"), modules)
+    used = code_map.uses(("chapters.joint", "Gap"), modules)
     assert used == [("data", "draw"), ("flow", "gradient_flow")]  # through base and helper
 
 
@@ -160,19 +155,22 @@ def test_tests_are_found_by_name_or_else_by_module(code_map, made):
     found = {
         ("flow", "gradient_flow"): ["test_flow.py"],  # named
         ("flow", "never"): ["test_flow.py"],  # with its module
-        ("experiments.joint", "Gap"): ["deep/test_joint.py"],  # under another name
+        ("chapters.joint", "Gap"): ["deep/test_joint.py"],  # under another name
         ("data", "draw"): ["test_loose.py"],  # helper.py is no test
-        ("experiments.base", "Fit"): [],
+        ("chapters.base", "Fit"): [],
     }
     assert {name: code_map.tests_of(name, exercises) for name in found} == found
 
 
 def test_a_class_of_the_book_uses_what_it_says(code_map, evidence):
     """Against a reading by hand of the smallest experiments."""
-    used = code_map.uses(("experiments.directions", "PopulationGap"), evidence.modules)
-    assert used == [("network", "activation"), ("run", "Run"), ("spectrum", "ntk_spectrum")]
-    assert ("taylor", "remainder") in code_map.uses(
-        ("experiments.foundations", "RemainderOrder"), evidence.modules
+    used = code_map.uses(("chapters.directions.runs", "PopulationGap"), evidence.modules)
+    assert used == [
+        ("kernels.spectrum", "ntk_spectrum"), ("models.network", "activation"),
+        ("training.run", "Run"),
+    ]  # fmt: skip
+    assert ("models.taylor", "remainder") in code_map.uses(
+        ("chapters.setup.runs", "RemainderOrder"), evidence.modules
     )
 
 
@@ -214,14 +212,14 @@ def test_control_what_is_tied_passes(concordance, statements, evidence):
 def test_control_a_theorem_without_hypotheses_is_found(concordance, evidence):
     less = dataclasses.replace(evidence, assumed=set(evidence.assumed) - {"thm-gap"})
     (problem,) = concordance.problems(less)
-    assert "the hypotheses of thm-gap are not in" in problem and "directions.md:" in problem
+    assert "no chapter says what thm-gap assumes" in problem and "directions.md:" in problem
 
 
 @pytest.mark.parametrize("label", ["thm-nowhere", "obs-gap"])  # an observation has none
 def test_control_hypotheses_of_no_theorem_are_found(concordance, evidence, label):
     more = dataclasses.replace(evidence, assumed={*evidence.assumed, label})
     (problem,) = concordance.problems(more)
-    assert problem.endswith(f"an entry for {label}, which stands on no page")
+    assert problem.endswith(f"what {label} assumes (theorems.py), which stands on no page")
 
 
 @pytest.mark.parametrize(
@@ -230,7 +228,7 @@ def test_control_hypotheses_of_no_theorem_are_found(concordance, evidence, label
         ({"id": "new-claim"}, "claim new-claim does not stand on its page"),
         ({"chapter": "elsewhere"}, "does not stand on its page book/elsewhere.md"),
         ({"record": []}, "rests on no record"),
-        ({"record": ["nowhere/0123456789abcdef"]}, "no class of the experiments computes"),
+        ({"record": ["nowhere/0123456789abcdef"]}, "no class computes"),
     ],
 )
 def test_control_a_loose_claim_is_found(concordance, evidence, change, said):
@@ -241,22 +239,22 @@ def test_control_a_loose_claim_is_found(concordance, evidence, change, said):
 
 
 def test_control_an_experiment_without_a_test_is_found(concordance, evidence):
-    lost = ("experiments.quadntk", "SignDraws")
+    lost = ("chapters.quadntk.runs", "SignDraws")
     without = {
         file: dataclasses.replace(exercise, names=exercise.names - {lost})
         for file, exercise in evidence.tests.items()
     }
     (problem,) = concordance.problems(dataclasses.replace(evidence, tests=without))
-    assert problem == "experiment experiments.quadntk.SignDraws is named by no test"
+    assert problem == "experiment chapters.quadntk.runs.SignDraws is named by no test"
 
 
 def test_control_a_module_without_a_test_is_found(concordance, evidence):
     without = {
-        file: dataclasses.replace(exercise, modules=exercise.modules - {"spectrum"})
+        file: dataclasses.replace(exercise, modules=exercise.modules - {"kernels.spectrum"})
         for file, exercise in evidence.tests.items()
     }
     cut = dataclasses.replace(evidence, tests=without)
-    assert concordance.problems(cut) == ["module spectrum is exercised by no test"]
+    assert concordance.problems(cut) == ["module kernels.spectrum is exercised by no test"]
 
 
 @pytest.mark.parametrize("loose", [[], ["a thread", "another"]])

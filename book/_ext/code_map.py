@@ -1,10 +1,8 @@
-"""Which code computes a record, and which tests exercise it: read off the sources, never listed.
+"""What code a run uses, and which tests exercise it: read off the sources, never listed.
 
-An *experiment* is a class of ``escape_ntk.experiments`` that names its record folder,
-``experiment: ClassVar[str] = "joint-leaks"``.  What it *uses* are the functions and classes of the
-package below the experiments that its methods reach, through its base classes and through helpers
-of the experiments' own modules.  A test file *exercises* a module if it imports it or a name from
-it, and a class or function if it also mentions that name.
+What a class of runs *uses* are the functions and classes of the library that its methods reach,
+through its base classes and through helpers of the chapters.  A test file *exercises* a module if
+it imports it or a name from it, and a class or function if it also mentions that name.
 """
 
 from __future__ import annotations
@@ -15,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = "escape_ntk"
-EXPERIMENTS = "experiments."
-PLUMBING = ("checks", "records", "experiments.sweep")
-"""Modules that every experiment touches: they refuse input and store results."""
+BOOK = ("chapters.", "study.")
+"""Whatever stands here is walked through: it makes the book, and is no library."""
+PLUMBING = ("checks", "records.store", "study.point", "study.sweep", "study.plans")
+"""Modules that every run touches: they refuse input and store results."""
 
 Name = tuple[str, str]
 """A module inside the package and a name at its top level: ``("flow", "gradient_flow")``."""
@@ -33,7 +32,7 @@ class Module:
 
 
 def modules(package: Path) -> dict[str, Module]:
-    """Every module below the folder ``package``, by its name inside it: ``"experiments.joint"``."""
+    """Every module below the folder ``package``, by its name inside it: ``"risk.leaks"``."""
     files = {}
     for path in sorted(package.rglob("*.py")):
         parts = path.relative_to(package).with_suffix("").parts
@@ -67,29 +66,8 @@ def _imports(tree: ast.AST, known: set[str]) -> Iterator[tuple[str, Name]]:
                     yield alias.asname or alias.name, (inside, "")
 
 
-def experiments(found: Mapping[str, Module]) -> dict[str, list[Name]]:
-    """Record folder → the classes that name it."""
-    out: dict[str, list[Name]] = {}
-    for module, content in found.items():
-        if not module.startswith(EXPERIMENTS):
-            continue
-        for name, node in content.definitions.items():
-            if isinstance(node, ast.ClassDef) and (folder := _folder(node)):
-                out.setdefault(folder, []).append((module, name))
-    return out
-
-
-def _folder(node: ast.ClassDef) -> str | None:
-    """The text that a class body gives to ``experiment``."""
-    for line in node.body:
-        target = getattr(line, "target", None)
-        if isinstance(target, ast.Name) and target.id == "experiment":
-            return getattr(line.value, "value", None)
-    return None
-
-
 def uses(start: Name, found: Mapping[str, Module]) -> list[Name]:
-    """What the experiment ``start`` uses of the package below the experiments, sorted."""
+    """What the class ``start`` uses of the library, sorted."""
     seen, queue, out = set(), [start], set()
     while queue:
         module, name = queue.pop()
@@ -98,7 +76,7 @@ def uses(start: Name, found: Mapping[str, Module]) -> list[Name]:
             continue
         seen.add((module, name))
         for target in _mentions(node, module, found[module]):
-            inside = target[0].startswith(EXPERIMENTS) and target[0] not in PLUMBING
+            inside = target[0].startswith(BOOK) and target[0] not in PLUMBING
             (queue.append if inside else out.add)(target)
     return sorted(t for t in out if t[0] not in PLUMBING and _defined(t, found))
 

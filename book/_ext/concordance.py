@@ -40,11 +40,8 @@ class Evidence:
     tests: Mapping[str, code_map.Exercise]
     assumed: Collection[str]
     """Labels of the statements whose hypotheses are registered."""
-
-    @cached_property
-    def experiments(self) -> dict[str, list[code_map.Name]]:
-        """Record folder → the classes that compute it."""
-        return code_map.experiments(self.modules)
+    experiments: Mapping[str, code_map.Name]
+    """Experiment → the class that computes its records."""
 
     @cached_property
     def statements(self) -> list[statements.Statement]:
@@ -54,7 +51,7 @@ class Evidence:
     @cached_property
     def functions(self) -> list[code_map.Name]:
         """What the experiments use of the package, sorted."""
-        classes = [name for names in self.experiments.values() for name in names]
+        classes = self.experiments.values()
         return sorted({used for name in classes for used in code_map.uses(name, self.modules)})
 
     def folders(self, claim: str) -> list[str]:
@@ -72,7 +69,13 @@ def gather(root: Path, ledger: Mapping[str, Mapping]) -> Evidence:
         modules=found,
         tests=code_map.exercises(root / "tests", found),
         assumed=tuple(chapters.theorems()),
+        experiments={name: place(kind) for name, kind in chapters.kinds().items()},
     )
+
+
+def place(kind: type) -> code_map.Name:
+    """A class by its module inside the package, and its name."""
+    return kind.__module__.removeprefix(f"{code_map.PACKAGE}."), kind.__name__
 
 
 def home(row: Mapping) -> str:
@@ -115,11 +118,11 @@ def _loose_claims(evidence: Evidence) -> Iterator[str]:
             yield f"claim {name} rests on no record"
         for folder in evidence.folders(name):
             if folder not in evidence.experiments:
-                yield f"claim {name}: no class of the experiments computes the record {folder}"
+                yield f"claim {name}: no class computes the record {folder}"
 
 
 def _loose_code(evidence: Evidence) -> Iterator[str]:
-    classes = [name for names in evidence.experiments.values() for name in names]
+    classes = evidence.experiments.values()
     for name in classes:
         if not any(name in exercise.names for exercise in evidence.tests.values()):
             yield f"experiment {'.'.join(name)} is named by no test"
@@ -153,7 +156,7 @@ Content = Sequence[str | nodes.Node]
 
 def code(name: code_map.Name) -> str:
     """``module.Class`` of an experiment, as MyST."""
-    return f"`{'.'.join(name).removeprefix(code_map.EXPERIMENTS)}`"
+    return f"`{'.'.join(name).removeprefix('chapters.')}`"
 
 
 class Concordance(SphinxDirective):
@@ -229,7 +232,7 @@ class Concordance(SphinxDirective):
         rows = []
         for claim in claims:
             folders = evidence.folders(claim)
-            classes = [name for f in folders for name in evidence.experiments.get(f, [])]
+            classes = [evidence.experiments[f] for f in folders if f in evidence.experiments]
             tests = sorted({t for c in classes for t in code_map.tests_of(c, evidence.tests)})
             elsewhere = [
                 f"{{doc}}`/{page.name}`"
@@ -248,19 +251,18 @@ class Concordance(SphinxDirective):
         """A folder, linked to its line in the table of experiments, and its classes."""
         uri = f"#{nodes.make_id(f'record-{folder}')}"
         link = nodes.reference("", folder, refuri=uri, internal=True)
-        names = ", ".join(code(name) for name in evidence.experiments.get(folder, []))
-        return tables.paragraph("", link, nodes.Text(", "), *self._inline(names))
+        computed = code(evidence.experiments[folder])
+        return tables.paragraph("", link, nodes.Text(", "), *self._inline(computed))
 
     def _experiments(self, evidence: Evidence) -> list[nodes.Node]:
         rows = []
-        for folder, classes in sorted(evidence.experiments.items()):
-            for name in classes:
-                used = code_map.uses(name, evidence.modules)
-                modules = groupby(used, lambda target: target[0])
-                lines = [f"`{m}`: {', '.join(n for _, n in names)}" for m, names in modules]
-                tests = [f"`{test}`" for test in code_map.tests_of(name, evidence.tests)]
-                target = nodes.make_id(f"record-{folder}")
-                rows.append(self._row([folder, code(name)], lines, tests, id=target))
+        for folder, name in sorted(evidence.experiments.items()):
+            used = code_map.uses(name, evidence.modules)
+            modules = groupby(used, lambda target: target[0])
+            lines = [f"`{m}`: {', '.join(n for _, n in names)}" for m, names in modules]
+            tests = [f"`{test}`" for test in code_map.tests_of(name, evidence.tests)]
+            target = nodes.make_id(f"record-{folder}")
+            rows.append(self._row([folder, code(name)], lines, tests, id=target))
         header = ("record, computed by", "uses", "tests")
         return [tables.table(header, rows, "concordance experiments")]
 

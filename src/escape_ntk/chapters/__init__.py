@@ -12,6 +12,7 @@ from escape_ntk.records.store import RecordStore
 from escape_ntk.study.chapter import Chapter
 from escape_ntk.study.claims import Claim
 from escape_ntk.study.plans import Experiment
+from escape_ntk.study.point import KINDS, Point
 from escape_ntk.study.theorems import Entry
 
 
@@ -35,6 +36,12 @@ def experiment(name: str) -> Experiment:
     """The experiment of this name; :class:`~escape_ntk.checks.UnknownNameError` otherwise."""
     known = {e.name: e for e in experiments()}
     return known[checks.one_of("experiment", name, tuple(known))]
+
+
+def kinds() -> dict[str, type[Point]]:
+    """Every class of runs, by the experiment that it names."""
+    load("runs")
+    return {name: kind for name, kind in KINDS.items() if kind.__module__.startswith("escape_ntk.")}
 
 
 def claims() -> list[Claim]:
