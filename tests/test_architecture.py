@@ -29,7 +29,7 @@ PICKLERS = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 
 
 def sources() -> dict[str, str]:
-    """Source of each module by its name inside the package: ``"flow"``, ``"experiments.sweep"``."""
+    """Source of each module by its name inside the package: ``"checks"``, ``"risk.leaks"``."""
     out = {}
     for path in sorted(ROOT.rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
@@ -103,24 +103,21 @@ def test_there_are_no_cycles():
     "statement",
     [
         "from escape_ntk.training.flow import gradient_flow",
-        "from escape_ntk import checks, flow",
+        "from escape_ntk.training import flow",
         "import escape_ntk.training.flow",
-        "def late():\n    from escape_ntk import flow",
-        "from escape_ntk.models.data import draw_inputs",  # the same floor is not below
+        "def late():\n    from escape_ntk.training import flow",
+        "from escape_ntk import chapters",
     ],
 )
 def test_control_an_upward_import_is_caught(statement):
-    fabricated = MODULES | {"network": statement}
+    fabricated = MODULES | {"models.network": statement}
     assert len(upward(graph({name: s for name, s in fabricated.items() if name}))) == 1
 
 
 def test_control_an_unlisted_module_and_a_cycle_are_caught():
     with pytest.raises(KeyError):
         floor("attic")
-    circle = {
-        "experiments.a": "import escape_ntk.experiments.b",
-        "experiments.b": "import escape_ntk.experiments.a",
-    }
+    circle = {"study.a": "import escape_ntk.study.b", "study.b": "import escape_ntk.study.a"}
     assert upward(graph(circle)) == []
     with pytest.raises(CycleError):
         TopologicalSorter(graph(circle)).prepare()
@@ -128,6 +125,59 @@ def test_control_an_unlisted_module_and_a_cycle_are_caught():
 
 def test_importing_the_package_imports_none_of_its_modules():
     assert graph(MODULES)[""] == set()
+
+
+# ---------------------------------------------------------------- chapters
+
+NEIGHBOURS = {("landscape", "regularizer"), ("regularizer", "published_figure")}
+"""(a, b): chapter a goes on with the runs of chapter b; no other chapter imports another."""
+DRAWS = ("figures", "widget")
+"""Modules of a chapter that turn records into pictures, and know neither runs nor claims."""
+
+
+def strange_in_chapters(edges: dict[str, set[str]]) -> list[str]:
+    """Imports between chapters, and of runs or claims by what draws."""
+    found = []
+    for name, targets in edges.items():
+        for target in targets:
+            own, other = name.split("."), target.split(".")
+            if own[0] != "chapters" or other[0] != "chapters" or len(own) < 3 or len(other) < 3:
+                continue
+            strange = own[1] != other[1] and (own[1], other[1]) not in NEIGHBOURS
+            strange |= own[2] in DRAWS and other[2] in ("runs", "claims", "page")
+            strange |= own[2] in ("runs", "claims") and other[2] in ("page", "figures", "theorems")
+            found += [f"{name} → {target}"] if strange else []
+    return sorted(found)
+
+
+def test_chapters_keep_to_themselves_and_figures_compute_nothing():
+    assert strange_in_chapters(graph(MODULES)) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "statement"),
+    [
+        ("joint.runs", "from escape_ntk.chapters.mlp import runs"),
+        ("joint.figures", "from escape_ntk.chapters.joint.runs import Gap"),
+        ("joint.figures", "from escape_ntk.chapters.joint.claims import gaps"),
+        ("joint.claims", "from escape_ntk.chapters.joint import page"),
+    ],
+)
+def test_control_a_strange_import_in_a_chapter_is_caught(module, statement):
+    fabricated = MODULES | {f"chapters.{module}": statement}
+    assert len(strange_in_chapters(graph(fabricated))) == 1
+
+
+def twins(modules: dict[str, str]) -> list[str]:
+    """Names of more than one module outside the folders of chapters."""
+    own = [name for name in modules if not name.startswith("chapters.")]
+    last = [name.split(".")[-1] for name in own]
+    return sorted({name for name in last if last.count(name) > 1})
+
+
+def test_no_two_modules_have_one_name_outside_chapters():
+    assert twins(MODULES) == []
+    assert twins(MODULES | {"kernels.leaks": ""}) == ["leaks"]  # the control
 
 
 # ---------------------------------------------------------------- prose and size

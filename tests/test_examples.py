@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = Path(escape_ntk.__file__).parent
 REFERENCE = ROOT / "book" / "reference"
 EXAMPLES = REFERENCE / "examples"
-AUTOMODULE = re.compile(r"^\.\. automodule:: escape_ntk\.(\w+)$", re.MULTILINE)
+AUTOMODULE = re.compile(r"^\.\. automodule:: escape_ntk\.([\w.]+)$", re.MULTILINE)
 INCLUDED = re.compile(r"^ +\.\. literalinclude:: examples/(\w+)\.py$", re.MULTILINE)
 HOUSE = re.compile(r"^\.\. house:: (.+)$", re.MULTILINE)
 PAGES = {path.stem: path.read_text("utf-8") for path in sorted(REFERENCE.glob("*.md"))}
@@ -39,9 +39,13 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def source_of(module: str) -> str:
-    """The source of a module, or of a package's ``__init__``."""
-    path = PACKAGE / f"{module}.py"
-    return (path if path.is_file() else PACKAGE / module / "__init__.py").read_text("utf-8")
+    """The source of a module."""
+    return (PACKAGE / f"{module.replace('.', '/')}.py").read_text("utf-8")
+
+
+def example_of(module: str) -> Path:
+    """The example of a module."""
+    return EXAMPLES / f"{module.rpartition('.')[2]}.py"
 
 
 SOURCES = {name: source_of(name) for name in LIBRARY}
@@ -208,27 +212,30 @@ MODULES = pytest.mark.parametrize("name", LIBRARY)
 
 
 def test_every_module_is_in_the_reference_once(extension):
-    inside = {path.relative_to(PACKAGE).parts[0] for path in PACKAGE.rglob("*.py")}
-    every = sorted({name.removesuffix(".py") for name in inside} - {"__init__"})
-    assert sorted([*LIBRARY, *extension.MACHINERY]) == every
+    inside = [path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py")]
+    modules = {".".join(p.with_suffix("").parts) for p in inside if p.name != "__init__.py"}
+    library = {name for name in modules if name.split(".")[0] not in extension.MACHINERY}
+    shown = {name for name in LIBRARY if name.split(".")[0] not in extension.MACHINERY}
+    assert shown == library and len({*LIBRARY}) == len(LIBRARY)
     listed = [name for names in HOUSE.findall(PAGES["index"]) for name in names.split()]
-    assert sorted(listed) == every and all(extension.first_lines([name]) for name in listed)
+    assert sorted(listed) == sorted([*LIBRARY, *extension.MACHINERY])
+    assert all(extension.first_lines([name]) for name in listed)
 
 
 def test_every_page_shows_the_example_of_each_of_its_modules():
     for text in PAGES.values():
-        assert AUTOMODULE.findall(text) == INCLUDED.findall(text)
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(LIBRARY)
+        assert [example_of(n).stem for n in AUTOMODULE.findall(text)] == INCLUDED.findall(text)
+    assert {*EXAMPLES.glob("*.py")} == {example_of(name) for name in LIBRARY}
 
 
 @MODULES
 def test_an_example_runs(name):
-    runpy.run_path(str(EXAMPLES / f"{name}.py"))
+    runpy.run_path(str(example_of(name)))
 
 
 @MODULES
 def test_an_example_uses_every_public_name(name):
-    assert unused(SOURCES[name], (EXAMPLES / f"{name}.py").read_text("utf-8")) == []
+    assert unused(SOURCES[name], example_of(name).read_text("utf-8")) == []
 
 
 @MODULES
@@ -255,34 +262,47 @@ def scaled(name: str, module: str, factor: float = 1.1):
     return lambda *args, **kwargs: own(*args, **kwargs) * factor
 
 
+HERMITE = scaled("normalized_hermite", "numerics.polynomials")
+HARMONIC = scaled("represent_harmonic", "risk.constructions", 2.0)
+NO_PAIRS = wrong((torch.zeros(2).double(), torch.zeros(2, 2, 6)))
 MUTANTS = {
     "checks": ("even_width", wrong(5)),
-    "polynomials": ("normalized_hermite", scaled("normalized_hermite", "polynomials")),
-    "stats": ("log_slope", wrong(-0.6)),
-    "lanczos": ("extreme_eigenpairs", wrong((torch.zeros(2).double(), torch.zeros(2, 2, 6)))),
-    "published": ("penalty", wrong(5.0)),
-    "data": ("dense_plus_sparse", wrong(None)),
-    "images": ("balanced_rows", wrong([torch.zeros(6, dtype=torch.int64)] * 2)),
-    "network": ("gaussian_mean_square", wrong(2.0)),
-    "taylor": ("remainder", wrong(torch.ones(6, dtype=torch.float64))),
-    "pairs": ("from_pairs", wrong(torch.zeros(10, 3, dtype=torch.float64))),
-    "modules": ("empirical_leak", wrong(torch.zeros(()))),
-    "kernel": ("infinite_ntk", scaled("infinite_ntk", "kernel")),
-    "spectrum": ("marchenko_pastur", scaled("marchenko_pastur", "spectrum")),
-    "leaks": ("SphereLeak", importlib.import_module("escape_ntk.risk.leaks").GaussianLeak),
-    "constructions": ("represent_harmonic", scaled("represent_harmonic", "constructions", 2.0)),
-    "directions": ("spectral_steps", wrong([1])),
-    "regularizer": (
+    "numerics.polynomials": (
+        "normalized_hermite",
+        HERMITE,
+    ),
+    "numerics.stats": ("log_slope", wrong(-0.6)),
+    "numerics.lanczos": (
+        "extreme_eigenpairs",
+        wrong((torch.zeros(2).double(), torch.zeros(2, 2, 6))),
+    ),
+    "chapters.published_figure.digitised": ("penalty", wrong(5.0)),
+    "models.data": ("dense_plus_sparse", wrong(None)),
+    "models.images": ("balanced_rows", wrong([torch.zeros(6, dtype=torch.int64)] * 2)),
+    "models.network": ("gaussian_mean_square", wrong(2.0)),
+    "models.taylor": ("remainder", wrong(torch.ones(6, dtype=torch.float64))),
+    "models.pairs": ("from_pairs", wrong(torch.zeros(10, 3, dtype=torch.float64))),
+    "models.modules": ("empirical_leak", wrong(torch.zeros(()))),
+    "kernels.ntk": ("infinite_ntk", scaled("infinite_ntk", "kernels.ntk")),
+    "kernels.spectrum": ("marchenko_pastur", scaled("marchenko_pastur", "kernels.spectrum")),
+    "risk.leaks": ("SphereLeak", importlib.import_module("escape_ntk.risk.leaks").GaussianLeak),
+    "risk.constructions": (
+        "represent_harmonic",
+        scaled("represent_harmonic", "risk.constructions", 2.0),
+    ),
+    "risk.projectors": ("spectral_steps", wrong([1])),
+    "risk.problem": ("mean_square", wrong(0.0)),
+    "risk.regularizer": (
         "norm_2_4_to_the_4",
         wrong((torch.ones(()).double(), torch.zeros(2, 5, 4).double())),
     ),
-    "run": ("Run", wrong(importlib.import_module("escape_ntk.training.run").UNSAVED)),
-    "trajectory": ("log_times", scaled("log_times", "trajectory")),
-    "rkc": ("block_rms", wrong(torch.ones(1))),
-    "descent": ("stability_limit", scaled("stability_limit", "descent")),
-    "flow": ("RADIUS_SAFETY", 0.5),
-    "landscape": ("curvature_floor", wrong(0.0)),
-    "generalization": ("radius", wrong(1.0)),
+    "training.run": ("Run", wrong(importlib.import_module("escape_ntk.training.run").UNSAVED)),
+    "training.trajectory": ("log_times", scaled("log_times", "training.trajectory")),
+    "numerics.rkc": ("block_rms", wrong(torch.ones(1))),
+    "training.descent": ("stability_limit", scaled("stability_limit", "training.descent")),
+    "training.flow": ("RADIUS_SAFETY", 0.5),
+    "training.curvature": ("curvature_floor", wrong(0.0)),
+    "risk.generalization": ("radius", wrong(1.0)),
 }
 """For each module something wrong, at which its example must fail."""
 
@@ -296,7 +316,7 @@ def test_control_an_example_fails_on_a_wrong_module(name, monkeypatch):
     attribute, value = MUTANTS[name]
     monkeypatch.setattr(importlib.import_module(f"escape_ntk.{name}"), attribute, value)
     with pytest.raises(AssertionError):
-        runpy.run_path(str(EXAMPLES / f"{name}.py"))
+        runpy.run_path(str(example_of(name)))
 
 
 MADE = '''

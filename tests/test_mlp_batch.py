@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from escape_ntk.chapters.mlp import runs as mlp
-from escape_ntk.chapters.mlp import side_by_side as mlp_batch
+from escape_ntk.chapters.mlp import runs as mlp_batch
 from escape_ntk.chapters.mlp.runs import Climb, ReluNetwork
 from escape_ntk.checks import InputError
 from escape_ntk.models.data import draw_inputs

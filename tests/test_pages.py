@@ -239,7 +239,7 @@ def test_the_figures_of_good_directions_draw_their_records():
     ]
     drawn += [
         directions_figures.gaps([gap, gap], {1: grams}),
-        directions_figures.angles({"a": grams}),
+        directions_figures.angles({"a": grams}, lambda run: 0.1),
     ]
     drawn += [directions_figures.leaks([leaks], moved)]
     inside = drawn[0].axes[0].lines[0]
@@ -267,7 +267,10 @@ def test_the_figures_of_the_regulariser_draw_their_records():
     assert noisy.summary["train_loss"] != runs[1].summary["train_loss"]
     cuts = [sweep.run_live(regularizer.Regularized(1, n_k=k, **tiny)) for k in (5, 6)]
     scan = [sweep.run_live(regularizer.Regularized(1, norm=v, **tiny)) for v in (1e-3, 1e-2, 1e-1)]
-    drawn = [regularizer_figures.penalty_ablation(table), figures.sixteen_settings(groups)]
+    drawn = [
+        regularizer_figures.penalty_ablation(table),
+        regularizer_figures.sixteen_settings(groups),
+    ]
     drawn += [
         regularizer_figures.sensitivity({"norm": scan, "low_degree": runs[-1:]}),
         regularizer_figures.where_to_cut(cuts, np.ones(30), 6),

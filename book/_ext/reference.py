@@ -26,21 +26,8 @@ import escape_ntk
 
 PACKAGE = Path(escape_ntk.__file__).parent
 PAGES = "book/reference/"
-MACHINERY = (
-    "encoding",
-    "database",
-    "records",
-    "provenance",
-    "tables",
-    "inventory",
-    "experiments",
-    "claims",
-    "figures",
-    "page",
-    "interactive",
-    "__main__",
-)
-"""Modules of the package that make the book, from the ground up; all others are the library."""
+MACHINERY = ("records", "display", "study", "chapters", "__main__")
+"""Parts of the package that make the book, from the ground up; all others are the library."""
 WIDTH = 100
 """Longest line of a source file: a shorter one that could hold the next word ends on purpose."""
 SLACK = 2
@@ -237,8 +224,9 @@ def first_lines(names: Sequence[str]) -> dict[str, str]:
     """What each of these modules says of itself first, by its name; a package lists its modules."""
     out = {}
     for name in names:
-        single = PACKAGE / f"{name}.py"
-        for path in [single] if single.is_file() else sorted((PACKAGE / name).rglob("*.py")):
+        inside = PACKAGE / name.replace(".", "/")
+        single = inside.with_suffix(".py")
+        for path in [single] if single.is_file() else sorted(inside.rglob("*.py")):
             parts = path.relative_to(PACKAGE).with_suffix("").parts
             doc = ast.get_docstring(ast.parse(path.read_text("utf-8")))
             if doc:

@@ -47,6 +47,8 @@ COLOURS = {
     "quadntk": "#D55E00",
     "joint": "#009E73",
 }
+METHODS = {"ntk": ("NTK", "o"), "quadntk": ("QuadNTK", "s"), "joint": ("joint", "D")}
+"""Label and marker of each model."""
 DEGREE_COLOURS = ("#000000", "#56B4E9", "#009E73", "#CC79A7")
 """Degrees 0, 1, 2, 3."""
 STYLE: "dict[RcKeyType, Any]" = {

@@ -2,7 +2,7 @@
 
 A :class:`Problem` receives what was drawn, in whatever order a chapter draws it.  Its measurements
 have one name each in the whole book: ``R_1``, ``R_2``, ``R_3`` and ``norm_2_4`` = ‖W‖_{2,4} with
-R_4 = ‖W‖_{2,4}^8; ``R_1_fresh`` is R_1 as a mean over fresh inputs.
+R_4 = ‖W‖_{2,4}^8.  Source: [A][C][R], as in :mod:`~escape_ntk.risk.regularizer`.
 """
 
 from collections.abc import Sequence
@@ -72,7 +72,7 @@ class Problem:
 
     @cached_property
     def projector(self) -> TrainingProjector:
-        """P_{≤k} of the training set: ``n_k`` directions."""
+        """P_{≤k} of the training set: ``n_k`` directions.  [A][C]"""
         return TrainingProjector(self.features, self.n_k)
 
     @cached_property

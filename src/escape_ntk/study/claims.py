@@ -202,6 +202,14 @@ def slope_value(x: str, right: str, broken: str) -> Value[float]:
     return value
 
 
+def slopes_by_seed(records: Sequence[Record], x: str, key: str) -> list[float]:
+    """Log-log slope of the summary entry ``key`` in the size ``x``, seed by seed."""
+    seeds: dict[int, list[tuple[float, float]]] = {}
+    for r in records:
+        seeds.setdefault(r.config["seed"], []).append((r.config[x], r.summary[key]))
+    return [log_slope(*zip(*sorted(pairs), strict=True)) for pairs in seeds.values()]
+
+
 def name(record: Record) -> str:
     """``experiment/key16``: how the ledger refers to a record."""
     return f"{record.experiment}/{record.key[:16]}"

@@ -23,6 +23,7 @@ from escape_ntk.models.data import (
 from escape_ntk.models.network import activation, draw_weights
 from escape_ntk.models.pairs import PairFeatures
 from escape_ntk.numerics.polynomials import cumulative_multiplicity
+from escape_ntk.risk.constructions import JointMovement, represent_target
 from escape_ntk.risk.problem import Problem
 from escape_ntk.study.point import Draws, Point
 
@@ -65,6 +66,12 @@ def draw_target(k: int, d: int, generator: torch.Generator, dtype=torch.float32)
     else:
         dense = dense_part(d, k, "sphere", **kind)
     return dense_plus_sparse(dense, sparse_part(random_direction(d, **kind), k + 1, "sphere"))
+
+
+def explicit(weights: Tensor, name: str, target: Target) -> JointMovement:
+    """W* of a dense plus sparse target."""
+    dense, sparse = target.parts
+    return represent_target(weights, activation(name), [dense], sparse)
 
 
 def error_by_part(prediction: Tensor, parts: Tensor) -> dict[str, float]:

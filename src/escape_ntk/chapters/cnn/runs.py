@@ -7,7 +7,7 @@ of its own movement Δ.  Network, loss and optimiser are those of the authors' n
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import InitVar, dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -23,6 +23,7 @@ from escape_ntk.models.images import Images, Split, cifar10, digits
 from escape_ntk.models.modules import ModuleFeatures
 from escape_ntk.numerics.stats import rms
 from escape_ntk.study.point import Draws, Point, Result
+from escape_ntk.study.sampling import accuracy, finite
 from escape_ntk.training.run import UNSAVED, Run
 from escape_ntk.training.trajectory import Outcome, Recorder, integer_times, log_times
 
@@ -136,13 +137,6 @@ class Observer:
                 out[f"apart_{model}"] = rms(ends["network"] - ends[model])
                 out[f"own_{model}"] = rms(ends["network"] - own)
         return out
-
-
-def accuracy(prediction: Tensor, y: Tensor) -> float:
-    """Share of labels ±1 with the sign of the prediction, 0 counted as −1; NaN if one is NaN."""
-    if bool(prediction.isnan().any()):
-        return math.nan
-    return float(((prediction > 0) == (y > 0)).double().mean())
 
 
 @dataclass(frozen=True)
@@ -316,11 +310,6 @@ def outcomes(state: Tensor) -> dict[str, str]:
     ends = {True: Outcome.DIVERGED, False: Outcome.REACHED_END}
     rows = zip(MODELS, state, strict=True)
     return {f"outcome_{model}": str(ends[bool(row.isnan().any())]) for model, row in rows}
-
-
-def finite(values: Mapping[str, float]) -> dict[str, float | None]:
-    """The values as a summary can hold them: None for NaN and infinity."""
-    return {name: float(v) if math.isfinite(v) else None for name, v in values.items()}
 
 
 def _predictions(test: Inputs, state: Tensor) -> np.ndarray:

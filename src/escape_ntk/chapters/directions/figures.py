@@ -1,11 +1,10 @@
 """Figures of the chapter *Good directions*."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from escape_ntk.chapters.directions.runs import drawn_denominator
 from escape_ntk.display.style import COLOURS, DEGREE_COLOURS, Run, in_style, new_axes, power_law
 
 KINDS = {
@@ -78,8 +77,11 @@ def gaps(population: Sequence[Run], drawn: Mapping[int, Sequence[Run]]) -> Figur
 
 
 @in_style
-def angles(groups: Mapping[str, Sequence[Run]]) -> Figure:
-    """Mean sin² over n/n_k: drawn; foreseen to first order; γ/Λ_j and second order, Λ_j drawn."""
+def angles(groups: Mapping[str, Sequence[Run]], over_drawn: Callable[[Run], float]) -> Figure:
+    """Mean sin² over n/n_k: drawn; foreseen to first order; γ/Λ_j and second order, Λ_j drawn.
+
+    ``over_drawn``: γ/Λ_j of a run.
+    """
     figure, axes = new_axes(len(groups), 3.4, sharey=True)
     for ax, (title, records) in zip(axes, groups.items(), strict=True):
         x = sorted({r.config["n"] for r in records})
@@ -95,7 +97,7 @@ def angles(groups: Mapping[str, Sequence[Run]]) -> Figure:
         )
         for value, colour, style, label in (
             (lambda r: r.summary["sin2_first"], COLOURS["ntk"], "-", "first order"),
-            (drawn_denominator, "#8c8c8c", ":", "$\\gamma_{>k}/\\Lambda_j$"),
+            (over_drawn, "#8c8c8c", ":", "$\\gamma_{>k}/\\Lambda_j$"),
             (lambda r: r.summary["sin2_second"], COLOURS["flow"], "--", "second order"),
         ):
             means = [np.mean(at(n, value)) for n in x]

@@ -37,7 +37,7 @@ def angles(runs: Runs):
     turned = {
         f"$k={k}$, $d={d}$": runs(e.angle_points(e.SEEDS, k)) for k, d in e.ANGLE_DIMS.items()
     }
-    return figures.angles(turned)
+    return figures.angles(turned, e.drawn_denominator)
 
 
 @chapter.figure("fig-leaks")

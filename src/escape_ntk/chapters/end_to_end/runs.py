@@ -14,7 +14,6 @@ from torch import Tensor
 
 from escape_ntk import checks
 from escape_ntk.chapters.end_to_end import chapter
-from escape_ntk.chapters.joint.runs import explicit
 from escape_ntk.kernels.spectrum import ntk_spectrum
 from escape_ntk.models.data import random_signs
 from escape_ntk.models.pairs import NetworkFeatures, PairFeatures, to_pairs
@@ -28,6 +27,7 @@ from escape_ntk.study.dense_plus_sparse import (
     Wide,
     draw_problem,
     error_by_part,
+    explicit,
     measure,
     samples,
 )

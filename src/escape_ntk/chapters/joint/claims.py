@@ -15,6 +15,7 @@ from escape_ntk.study.claims import (
     each,
     found,
     slope_near,
+    slopes_by_seed,
 )
 
 SEEDS = e.SEEDS
@@ -29,14 +30,6 @@ Point = e.Solution | e.Budgets | e.Norms | e.Gap
 def of(k: int, points: Sequence[Point]) -> list[Point]:
     """Those whose dense part has degree ``k``."""
     return [point for point in points if point.k == k]
-
-
-def slopes_by_seed(records: Sequence[Record], x: str, key: str) -> list[float]:
-    """Log-log slope of the summary entry ``key`` in the size ``x``, seed by seed."""
-    seeds: dict[int, list[tuple[float, float]]] = {}
-    for r in records:
-        seeds.setdefault(r.config["seed"], []).append((r.config[x], r.summary[key]))
-    return [log_slope(*zip(*sorted(pairs), strict=True)) for pairs in seeds.values()]
 
 
 # ---------------------------------------------------------------- the budgets of W*

@@ -14,28 +14,29 @@ from torch import Tensor
 
 from escape_ntk.chapters.joint import chapter
 from escape_ntk.kernels.spectrum import ntk_spectrum
-from escape_ntk.models.data import Target, draw_inputs, random_signs
+from escape_ntk.models.data import draw_inputs, random_signs
 from escape_ntk.models.network import activation, draw_weights
 from escape_ntk.models.pairs import PairFeatures, to_pairs
 from escape_ntk.numerics.polynomials import cumulative_multiplicity
 from escape_ntk.numerics.stats import rms
-from escape_ntk.risk.constructions import JointMovement, represent_harmonic, represent_target
+from escape_ntk.risk.constructions import JointMovement, represent_harmonic
 from escape_ntk.risk.generalization import gap_bound, quadratic_complexity
 from escape_ntk.risk.leaks import SphereLeak
 from escape_ntk.risk.projectors import PopulationProjector, Projector, TrainingProjector
 from escape_ntk.risk.regularizer import Penalties, norm_2_4_to_the_4
-from escape_ntk.study.dense_plus_sparse import SINE, Wide, draw_problem, draw_target, sizes
+from escape_ntk.study.dense_plus_sparse import (
+    SINE,
+    Wide,
+    draw_problem,
+    draw_target,
+    explicit,
+    sizes,
+)
 from escape_ntk.study.point import PROJECTED, Draws, Point, Result
 from escape_ntk.training.flow import gradient_flow
 from escape_ntk.training.run import UNSAVED, Run
 
 F64 = torch.float64
-
-
-def explicit(weights: Tensor, name: str, target: Target) -> JointMovement:
-    """W* of a dense plus sparse target."""
-    dense, sparse = target.parts
-    return represent_target(weights, activation(name), [dense], sparse)
 
 
 @dataclass(frozen=True)

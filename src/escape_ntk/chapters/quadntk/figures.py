@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from escape_ntk.display.style import COLOURS, Run, in_style, new_axes, power_law
+from escape_ntk.display.style import COLOURS, METHODS, Run, in_style, new_axes, power_law
 from escape_ntk.numerics.stats import Interval
 
-METHODS = {"ntk": ("NTK", "o"), "quadntk": ("QuadNTK", "s")}
+ALONE = {name: METHODS[name] for name in ("ntk", "quadntk")}
 
 
 @in_style
@@ -18,7 +18,7 @@ def alone(panels: Mapping[str, Sequence[Run]]) -> Figure:
     figure, axes = new_axes(len(panels), 3.5, sharey=True)
     for ax, (title, records) in zip(axes, panels.items(), strict=True):
         factors = sorted({r.config["factor"] for r in records})
-        for method, (label, mark) in METHODS.items():
+        for method, (label, mark) in ALONE.items():
             rows = [
                 [r.summary[f"{method}_error"] for r in records if r.config["factor"] == x]
                 for x in factors

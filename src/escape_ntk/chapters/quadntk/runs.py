@@ -28,6 +28,7 @@ from escape_ntk.risk.constructions import represent_power
 from escape_ntk.risk.problem import Problem, mean_square
 from escape_ntk.risk.regularizer import Penalties, norm_2_4_to_the_4
 from escape_ntk.study.point import Draws, Point, Result
+from escape_ntk.study.sampling import unit_start
 from escape_ntk.training.flow import gradient_flow
 from escape_ntk.training.run import UNSAVED, Run
 from escape_ntk.training.trajectory import log_times
@@ -220,14 +221,6 @@ class Saddle(Point):
         summary = {"outcome": str(trained.outcome), "n_gradients": trained.n_gradients, "n": n}
         summary["start_gradient"] = float(gradient.norm())
         return summary, {"times": trained.times, **trained.values}
-
-
-def unit_start(features: PairFeatures, generator: torch.Generator) -> Tensor:
-    """(s, t) with t = 0 and s normal, E|s_r|² = 1: f_L = f_Q = 0 at every multiple of it."""
-    state = features.zero_state()
-    noise = torch.randn(state[0].shape, generator=generator, dtype=F64)
-    state[0] = (noise / math.sqrt(features.dim)).to(state)
-    return state
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from escape_ntk.chapters.regularizer import chapter
-from escape_ntk.chapters.setup.runs import leak_by_sampling
 from escape_ntk.models.data import Target, draw_inputs, random_direction, sparse_part
 from escape_ntk.models.network import activation, draw_weights
 from escape_ntk.numerics.polynomials import cumulative_multiplicity
@@ -20,6 +19,7 @@ from escape_ntk.risk.problem import Problem
 from escape_ntk.risk.regularizer import Penalties
 from escape_ntk.study.curve import Curve
 from escape_ntk.study.point import PROJECTED, Draws, Point, Result
+from escape_ntk.study.sampling import leak_by_sampling
 from escape_ntk.training.curvature import gradient_norm, lowest_curvature
 from escape_ntk.training.flow import gradient_flow
 from escape_ntk.training.run import UNSAVED, Run

@@ -7,10 +7,8 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from escape_ntk.chapters.quadntk import figures as quadntk
-from escape_ntk.display.style import COLOURS, Run, in_style, new_axes
+from escape_ntk.display.style import COLOURS, METHODS, Run, in_style, new_axes
 
-METHODS = quadntk.METHODS | {"joint": ("joint", "D")}
 PARTS = {"error": "test error", "dense": "missed of dense", "sparse": "missed of sparse"}
 
 

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from escape_ntk.chapters.quadntk.runs import unit_start
 from escape_ntk.chapters.sample_complexity import chapter
 from escape_ntk.kernels.ntk import infinite_ntk, ridge_factor
 from escape_ntk.kernels.spectrum import ntk_spectrum
@@ -25,6 +24,7 @@ from escape_ntk.risk.projectors import TrainingProjector
 from escape_ntk.risk.regularizer import Penalties, RegularizedRisk
 from escape_ntk.study.dense_plus_sparse import PARTS, Data, Fit, draw_data, error_by_part, samples
 from escape_ntk.study.point import PROJECTED, Draws, Point, Result
+from escape_ntk.study.sampling import unit_start
 from escape_ntk.training.flow import gradient_flow
 from escape_ntk.training.run import UNSAVED, Run
 from escape_ntk.training.trajectory import log_times

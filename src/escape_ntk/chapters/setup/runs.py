@@ -12,7 +12,6 @@ from escape_ntk.chapters.setup import chapter
 from escape_ntk.models import taylor
 from escape_ntk.models.data import draw_inputs, published_target, random_direction
 from escape_ntk.models.network import (
-    Activation,
     TwoLayerNetwork,
     activation,
     draw_weights,
@@ -20,10 +19,11 @@ from escape_ntk.models.network import (
 )
 from escape_ntk.models.pairs import STEP_FACTOR, PairFeatures, from_pairs, to_pairs
 from escape_ntk.numerics.stats import rms
-from escape_ntk.risk.leaks import GaussianLeak, SampledLeak
+from escape_ntk.risk.leaks import GaussianLeak
 from escape_ntk.risk.projectors import TrainingProjector
 from escape_ntk.risk.regularizer import Penalties, RegularizedRisk
 from escape_ntk.study.point import PROJECTED, Draws, Point, Result
+from escape_ntk.study.sampling import leak_by_sampling
 from escape_ntk.training.descent import gradient_descent
 from escape_ntk.training.run import UNSAVED, Run
 
@@ -205,18 +205,6 @@ class PairDescent(Point):
             (gradient,) = torch.autograd.grad(loss, U)
             U = (U - self.step * gradient).detach().requires_grad_()
         return U.detach()
-
-
-def leak_by_sampling(
-    weights: Tensor, act: Activation, t: Tensor, law: str, n: int, generator: torch.Generator
-) -> tuple[float, float]:
-    """(mean of f_L(x; t)² over n fresh inputs, its standard error), 10 000 inputs at a time."""
-    means = []
-    for _ in range(n // 10_000):
-        Z = draw_inputs(10_000, t.shape[1], law, generator, dtype=torch.float64)
-        fresh = SampledLeak(PairFeatures(Z, weights, act))
-        means.append(float(fresh.value_and_gradient(t)[0]))
-    return float(np.mean(means)), float(np.std(means, ddof=1)) / math.sqrt(len(means))
 
 
 @dataclass(frozen=True)

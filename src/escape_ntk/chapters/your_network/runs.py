@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from escape_ntk import checks
-from escape_ntk.chapters.cnn.runs import accuracy, finite
 from escape_ntk.chapters.your_network import chapter
 from escape_ntk.chapters.your_network import modules as any_module
 from escape_ntk.chapters.your_network.modules import default_module
@@ -23,6 +22,7 @@ from escape_ntk.models.images import Images, digits
 from escape_ntk.models.modules import ModuleFeatures, empirical_leak
 from escape_ntk.risk.projectors import TrainingProjector
 from escape_ntk.study.point import Draws, Point, Result
+from escape_ntk.study.sampling import accuracy, finite
 from escape_ntk.training.run import UNSAVED, Run
 
 METHODS = ("plain", "leak", "decay", "random")
