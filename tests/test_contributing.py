@@ -85,6 +85,8 @@ def mistakes(text: str) -> list[str]:
             found += [code] if bad_command(code) else []
         elif FILE.fullmatch(code):
             found += [code] if missing_file(code) else []
+        elif re.fullmatch(r"\w+\.py", code):  # of a chapter
+            found += [code] if missing_file(f"src/escape_ntk/chapters/<chapter>/{code}") else []
         elif code.startswith("test_"):
             found += [code] if code not in TESTS else []
         elif DOTTED.fullmatch(code):
@@ -102,9 +104,10 @@ def test_what_the_page_names_exists():
     [
         "`src/escape_ntk/attic.py`",
         "`book/attic/<page>.md`",
+        "`attic.py`",
         "`make attic`",
         "`test_of_nothing`",
-        "`claims.ledger.attic`",
+        "`study.claims.attic`",
         "`attic.name`",
         "```sh\nmake attic\n```",
         "```sh\n.venv/bin/escape-ntk run attic\n```",
