@@ -46,7 +46,11 @@ class DigitizedCurve:
 
 @functools.cache
 def _document() -> dict:
-    return json.loads(resources.files(__package__).joinpath("figure1.json").read_text("utf-8"))
+    return json.loads(
+        resources.files("escape_ntk.chapters.published_figure")
+        .joinpath("figure1.json")
+        .read_text("utf-8")
+    )
 
 
 def attribution() -> str:
