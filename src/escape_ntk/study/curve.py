@@ -69,7 +69,7 @@ class Curve(Point):
             checks.integer(name, getattr(self, name), least=1)
 
     @property
-    def draws(self) -> Draws:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def draws(self) -> Draws:  # pyright: ignore
         """The laws of the configuration."""
         return Draws(self.input_law, self.weight_law, tools=PROJECTED)
 

@@ -127,7 +127,7 @@ class DroppedConstant(Point):
     activation: str = "sigmoid(z-1)"
 
     @property
-    def draws(self) -> Draws:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def draws(self) -> Draws:  # pyright: ignore
         """The inputs' law is the configuration's."""
         return Draws(self.input_law, "sphere", tools=("PairFeatures",))
 
