@@ -20,6 +20,7 @@ from golden.stored import GOLDEN, Allowed, Tolerance, moved
 
 from escape_ntk.chapters.mlp import runs as mlp
 from escape_ntk.chapters.quadntk import runs as quadntk
+from escape_ntk.study.plans import EXPERIMENTS
 from escape_ntk.study.point import KINDS, Draws, from_configuration
 
 SAVED = stored.load(GOLDEN)
@@ -144,9 +145,14 @@ def edited(kind: type, old: str, new: str) -> type:
     source = inspect.getsource(module)
     assert source.count(old) == 1, f"{old!r} stands {source.count(old)} times in {module.__name__}"
     copy = types.ModuleType(f"edited_{kind.__name__}")
+    chapter = getattr(module, "chapter", None)
+    planned = len(chapter.experiments) if chapter else 0
     others = {name: known for name, known in KINDS.items() if known.__module__ != module.__name__}
     with patch.dict(sys.modules, {copy.__name__: copy}), patch.dict(KINDS, others, clear=True):
-        exec(compile(source.replace(old, new), copy.__name__, "exec"), vars(copy))
+        with patch.dict(EXPERIMENTS):
+            exec(compile(source.replace(old, new), copy.__name__, "exec"), vars(copy))
+    if chapter:
+        del chapter.experiments[planned:]
     return vars(copy)[kind.__name__]
 
 

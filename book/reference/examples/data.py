@@ -31,6 +31,10 @@ assert torch.allclose(
     parts @ parts.T / len(X), torch.eye(2).double() / 2, atol=0.03
 )
 
+drawn = data.draw_target(2, d, **exact)
+assert [part.degree for part in drawn.parts] == [2, 3]
+assert math.isclose(sum(norm**2 for norm in drawn.norms), 1)
+
 # A quadratic form, without its trace, as a ridge sum over its eigenvectors.
 A = torch.diag(
     torch.tensor([1.0, 1.0, 1.0, -1.0, -1.0, -1.0], dtype=torch.float64)

@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from escape_ntk import checks
-from escape_ntk.models.network import WEIGHT_LAWS, Activation
+from escape_ntk.models.network import WEIGHT_LAWS, Activation, ActivationLike
+from escape_ntk.models.network import activation as as_activation
 from escape_ntk.numerics.polynomials import (
     gauss_jacobi,
     gauss_laguerre,
@@ -37,7 +38,7 @@ def empirical_ntk(
     X: Float[Tensor, "n d"],
     Y: Float[Tensor, "n2 d"],
     weights: Float[Tensor, "p d"],
-    activation: Activation,
+    activation: ActivationLike,
     *,
     block: int = 8192,
 ) -> Float[Tensor, "n n2"]:
@@ -45,6 +46,7 @@ def empirical_ntk(
 
     Sums over ``block`` neurons at a time: memory O(block·(n + n2) + n·n2).
     """
+    activation = as_activation(activation)
     _inputs(X, Y)
     checks.array("weights", weights, (None, X.shape[1]), like=X)
     checks.integer("block", block, least=1)
@@ -57,7 +59,7 @@ def empirical_ntk(
 def infinite_ntk(
     X: Float[Tensor, "n d"],
     Y: Float[Tensor, "n2 d"],
-    activation: Activation,
+    activation: ActivationLike,
     *,
     weight_law: str = "sphere",
     route: str = "auto",
@@ -70,6 +72,7 @@ def infinite_ntk(
     the first that applies.  A route that does not apply raises
     :class:`~escape_ntk.checks.InputError`.
     """
+    activation = as_activation(activation)
     _inputs(X, Y)
     checks.one_of("weight_law", weight_law, WEIGHT_LAWS)
     checks.one_of("route", route, ROUTES)
@@ -97,7 +100,7 @@ def infinite_ntk(
 
 def dual_on_sphere(
     cosine: Float[Tensor, "*n"],
-    activation: Activation,
+    activation: ActivationLike,
     d: int,
     *,
     weight_law: str = "sphere",
@@ -110,6 +113,7 @@ def dual_on_sphere(
     coefficients ĉ_j = E σ'(Z)he_j(Z).  A route that does not apply, and a series that has not died
     out, raise :class:`~escape_ntk.checks.InputError`.  Source: [L].
     """
+    activation = as_activation(activation)
     checks.one_of("weight_law", weight_law, WEIGHT_LAWS)
     known = (activation.name, weight_law) in CLOSED_FORMS
     if checks.one_of("route", route, ROUTES[:3]) == "closed" or (route == "auto" and known):

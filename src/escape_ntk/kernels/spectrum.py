@@ -18,7 +18,8 @@ from torch import Tensor
 from escape_ntk import checks
 from escape_ntk.kernels.ntk import dual_on_sphere, infinite_ntk, ridge_factor
 from escape_ntk.models.data import Target
-from escape_ntk.models.network import WEIGHT_LAWS, Activation
+from escape_ntk.models.network import WEIGHT_LAWS, Activation, ActivationLike
+from escape_ntk.models.network import activation as as_activation
 from escape_ntk.numerics.polynomials import (
     gauss_gegenbauer,
     gegenbauer_coefficients,
@@ -156,13 +157,14 @@ def marchenko_pastur(ratio: float, count: int) -> np.ndarray:
 
 
 def ntk_spectrum(
-    activation: Activation, d: int, *, degree: int = DEGREE, weight_law: str = "sphere"
+    activation: ActivationLike, d: int, *, degree: int = DEGREE, weight_law: str = "sphere"
 ) -> Spectrum:
     """λ_0…λ_degree of the infinite-width kernel of :func:`escape_ntk.kernels.ntk.infinite_ntk`.
 
     Unit w and smooth σ':  λ_ℓ = d[ℓ/(2ℓ+d−2) ξ_{ℓ−1}² + (ℓ+d−2)/(2ℓ+d−2) ξ_{ℓ+1}²] with
     ξ_j = E[σ'(√d τ)P_j(τ)].  [D]  Otherwise λ_ℓ = E[K P_ℓ] over the kernel's closed form or series.
     """
+    activation = as_activation(activation)
     checks.integer("degree", degree, least=0)
     checks.one_of("weight_law", weight_law, WEIGHT_LAWS)
     if weight_law == "gaussian" or activation.name == "relu":
@@ -171,12 +173,13 @@ def ntk_spectrum(
     return _with_rest(d, d * _times_cosine(xi2, d), d * square)
 
 
-def frozen_start_spectrum(activation: Activation, d: int, *, degree: int = DEGREE) -> Spectrum:
+def frozen_start_spectrum(activation: ActivationLike, d: int, *, degree: int = DEGREE) -> Spectrum:
     """Eigenvalues of f_Q's kernel at t = 0 and large s, as m → ∞, for E|s_r|² = 1 and unit w.
 
     f_Q is linear in t while s does not move:  K_Q = (x·y)²/(8d) E_w[σ''(w·x)σ''(w·y)].  [D]
     A start of size c multiplies all by c².
     """
+    activation = as_activation(activation)
     checks.integer("degree", degree, least=0)
     xi2, square = _squared_coefficients(activation.second, d, degree + 2)
     lam = d / 8 * _times_cosine(_times_cosine(xi2, d), d)
@@ -227,7 +230,8 @@ class SphereRidge:
     Inputs off the sphere raise :class:`~escape_ntk.checks.InputError`.  Source: [D].
     """
 
-    def __init__(self, X: Float[Tensor, "n d"], activation: Activation, *, ridge: float = 0.0):
+    def __init__(self, X: Float[Tensor, "n d"], activation: ActivationLike, *, ridge: float = 0.0):
+        activation = as_activation(activation)
         self.X = X
         gram = infinite_ntk(X, X, activation)
         off = float((X.square().mean(1) - 1).abs().max())

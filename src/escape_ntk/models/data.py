@@ -197,6 +197,23 @@ def dense_plus_sparse(dense: RidgeSum, sparse: RidgeSum) -> Target:
     return Target((dense.scaled_to(half), sparse.scaled_to(half)))
 
 
+def draw_target(
+    k: int, d: int, generator: torch.Generator, dtype: torch.dtype = torch.float32
+) -> Target:
+    """f* = (dense harmonic of degree k + one-direction harmonic of degree k + 1)/√2 on the sphere.
+
+    At k = 2 the dense part is a random quadratic form.  E f*² = 1.  [D]
+    """
+    checks.integer("k", k, least=1)
+    kind = {"generator": generator, "dtype": dtype}
+    if k == 2:
+        square = torch.randn(d, d, generator=generator, dtype=torch.float64)
+        dense = dense_quadratic(square.to(dtype), "sphere")
+    else:
+        dense = dense_part(d, k, "sphere", **kind)
+    return dense_plus_sparse(dense, sparse_part(random_direction(d, **kind), k + 1, "sphere"))
+
+
 def published_target(beta: Float[Tensor, " d"], law: str = "gaussian") -> Target:
     """f* = ((β·x)² − 1 + β·x)/√3, the target of the published figure; E f*² = 1.  [C]
 

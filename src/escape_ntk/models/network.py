@@ -111,15 +111,28 @@ ACTIVATIONS = {a.name: a for a in (_shifted_sigmoid(), _sine(), _erf(), _relu())
 """The activations of the book, by name."""
 
 
-def activation(name: str) -> Activation:
-    """The named activation: ``"sigmoid(z-1)"`` (published figure), ``"sin(z+pi/4)"`` (the book's
-    laboratory: every Hermite coefficient is nonzero), ``"erf"`` or ``"relu"``.
+ActivationLike = Activation | str | Callable[[Tensor], Tensor]
+"""What is taken wherever a σ is asked for: see :func:`activation`."""
 
-    Any other is made by :meth:`Activation.from_function`; an unknown name raises
-    :class:`~escape_ntk.checks.UnknownNameError`, which says so.
+
+def activation(sigma: ActivationLike) -> Activation:
+    """σ with its derivatives, from a name, a function or an :class:`Activation`.
+
+    Names: ``"sigmoid(z-1)"`` (published figure), ``"sin(z+pi/4)"`` (the book's laboratory: every
+    Hermite coefficient is nonzero), ``"erf"`` or ``"relu"``.  A function, such as ``torch.tanh``,
+    is differentiated forwards.  An unknown name raises
+    :class:`~escape_ntk.checks.UnknownNameError`, another object
+    :class:`~escape_ntk.checks.InputError`; both say so.
     """
-    own = "choose one of these, or make your own: Activation.from_function('tanh', torch.tanh)"
-    return ACTIVATIONS[checks.one_of("activation", name, tuple(ACTIVATIONS), own)]
+    own = "choose one of these, or pass a function such as torch.tanh"
+    if isinstance(sigma, str):
+        return ACTIVATIONS[checks.one_of("activation", sigma, tuple(ACTIVATIONS), own)]
+    if isinstance(sigma, Activation):
+        return sigma
+    if callable(sigma):
+        return Activation.from_function(getattr(sigma, "__name__", repr(sigma)), sigma)
+    expected = "an activation: a name, a function of a tensor, or an Activation"
+    raise checks.InputError(checks.message(expected=expected, got=repr(sigma), remedy=own))
 
 
 def gaussian_mean_square(function: Callable[[Tensor], Tensor]) -> float:
@@ -172,11 +185,12 @@ class TwoLayerNetwork:
         return checks.array("U", U, tuple(self.weights.shape), like=self.weights)
 
 
-def paired_network(weights: Float[Tensor, "p d"], act: Activation) -> TwoLayerNetwork:
+def paired_network(weights: Float[Tensor, "p d"], act: ActivationLike) -> TwoLayerNetwork:
     """The network of width m = 2p whose neurons r and r + p share w_r, with a = +1 and −1.  [L]"""
     checks.array("weights", weights, (None, None))
     ones = torch.ones_like(weights[:, 0])
-    return TwoLayerNetwork(torch.cat([weights, weights]), torch.cat([ones, -ones]), act)
+    signs = torch.cat([ones, -ones])
+    return TwoLayerNetwork(torch.cat([weights, weights]), signs, activation(act))
 
 
 def draw_weights(

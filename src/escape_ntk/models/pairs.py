@@ -18,7 +18,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from escape_ntk import checks
-from escape_ntk.models.network import Activation
+from escape_ntk.models.network import ActivationLike
+from escape_ntk.models.network import activation as as_activation
 
 _Pullback = Callable[[Tensor, Tensor], Tensor]
 STEP_FACTOR = 2.0
@@ -57,10 +58,11 @@ class PairFeatures:
         self,
         X: Float[Tensor, "n d"],
         weights: Float[Tensor, "p d"],
-        activation: Activation,
+        activation: ActivationLike,
         *,
         chunk: int = 1024,
     ):
+        activation = as_activation(activation)
         checks.array("weights", weights, (None, None))
         self.X = checks.array("X", X, (None, weights.shape[1]), like=weights)
         self.weights = weights
@@ -189,10 +191,11 @@ class NetworkFeatures(PairFeatures):
         self,
         X: Float[Tensor, "n d"],
         weights: Float[Tensor, "p d"],
-        activation: Activation,
+        activation: ActivationLike,
         *,
         chunk: int = 1024,
     ):
+        activation = as_activation(activation)
         super().__init__(X, weights, activation, chunk=chunk)
         self.activation = activation
 

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from escape_ntk import checks
 from escape_ntk.models.data import RidgeSum
-from escape_ntk.models.network import Activation
+from escape_ntk.models.network import Activation, ActivationLike
+from escape_ntk.models.network import activation as as_activation
 from escape_ntk.models.pairs import to_pairs
 from escape_ntk.numerics.polynomials import gegenbauer_coefficients, gegenbauer_sum, multiplicity
 
@@ -89,7 +90,10 @@ class RankOneMovement:
 
 
 def represent_power(
-    weights: Float[Tensor, "p d"], activation: Activation, beta: Float[Tensor, " d"], degree: int
+    weights: Float[Tensor, "p d"],
+    activation: ActivationLike,
+    beta: Float[Tensor, " d"],
+    degree: int,
 ) -> RankOneMovement:
     """Movement with f_Q → (β·x)^degree on S^{d−1}(√d), at rate m^{−1/2}; degree = k + 1 ≥ 2.
 
@@ -97,6 +101,7 @@ def represent_power(
     E_w[h(w)σ''(w·x)] = (β·x)^{k−1} for unit w, by Funk and Hecke.  Only j ≡ k−1 mod 2 occur; each
     needs ξ_j(σ'') ≠ 0, or :class:`~escape_ntk.checks.InputError`.  ‖W‖_{2,4}^4 ~ d^{k−1}.  [D]
     """
+    activation = as_activation(activation)
     checks.array("weights", weights, (None, None))
     checks.array("beta", beta, (weights.shape[1],), like=weights)
     _unit("weights", weights.norm(dim=1))
@@ -120,7 +125,7 @@ def represent_power(
 
 
 def represent_harmonic(
-    weights: Float[Tensor, "p d"], activation: Activation, part: RidgeSum
+    weights: Float[Tensor, "p d"], activation: ActivationLike, part: RidgeSum
 ) -> Float[Tensor, "p d"]:
     """t_r = 2m^{−1/2} g(w_r) with f_L(·; t) → ``part`` =: h, of degree ℓ, at rate m^{−1/2}.
 
@@ -129,6 +134,7 @@ def represent_harmonic(
     eigenvalue λ_ℓ = η_ℓ'(1)² + ℓ(ℓ+d−2)η_ℓ(1)² of the infinite kernel.  For unit weights and
     inputs on the sphere; λ_ℓ = 0 raises :class:`~escape_ntk.checks.InputError`.  Source: [D].
     """
+    activation = as_activation(activation)
     d = part.directions.shape[1]
     checks.array("weights", weights, (None, d), like=part.directions)
     checks.one_of("law of the part", part.law, ("sphere",))
@@ -190,7 +196,10 @@ class JointMovement:
 
 
 def represent_target(
-    weights: Float[Tensor, "p d"], activation: Activation, low: Sequence[RidgeSum], sparse: RidgeSum
+    weights: Float[Tensor, "p d"],
+    activation: ActivationLike,
+    low: Sequence[RidgeSum],
+    sparse: RidgeSum,
 ) -> JointMovement:
     """W* with f_L + f_Q → Σ ``low`` + ``sparse`` on S^{d−1}(√d): mean square at rate m^{−1/2}.
 
@@ -200,6 +209,7 @@ def represent_target(
     Raises :class:`~escape_ntk.checks.InputError` for a sparse part of several directions, or one
     that is not of the highest degree.
     """
+    activation = as_activation(activation)
     top, d = sparse.degree, sparse.directions.shape[1]
     one = len(sparse.directions) == 1
     if not one or any(part.degree >= top for part in low):

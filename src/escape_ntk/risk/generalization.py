@@ -18,7 +18,8 @@ from torch import Tensor
 
 from escape_ntk import checks
 from escape_ntk.models.data import draw_inputs, random_signs
-from escape_ntk.models.network import Activation
+from escape_ntk.models.network import ActivationLike
+from escape_ntk.models.network import activation as as_activation
 
 GRID = 8
 """Radii are the powers of 2^{1/GRID} from 2^{−10} to 2^{10}."""
@@ -48,7 +49,7 @@ def radius(norm: float) -> float:
 
 def quadratic_complexity(
     weights: Float[Tensor, "p d"],
-    activation: Activation,
+    activation: ActivationLike,
     n: int,
     generator: torch.Generator,
     *,
@@ -59,6 +60,7 @@ def quadratic_complexity(
     f_Q ≤ (2√m)^{−1} Σ_r ‖u_r‖² ‖M_r‖ and Σ_r ‖u_r‖² ≤ √m ‖W‖_{2,4}² over all m neurons.  A mean of
     ``draws`` fresh samples with fresh signs, in float64.  Memory n·d².  O(√(d/n)) for n ≫ d.  [D]
     """
+    activation = as_activation(activation)
     checks.array("weights", weights, (None, None))
     checks.integer("n", n, least=1)
     w, d, total = weights.double(), weights.shape[1], 0.0

@@ -16,7 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from escape_ntk import checks
-from escape_ntk.models.network import Activation, gaussian_mean_square
+from escape_ntk.models.network import Activation, ActivationLike, gaussian_mean_square
+from escape_ntk.models.network import activation as as_activation
 from escape_ntk.models.pairs import PairFeatures
 from escape_ntk.numerics.polynomials import (
     gauss_gegenbauer,
@@ -102,11 +103,12 @@ class GaussianLeak(_ClosedFormLeak):
     def __init__(
         self,
         weights: Float[Tensor, "p d"],
-        activation: Activation,
+        activation: ActivationLike,
         *,
         degree: int = 60,
         block: int = 512,
     ):
+        activation = as_activation(activation)
         super().__init__(weights, block)
         gram = weights @ weights.T
         self.degree = _series_degree(gram, checks.integer("degree", degree, least=3))
@@ -137,11 +139,12 @@ class SphereLeak(_ClosedFormLeak):
     def __init__(
         self,
         weights: Float[Tensor, "p d"],
-        activation: Activation,
+        activation: ActivationLike,
         *,
         degree: int = 60,
         block: int = 512,
     ):
+        activation = as_activation(activation)
         super().__init__(weights, block)
         d, checked = weights.shape[1], checks.integer("degree", degree, least=3)
         series = _sphere_series(activation, checked, d)

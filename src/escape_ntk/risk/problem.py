@@ -14,6 +14,7 @@ from torch import Tensor
 from escape_ntk import checks
 from escape_ntk.models.data import Target
 from escape_ntk.models.network import Activation
+from escape_ntk.models.network import activation as as_activation
 from escape_ntk.models.pairs import PairFeatures, from_pairs
 from escape_ntk.risk.leaks import GaussianLeak, SphereLeak
 from escape_ntk.risk.projectors import TrainingProjector
@@ -35,7 +36,7 @@ def mean_square(f: Tensor) -> float:
 
 @dataclass(frozen=True)
 class Problem:
-    """f*, training inputs X (n, d), fresh inputs (n', d), frozen weights w (p, d), and n_k.
+    """f*, training inputs X (n, d), fresh inputs (n', d), frozen weights w (p, d), σ, and n_k.
 
     ``law`` is that of the inputs; ``labels`` (n,) are f*(X) unless given, for example with noise;
     ``kind``: :class:`~escape_ntk.models.pairs.PairFeatures` for f_L + f_Q,
@@ -57,6 +58,7 @@ class Problem:
 
     def __post_init__(self):
         checks.one_of("law", self.law, tuple(CLOSED_FORMS))
+        object.__setattr__(self, "activation", as_activation(self.activation))
 
     # ------------------------------------------------------------ what is built
 

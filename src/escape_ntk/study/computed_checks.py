@@ -14,7 +14,7 @@ import torch
 
 from escape_ntk.kernels.ntk import empirical_ntk, infinite_ntk
 from escape_ntk.kernels.spectrum import ntk_spectrum
-from escape_ntk.models.data import draw_inputs, random_signs, sparse_part
+from escape_ntk.models.data import draw_inputs, draw_target, random_signs, sparse_part
 from escape_ntk.models.network import Activation, draw_weights
 from escape_ntk.models.pairs import PairFeatures
 from escape_ntk.numerics.polynomials import (
@@ -28,7 +28,6 @@ from escape_ntk.risk.generalization import GRID, radius
 from escape_ntk.risk.leaks import SphereLeak
 from escape_ntk.risk.projectors import PopulationProjector, TrainingProjector
 from escape_ntk.risk.regularizer import RegularizedRisk
-from escape_ntk.study.dense_plus_sparse import draw_target
 from escape_ntk.study.hypotheses import (
     Answer,
     Change,

@@ -13,12 +13,8 @@ from torch import Tensor
 from escape_ntk import checks
 from escape_ntk.models.data import (
     Target,
-    dense_part,
-    dense_plus_sparse,
-    dense_quadratic,
     draw_inputs,
-    random_direction,
-    sparse_part,
+    draw_target,
 )
 from escape_ntk.models.network import activation, draw_weights
 from escape_ntk.models.pairs import PairFeatures
@@ -55,17 +51,6 @@ def draw_data(point: "Fit", dtype=torch.float32) -> Data:
         for n in (point.n_validation, point.n_test, point.n)
     )
     return Data(target, X, validation, test, generator)
-
-
-def draw_target(k: int, d: int, generator: torch.Generator, dtype=torch.float32) -> Target:
-    """(dense harmonic of degree k + one-direction harmonic of degree k + 1)/√2 on the sphere."""
-    kind = {"generator": generator, "dtype": dtype}
-    if k == 2:
-        square = torch.randn(d, d, generator=generator, dtype=torch.float64)
-        dense = dense_quadratic(square.to(dtype), "sphere")
-    else:
-        dense = dense_part(d, k, "sphere", **kind)
-    return dense_plus_sparse(dense, sparse_part(random_direction(d, **kind), k + 1, "sphere"))
 
 
 def explicit(weights: Tensor, name: str, target: Target) -> JointMovement:

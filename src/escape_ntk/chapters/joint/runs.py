@@ -14,7 +14,7 @@ from torch import Tensor
 
 from escape_ntk.chapters.joint import chapter
 from escape_ntk.kernels.spectrum import ntk_spectrum
-from escape_ntk.models.data import draw_inputs, random_signs
+from escape_ntk.models.data import draw_inputs, draw_target, random_signs
 from escape_ntk.models.network import activation, draw_weights
 from escape_ntk.models.pairs import PairFeatures, to_pairs
 from escape_ntk.numerics.polynomials import cumulative_multiplicity
@@ -28,7 +28,6 @@ from escape_ntk.study.dense_plus_sparse import (
     SINE,
     Wide,
     draw_problem,
-    draw_target,
     explicit,
     sizes,
 )
