@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -300,6 +301,7 @@ MUTANTS = {
     "training.trajectory": ("log_times", scaled("log_times", "training.trajectory")),
     "numerics.rkc": ("block_rms", wrong(torch.ones(1))),
     "training.descent": ("stability_limit", scaled("stability_limit", "training.descent")),
+    "training.train": ("integer_times", wrong(np.array([0.0, 1.0]))),
     "training.flow": ("RADIUS_SAFETY", 0.5),
     "training.curvature": ("curvature_floor", wrong(0.0)),
     "risk.generalization": ("radius", wrong(1.0)),

@@ -6,10 +6,13 @@ ones about arguments also from :class:`ValueError`.  ``assert`` is for impossibi
 
 import math
 from collections.abc import Sequence
-from typing import SupportsFloat, cast
+from typing import SupportsFloat, TypeVar, cast
 
 import torch
 from torch import Tensor
+
+Kind = TypeVar("Kind")
+"""What :func:`instance` asks for."""
 
 
 class EscapeNTKError(Exception):
@@ -72,6 +75,19 @@ def integer(name: str, value: object, *, least: int, remedy: str = "") -> int:
             )
         )
     return value
+
+
+def instance(name: str, value: object, kind: type[Kind], remedy: str) -> Kind:
+    """Return ``value`` if it is of this ``kind``; else raise :class:`InputError`."""
+    if not isinstance(value, kind):
+        expected = f"{name} to be a {kind.__name__}"
+        raise InputError(message(expected=expected, got=repr(value)[:80], remedy=remedy))
+    return value
+
+
+def generator(value: object) -> torch.Generator:
+    """Return ``value`` if it is a generator of random numbers; else :class:`InputError`."""
+    return instance("generator", value, torch.Generator, "torch.Generator().manual_seed(0)")
 
 
 def even_width(m: object) -> int:

@@ -39,3 +39,18 @@ for kind in (checks.RankError, checks.StabilityError, checks.DataFileError):
     assert issubclass(kind, checks.InputError) and issubclass(kind, ValueError)
 for kind in (checks.RecordWarning, checks.CutoffWarning):
     assert issubclass(kind, UserWarning)
+
+# Objects are guarded like numbers.
+assert checks.instance("d", 3, int, "pass an int") == 3
+source = torch.Generator()
+assert checks.generator(source) is source
+for call in (
+    lambda: checks.instance("d", "3", int, "pass an int"),
+    lambda: checks.generator(0),
+):
+    try:
+        call()
+    except checks.InputError as error:
+        assert "remedy: " in str(error)
+    else:
+        raise AssertionError("not refused")

@@ -31,6 +31,9 @@ tanh = network.Activation.from_function("tanh", torch.tanh)
 z = torch.linspace(-2, 2, 5, dtype=torch.float64)
 assert torch.allclose(tanh.first(z), 1 - torch.tanh(z) ** 2)
 assert isinstance(tanh, network.Activation)
+sigma: network.ActivationLike
+for sigma in ("erf", torch.tanh, tanh):  # taken wherever a σ is asked for
+    assert isinstance(network.activation(sigma), network.Activation)
 assert math.isclose(network.gaussian_mean_square(lambda z: z), 1)
 # Unit weights from normal numbers of one's own.
 own = network.weights_of_law(torch.randn(m // 2, d, generator=g), "sphere")

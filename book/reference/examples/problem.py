@@ -44,3 +44,9 @@ assert found[10.0]["R_2"] < found[0.0]["R_2"]
 assert found[10.0]["quadratic_1"] > found[0.0]["quadratic_1"]
 assert problem.projector.n_k == d + 1
 assert abs(p.mean_square(torch.tensor([3.0, 4.0])) - 12.5) < 1e-6
+
+# The same kind of problem, drawn in one call; all that is measured along a run.
+drawn = p.dense_plus_sparse_problem(d=6, n=40, m=100, label_noise=0.5)
+assert isinstance(drawn, p.Problem) and "n = 40" in repr(drawn)
+measured = drawn.measure(drawn.zero_state())
+assert measured["test"] == drawn.losses(drawn.zero_state())["test"]

@@ -99,3 +99,16 @@ def power_law(ax: Axes, x, rows, colour, label: str, slope: float) -> None:
     ax.fill_between(x, rows.min(0), rows.max(0), color=colour, alpha=0.2, lw=0)
     ax.loglog(x, centre, color=colour, marker="o", ms=4, label=f"{label} (slope {slope:g})")
     ax.loglog(x, centre[-1] * (np.asarray(x) / x[-1]) ** slope, color="#555555", lw=1, ls=":")
+
+
+@in_style
+def measurements(times: np.ndarray, values: Mapping[str, np.ndarray]) -> Figure:
+    """Measurements over log(t + 1), each in a panel of its own name, three in a row."""
+    columns = min(3, len(values))
+    figure, axes = new_axes(len(values), 2.4 * -(-len(values) // 3), columns, sharex=True)
+    for ax, (name, row) in zip(axes, values.items(), strict=False):
+        ax.plot(np.asarray(times) + 1, row, color="#000000")
+        positive = bool((np.asarray(row)[1:] > 0).all())
+        ax.set(title=name, xscale="log", yscale="log" if positive else "linear")
+        ax.set_xlabel("time + 1")
+    return figure

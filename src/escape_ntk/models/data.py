@@ -32,6 +32,7 @@ def draw_inputs(
     checks.integer("n", n, least=1)
     checks.integer("d", d, least=1)
     checks.one_of("law", law, LAWS)
+    checks.generator(generator)
     x = torch.randn(n, d, generator=generator, dtype=torch.float64, device=generator.device)
     return inputs_of_law(x, law).to(dtype)
 

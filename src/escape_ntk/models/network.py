@@ -205,6 +205,7 @@ def draw_weights(
     checks.even_width(m)
     checks.integer("d", d, least=1)
     checks.one_of("law", law, WEIGHT_LAWS)
+    checks.generator(generator)
     w = torch.randn(m // 2, d, generator=generator, dtype=torch.float64, device=generator.device)
     return weights_of_law(w, law).to(dtype)
 

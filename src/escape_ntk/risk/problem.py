@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from escape_ntk import checks
-from escape_ntk.models.data import Target
-from escape_ntk.models.network import Activation
+from escape_ntk.models.data import Target, draw_inputs, draw_target
+from escape_ntk.models.network import Activation, ActivationLike, draw_weights
 from escape_ntk.models.network import activation as as_activation
 from escape_ntk.models.pairs import PairFeatures, from_pairs
+from escape_ntk.numerics.polynomials import cumulative_multiplicity
 from escape_ntk.risk.leaks import GaussianLeak, SphereLeak
 from escape_ntk.risk.projectors import TrainingProjector
 from escape_ntk.risk.regularizer import (
@@ -34,7 +36,7 @@ def mean_square(f: Tensor) -> float:
     return float(f.square().mean())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Problem:
     """f*, training inputs X (n, d), fresh inputs (n', d), frozen weights w (p, d), σ, and n_k.
 
@@ -94,6 +96,7 @@ class Problem:
     def risk(self, penalties: Penalties | None = None, *, model: str = "joint") -> RegularizedRisk:
         """L_λ of f_L + f_Q, or of one of them alone (``model``), over the training set."""
         p = Penalties() if penalties is None else penalties
+        checks.instance("penalties", p, Penalties, "Penalties(empirical=1.0)")
         of_low_degrees = p.population or p.empirical or p.low_degree
         return RegularizedRisk(
             self.features,
@@ -138,3 +141,76 @@ class Problem:
             for term, f in terms.items()
             for name, part in zip(names or range(len(parts)), parts, strict=True)
         }
+
+    def measure(self, state: Tensor) -> dict[str, float]:
+        """:meth:`losses`, :meth:`shares`, and of :meth:`sizes` R_2 and ‖W‖_{2,4}.
+
+        What costs no more than the losses do: R_1 in closed form, O(p²d), is not among them.
+        """
+        high = self.projector.high_outputs(self.features.linear(state[1]))
+        norm = float(norm_2_4_to_the_4(state)[0]) ** 0.25
+        sizes = {"R_2": mean_square(high), "norm_2_4": norm}
+        return self.losses(state) | self.shares(state) | sizes
+
+    def __repr__(self) -> str:
+        (n, d), m = self.X.shape, 2 * len(self.weights)
+        parts = " + ".join(
+            f"degree {p.degree} ({len(p.directions)} directions)" for p in self.target.parts
+        )
+        return (
+            f"Problem: {parts}; n = {n}, d = {d}, m = {m}, n_k = {self.n_k}, "
+            f"{self.activation.name}, inputs {self.law}, {len(self.fresh)} fresh"
+        )
+
+
+def dense_plus_sparse_problem(
+    *,
+    d: int,
+    n: int,
+    m: int,
+    k: int = 1,
+    n_k: int | None = None,
+    n_fresh: int = 2000,
+    activation: ActivationLike = "sigmoid(z-1)",
+    label_noise: float = 0.0,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float32,
+) -> Problem:
+    """Draw a problem of the paper's kind: a dense part of degree k, a sparse one of k + 1.  [A]
+
+    f* = (dense + sparse)/√2 with E f*² = 1, inputs on the sphere S^{d−1}(√d), unit weights.
+
+    Arguments
+        d, n, m: dimension, training inputs, neurons (even).
+        k: degree of the dense part.
+        n_k: directions that P_{≤k} keeps; None: all n_k polynomials of degree ≤ k.
+        n_fresh: inputs on which errors are measured.
+        activation: a name, a function such as ``torch.tanh``, or an Activation.
+        label_noise: standard deviation of normal noise on the labels.
+        seed: of everything that is drawn: target, inputs, fresh inputs, weights, noise, in this
+            order.
+        dtype: of everything that is computed.
+
+    Returns
+        A :class:`Problem`.
+
+    Errors
+        :class:`~escape_ntk.checks.InputError` for sizes that cannot be.
+
+    Example::
+
+        problem = dense_plus_sparse_problem(d=20, n=150, m=1000)
+        print(problem.losses(problem.zero_state()))
+    """
+    checks.integer("seed", seed, least=0)
+    checks.integer("n", n, least=1)
+    checks.number("label_noise", label_noise, least=0)
+    generator = torch.Generator().manual_seed(seed)
+    target = draw_target(k, d, generator, dtype)
+    X, fresh = (draw_inputs(count, d, "sphere", generator, dtype=dtype) for count in (n, n_fresh))
+    weights = draw_weights(m, d, generator, dtype=dtype)
+    labels = None
+    if label_noise:
+        labels = target(X) + label_noise * torch.randn(n, generator=generator).to(dtype)
+    kept = cumulative_multiplicity(d, k) if n_k is None else n_k
+    return Problem(target, weights, as_activation(activation), X, fresh, kept, labels=labels)

@@ -99,7 +99,8 @@ class RegularizedRisk:
         self.features, self._projector, self._population = features, projector, population
         self.y = checks.array("y", y, (len(features),), like=features.X)
         self.model = checks.one_of("model", model, MODELS)
-        self.penalties = penalties if penalties is not None else Penalties()
+        given = Penalties() if penalties is None else penalties
+        self.penalties = checks.instance("penalties", given, Penalties, "Penalties(empirical=1.0)")
         p = self.penalties
         if model == "quadratic" and (p.population or p.empirical or p.low_degree):
             raise checks.InputError(

@@ -24,7 +24,7 @@ class Outcome(enum.StrEnum):
     STEP_UNDERFLOW = "step_underflow"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trajectory:
     """Measurements (one array of len(times) per name; NaN after an early end) and the end state."""
 
@@ -37,6 +37,19 @@ class Trajectory:
     n_rejected: int = 0
     kept: Mapping[str, Tensor] = field(default_factory=dict)
     """States that were asked for: :class:`Recorder`."""
+
+    def plot(self, *names: str):
+        """Draw measurements over time, all of them or those of ``names``: a matplotlib figure."""
+        from escape_ntk.display.style import measurements  # matplotlib comes with it
+
+        for name in names:
+            checks.one_of("measurement", name, tuple(self.values))
+        chosen = {name: self.values[name] for name in names or self.values}
+        return measurements(self.times, chosen)
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{name} {values[-1]:.3g}" for name, values in self.values.items())
+        return f"Trajectory: {self.outcome} at t = {self.times[-1]:g}; {last}"
 
 
 class Recorder:

@@ -1,0 +1,73 @@
+"""The main job in one call: train f_L + f_Q on a problem, measured over time.  [C]"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from torch import Tensor
+
+from escape_ntk import checks
+from escape_ntk.risk.problem import Problem
+from escape_ntk.risk.regularizer import Penalties
+from escape_ntk.training.descent import gradient_descent
+from escape_ntk.training.flow import gradient_flow
+from escape_ntk.training.run import UNSAVED, Run
+from escape_ntk.training.trajectory import Trajectory, integer_times, log_times
+
+METHODS = ("flow", "descent")
+
+
+def train(
+    problem: Problem,
+    penalties: Penalties | None = None,
+    *,
+    t_end: float = 10_000.0,
+    n_times: int = 41,
+    model: str = "joint",
+    method: str = "flow",
+    step: float = 1.0,
+    start: Tensor | None = None,
+    measure: Callable[[Tensor], Mapping[str, float]] | None = None,
+    run: Run = UNSAVED,
+) -> Trajectory:
+    """Train f_L + f_Q on ``problem`` with ``penalties``, from W = 0; measured over time.  [C][D]
+
+    Arguments
+        problem: target, inputs and network, such as
+            :func:`~escape_ntk.risk.problem.dense_plus_sparse_problem` draws.
+        penalties: λ_1…λ_4; None: all 0.
+        t_end: time in steps of size 1; ``n_times`` measurements, evenly in log t, and one at 0.
+        model: ``"joint"`` f_L + f_Q, ``"linear"`` f_L alone, ``"quadratic"`` f_Q alone (which does
+            not leave W = 0: give it a ``start``).
+        method: ``"flow"``, gradient flow; or ``"descent"``, ``t_end``/``step`` steps of descent.
+        start: (s, t) of shape (2, p, d); None: W = 0.
+        measure: (s, t) ↦ named numbers, in the place of :meth:`~.Problem.measure`.
+        run: where to save, for a computation that may be killed.
+
+    Returns
+        A :class:`~escape_ntk.training.trajectory.Trajectory`: ``times``, ``values`` by name,
+        ``state`` at the end, ``outcome``.
+
+    Errors
+        :class:`~escape_ntk.checks.InputError` for what does not fit, of the methods
+        :class:`~escape_ntk.checks.UnknownNameError`.
+
+    Example::
+
+        problem = dense_plus_sparse_problem(d=20, n=150, m=1000)
+        run = train(problem, Penalties(empirical=10.0))
+        print(run.values["test"][-1])
+    """
+    checks.instance("problem", problem, Problem, "dense_plus_sparse_problem(d=20, n=150, m=1000)")
+    checks.one_of("method", method, METHODS)
+    checks.number("step", step, least=0, strict=True)
+    risk = problem.risk(penalties, model=model)
+    state = problem.zero_state() if start is None else start
+    times = log_times(t_end, n_times)
+    asked = {"observe": problem.measure if measure is None else measure, "run": run}
+    if method == "flow":
+        return gradient_flow(risk, state, t_end=float(times[-1]), record_at=times, **asked)
+    steps = integer_times(times / step)
+    trained = gradient_descent(
+        risk, state, step=step, n_steps=int(steps[-1]), record_at=steps, **asked
+    )
+    return replace(trained, times=step * trained.times)
