@@ -11,8 +11,7 @@ from typing import SupportsFloat, TypeVar, cast
 import torch
 from torch import Tensor
 
-Kind = TypeVar("Kind")
-"""What :func:`instance` asks for."""
+_Kind = TypeVar("_Kind")
 
 
 class EscapeNTKError(Exception):
@@ -77,7 +76,7 @@ def integer(name: str, value: object, *, least: int, remedy: str = "") -> int:
     return value
 
 
-def instance(name: str, value: object, kind: type[Kind], remedy: str) -> Kind:
+def instance(name: str, value: object, kind: type[_Kind], remedy: str) -> _Kind:
     """Return ``value`` if it is of this ``kind``; else raise :class:`InputError`."""
     if not isinstance(value, kind):
         expected = f"{name} to be a {kind.__name__}"

@@ -31,7 +31,9 @@ end, outcome = torch.zeros(2, 1, 2), trajectory.Outcome.DIVERGED
 run = trajectory.Trajectory(
     second.times, values, end, outcome, n_gradients=1, n_steps=1
 )
-assert run.outcome == "diverged"
+assert run.outcome == "diverged" and "diverged" in repr(run)
+(panel,) = run.plot("size").axes
+assert panel.get_title() == "size"
 # States on the way: the best one by a measurement, and those of numbered times.
 third = trajectory.Recorder([0.0, 1.0, 2.0], observe, best="size", keep=[0])
 for scale in (3.0, 1.0, 2.0):

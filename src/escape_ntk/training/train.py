@@ -14,6 +14,7 @@ from escape_ntk.training.run import UNSAVED, Run
 from escape_ntk.training.trajectory import Trajectory, integer_times, log_times
 
 METHODS = ("flow", "descent")
+"""Ways to go down: gradient flow, and plain gradient descent."""
 
 
 def train(
