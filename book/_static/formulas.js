@@ -165,7 +165,8 @@
     const changed = all.filter((formula) => {
       const [room, letters] = survey(formula.block);
       const seen = `${room} ${letters}`;
-      if (room <= 0 || seen === formula.seen) return false;
+      const shown = room > 0 && formula.row.firstElementChild;
+      if (!shown || seen === formula.seen) return false;
       if (formula.letters !== letters) formula.width = undefined;
       Object.assign(formula, { seen, room, letters });
       return formula.width === undefined || formula.undo.length || formula.width > room;

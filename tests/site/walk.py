@@ -120,7 +120,8 @@ def visit(browser: Browser, url: str, good: set[str] | None = None) -> Visit:
             for width in WIDTHS:
                 page.set_viewport_size(view | {"width": width})
                 look_around(page, width, visited, good)
-        for width in formulas.WIDTHS:  # with the glyphs: what can end a line may do so
+        # With the glyphs what can end a line may do so; formulas are fitted anew in another width.
+        for width in reversed(formulas.WIDTHS):
             visited.clipped.extend(formulas.clipped_at(page, width))
             findings.overflow = max(findings.overflow, page.evaluate(OVERFLOW))
         page.set_viewport_size(view | {"width": boxes.NARROWEST})
