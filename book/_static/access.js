@@ -1,16 +1,21 @@
 /* The page by keyboard and by screen reader: what can be scrolled sideways can be reached, and the
    side bar is a landmark whose folded parts have names.  Without this script everything is there,
-   but such a box needs a mouse in some browsers. */
+   but such a box needs a mouse in some browsers.
+
+   What can be scrolled sideways says so: it has the class goes-on, and what part of it it shows, for
+   a bar (book.css) that is seen with every kind of scroll bar. */
 (() => {
   "use strict";
 
-  // The theme looks after listings and tables of its own.
-  const BOXES = ".drawing, .results, .cell_output, .bd-article div.math, "
-    + "mjx-container[display='true']";
+  const TABLES = ".pst-scrollable-table-container"; // the theme lets the keyboard in
+  const BOXES = `${TABLES}, .drawing, .results, .cell_output, .cell_output .output, `
+    + ".bd-article .admonition, .bd-article div.math, mjx-container";
 
   function letIn(box) {
     const wide = box.scrollWidth > box.clientWidth + 1
       && /auto|scroll/.test(getComputedStyle(box).overflowX);
+    mark(box, wide);
+    if (box.matches(TABLES)) return;
     if (wide && !box.hasAttribute("tabindex")) {
       box.tabIndex = 0;
       box.dataset.letIn = "";
@@ -20,8 +25,18 @@
     }
   }
 
+  function mark(box, wide) {
+    box.classList.toggle("goes-on", wide);
+    if (!wide) return;
+    box.style.setProperty("--shown", box.clientWidth / box.scrollWidth);
+    box.style.setProperty("--passed", box.scrollLeft / (box.scrollWidth - box.clientWidth));
+  }
+
   function start() {
     const watch = new ResizeObserver((seen) => seen.forEach(({ target }) => letIn(target)));
+    document.addEventListener("scroll", ({ target }) => {
+      if (target.classList?.contains("goes-on")) mark(target, true);
+    }, { capture: true, passive: true });
     document.querySelectorAll(BOXES).forEach((box) => watch.observe(box));
     window.MathJax?.startup?.promise?.then(() =>
       document.querySelectorAll(BOXES).forEach((box) => { watch.observe(box); letIn(box); }));

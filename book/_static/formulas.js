@@ -1,73 +1,110 @@
 /* Long formulas, once MathJax has typeset them.
 
    In a line of text, and where a displayed one has no lines of its own, a long formula may end a
-   line as in TeX: after a relation or an operation, outside parentheses first.  MathJax 3 gives it
-   no such place.  A displayed formula that is still wider than a phone scrolls in its box; the box
-   then has the class goes-on, and what part of the formula it shows, for a bar (book.css) that is
-   seen with every kind of scroll bar. */
+   line as in TeX: after a relation or an operation outside parentheses.  MathJax 3 gives it no such
+   place.  A formula with a piece wider than the block that it stands in, on a phone or in large
+   text, may end a line at more places, within parentheses last; what is wider even so scrolls in a
+   box of its own.  That is measured, and again when the block or the letters have another size. */
 (() => {
   "use strict";
 
-  const LONG = 16; // letters and signs: below, a formula stays on one line
-  const [BIN, REL, OPEN, CLOSE, PUNCT] = [2, 3, 4, 5, 6]; // MathJax's classes of TeX
+  const LONG = 16; // letters and signs: below, a formula that fits stays on one line
+  const [ORD, OP, BIN, REL, OPEN, CLOSE, PUNCT] = [0, 1, 2, 3, 4, 5, 6]; // MathJax's classes of TeX
   const ROWS = "mjx-mrow, mjx-texatom, mjx-mstyle, mjx-mpadded";
+  const OUTSIDE = [[[REL], 0], [[BIN, PUNCT], 0]];
+  const INSIDE = [[[CLOSE], 0],
+    ...[1, 2, 3].flatMap((depth) => [[[REL, BIN], depth], [[CLOSE], depth], [[PUNCT], depth]])];
   const length = (element) => element.querySelectorAll("mjx-c").length;
+  const right = (element) => element.getBoundingClientRect().right;
+  const left = (element) => element.getBoundingClientRect().left;
+
+  /* How much a piece of a row holds: in signs, or in pixels. */
+  const signs = (piece) => piece.reduce((sum, e) => sum + length(e), 0);
+  const pixels = (piece) => (piece.length ? right(piece.at(-1)) - left(piece[0]) : 0);
 
   /* The parts of a row: each node of the formula with its element on the page. */
+  const known = new WeakMap();
   function parts(node, element) {
+    if (known.has(element)) return known.get(element);
     const inner = node.childNodes.length === 1 && node.childNodes[0]?.isInferred;
     const nodes = inner ? node.childNodes[0].childNodes : node.childNodes;
-    const elements = [...element.children].filter((e) => e.localName !== "wbr");
-    return nodes.length === elements.length ? nodes.map((n, i) => [n, elements[i]]) : [];
+    const elements = [...element.children];
+    const row = nodes.length === elements.length ? nodes.map((n, i) => [n, elements[i]]) : [];
+    known.set(element, row);
+    return row;
   }
 
-  /* The places, in a row, after a sign of one of `classes` at `depth` of parentheses. */
+  /* Whether each part of a row opens or closes: a bar closes what the bar before it opened. */
+  function fences(row) {
+    const sign = (node) => (node.isEmbellished && node.coreMO()) || node;
+    const isBar = ([node]) => sign(node).texClass === ORD && sign(node).isKind("mo")
+      && /^[|‖∣∥]$/.test(sign(node).getText());
+    const bars = row.filter(isBar);
+    return row.map((part) => {
+      const number = bars.length % 2 ? -1 : bars.indexOf(part);
+      return number < 0 ? part[0].texClass : [OPEN, CLOSE][number % 2];
+    });
+  }
+
+  /* The places, in a row, after a sign of one of `classes` at `depth` of parentheses; after a closing
+     one where another factor follows. */
   function places(row, classes, depth) {
+    const fence = fences(row);
+    const factor = (i) => fence[i] === OPEN
+      || ([ORD, OP].includes(fence[i]) && !row[i][0].isKind("mo"));
     let at = 0;
     return row.filter(([node], i) => {
-      if (node.texClass === CLOSE) at -= 1;
-      const here = at === depth && i + 1 < row.length && i > 0 && classes.includes(node.texClass)
-        && node.isKind("mo");
-      if (node.texClass === OPEN) at += 1;
+      if (fence[i] === CLOSE) at -= 1;
+      const here = at === depth && i + 1 < row.length && i > 0 && classes.includes(fence[i])
+        && (fence[i] === CLOSE ? factor(i + 1) : node.isKind("mo"));
+      if (fence[i] === OPEN) at += 1;
       return here;
     }).map(([, element]) => element);
   }
 
+  const ended = (element) => (element.nextElementSibling
+    ?? element.closest(".apart:not(:last-child)")?.nextElementSibling)?.localName === "wbr";
+
   /* Let a line end after `element`; the space before what follows stays behind. */
-  function end(element) {
+  function end(element, undo) {
     const next = element.nextElementSibling;
+    if (!next) return;
     const space = next.getAttribute("space");
+    const rspace = element.getAttribute("rspace");
     if (space) {
       next.removeAttribute("space");
       element.setAttribute("rspace", space);
     }
-    element.after(document.createElement("wbr"));
+    const place = document.createElement("wbr");
+    element.after(place);
+    undo.push(() => {
+      place.remove();
+      if (!space) return;
+      next.setAttribute("space", space);
+      if (rspace) element.setAttribute("rspace", rspace);
+      else element.removeAttribute("rspace");
+    });
   }
 
-  /* Let a row end a line, at more and more places until no piece of it is long. */
-  function open(node, element) {
+  /* Let a row end a line, at more and more places until no piece of it is larger than `most`. */
+  function open(node, element, levels, size, most, undo) {
     const row = parts(node, element);
-    const ends = new Set();
-    const levels = [[[REL], 0], [[BIN, PUNCT], 0], [[REL, BIN, PUNCT], 1], [[REL, BIN, PUNCT], 2]];
     for (const [classes, depth] of levels) {
       const found = new Set(places(row, classes, depth));
-      let piece = [];
-      const settle = () => {
-        if (piece.reduce((sum, e) => sum + length(e), 0) > LONG)
-          piece.filter((e) => found.has(e)).forEach((e) => ends.add(e));
-        piece = [];
-      };
-      const before = new Set(ends);
+      const pieces = [[]];
       for (const [, e] of row) {
-        piece.push(e);
-        if (before.has(e)) settle();
+        if (!e.isConnected) continue;
+        pieces.at(-1).push(e);
+        if (ended(e)) pieces.push([]);
       }
-      settle();
+      pieces.filter((piece) => size(piece) > most)
+        .forEach((piece) => piece.filter((e) => found.has(e)).forEach((e) => end(e, undo)));
     }
-    ends.forEach(end);
     for (const [inner, e] of row)
-      if (e.matches(ROWS) && length(e) > LONG) open(inner, e);
+      if (e.matches(ROWS) && size([e]) > most) open(inner, e, levels, size, most, undo);
+    if (element.matches(".may-break")) return;
     element.classList.add("may-break");
+    undo.push(() => element.classList.remove("may-break"));
   }
 
   /* What wide spaces set apart (\quad) stands on lines of its own rather than being broken. */
@@ -88,30 +125,77 @@
     }));
   }
 
-  function openLong() {
-    for (const { root, typesetRoot, display } of MathJax.startup.document.math) {
-      const row = typesetRoot?.querySelector(":scope > mjx-math");
-      if (!row || length(row) <= LONG) continue;
-      open(root, row);
+  /* The formulas of the page that may end a line, long ones already at some places. */
+  function formulas() {
+    const found = [];
+    for (const { root, typesetRoot: box, display } of MathJax.startup.document.math) {
+      const row = box?.querySelector(":scope > mjx-math");
+      if (!row) continue;
+      const block = display ? box : blockOf(box);
+      found.push({ root, box, row, block, undo: [], seen: "" });
+      if (length(row) <= LONG) continue;
+      open(root, row, OUTSIDE, signs, LONG, []);
       if (display) setApart(row);
     }
+    return found;
   }
 
-  function mark(box) {
-    const hidden = box.scrollWidth - box.clientWidth;
-    box.classList.toggle("goes-on", hidden > 1);
-    box.style.setProperty("--shown", box.clientWidth / box.scrollWidth);
-    box.style.setProperty("--passed", hidden > 1 ? box.scrollLeft / hidden : 0);
+  function blockOf(element) {
+    let block = element.parentElement;
+    while (/^(inline$|contents)/.test(getComputedStyle(block).display)) block = block.parentElement;
+    return block;
   }
 
-  function watch() {
-    const resized = new ResizeObserver((seen) => seen.forEach(({ target }) => mark(target)));
-    document.querySelectorAll("div.math > mjx-container").forEach((box) => {
-      box.addEventListener("scroll", () => mark(box), { passive: true });
-      resized.observe(box);
+  /* The room in a block, and its letters; blocks share what is computed. */
+  function surveyor() {
+    const rooms = new Map();
+    return (block) => {
+      if (!rooms.has(block)) {
+        const style = getComputedStyle(block);
+        const padding = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
+        rooms.set(block, [block.clientWidth - padding, style.fontSize]);
+      }
+      return rooms.get(block);
+    };
+  }
+
+  /* Formulas too wide for their blocks get more places; those that no longer are lose them. */
+  function fit(all) {
+    const survey = surveyor();
+    const changed = all.filter((formula) => {
+      const [room, letters] = survey(formula.block);
+      const seen = `${room} ${letters}`;
+      const shown = room > 0 && formula.row.firstElementChild;
+      if (!shown || seen === formula.seen) return false;
+      if (formula.letters !== letters) formula.width = undefined;
+      Object.assign(formula, { seen, room, letters });
+      return formula.width === undefined || formula.undo.length || formula.width > room;
+    });
+    if (!changed.length) return;
+    changed.forEach(({ undo }) => undo.splice(0).reverse().forEach((back) => back()));
+    document.body.classList.add("measured"); // all in one line
+    changed.forEach((formula) => {
+      formula.width ??= pixels([formula.box.closest(".unbroken") ?? formula.row]);
+    });
+    const tight = changed.filter(({ width, room }) => width > room + 0.5);
+    const most = ({ room, width, row }) => room + 0.5 - (width - pixels([row])); // beside a stop
+    tight.forEach((f) => open(f.root, f.row, [...OUTSIDE, ...INSIDE], pixels, most(f), f.undo));
+    document.body.classList.remove("measured");
+    const inLine = tight.filter(({ box }) => !box.hasAttribute("display"));
+    const wide = inLine.filter(({ row, block }) => right(row) > right(block) + 1);
+    wide.forEach(({ box, undo }) => {
+      box.classList.add("boxed");
+      undo.push(() => box.classList.remove("boxed"));
     });
   }
 
+  function start() {
+    const all = formulas();
+    const watch = new ResizeObserver(() => fit(all));
+    new Set(all.map(({ block }) => block)).forEach((block) => watch.observe(block));
+    fit(all);
+  }
+
   document.addEventListener("DOMContentLoaded", () =>
-    window.MathJax?.startup?.promise?.then(() => { openLong(); watch(); }));
+    window.MathJax?.startup?.promise?.then(start));
 })();

@@ -11,7 +11,7 @@ or when it is *torn* from the stop that follows it, which begins the next line.
 
 So a box that scrolls sideways is at fault at every width, but for one: at :data:`PHONE` it is
 excused if the formula can be scrolled to whole (a cell of a table) or, being the formula's own
-box, shows that it goes on (the class :data:`HINT`, set by book/_static/formulas.js, for which
+box, shows that it goes on (the class :data:`HINT`, set by book/_static/access.js, for which
 book/_static/book.css draws a bar).  A page that itself scrolls sideways is never excused.  Details
 are opened first; what is not displayed (the boxes of terms) is not looked at.
 """
@@ -122,11 +122,16 @@ def clipped_formulas(page: Page) -> list[str]:
     return found
 
 
-def clipped_at(page: Page, width: int) -> list[str]:
-    """What cannot be seen whole in a window of ``width`` pixels, which the page keeps."""
+def clipped_at(page: Page, width: int, letters: int = 0) -> list[str]:
+    """What cannot be seen whole in a window of ``width`` pixels, which the page keeps.
+
+    With ``letters``, the size of the page's letters in pixels, a formula may scroll as on a phone.
+    """
     page.evaluate("window.MathJax?.startup?.promise")
     page.set_viewport_size({"width": width, "height": HEIGHT})
-    return [f"{width} px: {fault}" for fault in faults(page, width)]
+    if letters:
+        page.evaluate("(px) => { document.documentElement.style.fontSize = `${px}px`; }", letters)
+    return [f"{width} px: {fault}" for fault in faults(page, PHONE if letters else width)]
 
 
 def clipped_on_paper(page: Page) -> list[str]:

@@ -6,7 +6,7 @@ import formulas
 import headless
 import pytest
 from formulas import HINT, PAPER, PHONE, WIDTHS
-from headless import DESKTOP
+from headless import DESKTOP, SITE
 
 WIDE = max(WIDTHS) + 100
 
@@ -37,6 +37,77 @@ def test_long_formulas_may_end_a_line(opened, site):
     page.evaluate(headless.FORMULAS)
     assert page.locator("p .may-break wbr").count() > 20
     assert page.locator("mjx-math:not(.may-break) wbr").count() == 0
+
+
+LARGE = ((390, 24), (360, 24), (360, 32), (1280, 32))
+"""Width of the window, and size of the letters, in pixels."""
+
+
+@pytest.mark.parametrize("path", ["setup", "quadntk"])
+def test_in_large_text_no_formula_is_cut(opened, site, path):
+    """In theorems and exercises too; control: they are where none may end a line or scroll."""
+    page = opened(f"{site}/book/{path}.html")
+    for width, letters in LARGE:
+        assert formulas.clipped_at(page, width, letters) == []
+        assert page.locator("mjx-container wbr").count() > 20
+    assert formulas.clipped_at(page, DESKTOP, 16) == []
+    assert page.locator(".boxed").count() == 0  # what was for large letters only is gone
+    page.add_style_tag(content="mjx-container wbr { display: none }")
+    page.add_style_tag(content=".boxed { display: inline !important }")
+    assert formulas.clipped_at(page, *LARGE[0])
+
+
+PIECES = {  # of a formula in a block too narrow for it
+    "(x + y)": ["(x+y)"],
+    "K(x, X) K(X, X)": ["K(x,X)", "K(X,X)"],
+    "f(x, y) = |a + b| - c": ["f(x,y)=", "|a+b|−c"],
+    r"\|u - v\|^2 \le \tfrac12": ["‖u−v‖2≤", "12"],
+}
+
+
+@pytest.mark.parametrize("tex", PIECES)
+def test_a_short_formula_ends_a_line_where_it_has_no_room(opened, site, tex):
+    """Never between parentheses or bars where there is another place; with room it is whole."""
+    page = opened_with(opened, site, rf"<p><span class='math'>\({tex}\)</span></p>")
+    pieces = PIECES[tex]
+    for width, due in ((90, pieces), (400, ["".join(pieces)]), (90, pieces)):
+        page.evaluate(f"document.querySelector('article p').style.width = '{width}px'")
+        page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
+        assert page.evaluate(BROKEN) == due, width
+
+
+@pytest.mark.parametrize("tex", [r"\sqrt{a + b + c + d + e + f}", r"f_{abcdefghijklmnopqrstuvw}"])
+def test_what_can_end_no_line_scrolls_in_a_box_that_says_so(opened, site, tex):
+    page = opened_with(opened, site, rf"<p><span class='math'>\({tex}\)</span></p>")
+    page.evaluate("document.querySelector('article p').style.width = '90px'")
+    page.wait_for_selector(f"article p .boxed.{HINT}[tabindex='0']")
+    page.evaluate("document.querySelector('article p').style.width = '400px'")
+    page.wait_for_selector(f"article p .MathJax:not(.boxed, .{HINT})")
+
+
+BROKEN = """() => {
+    const copy = document.querySelector('article p mjx-math').cloneNode(true);
+    copy.querySelectorAll('wbr').forEach((place) => place.replaceWith('/'));
+    copy.querySelectorAll('mjx-c').forEach((c) => {
+        const code = c.className.match(/mjx-c([0-9A-F]+)/)[1];
+        c.textContent = String.fromCodePoint(parseInt(code, 16));
+    });
+    return copy.textContent.normalize('NFKC').split('/').map((t) => t.replace(/\\s/g, ''));
+}"""
+"""The pieces between the places where a formula may end a line."""
+
+
+def opened_with(opened, site, inside: str):
+    """A page of the site with something else in its article."""
+    page = opened("about:blank")
+    address = f"{site}/book/setup.html"
+    text = (SITE / "book/setup.html").read_text("utf-8")
+    head, rest = text.split('<article class="bd-article">', 1)
+    made = f'{head}<article class="bd-article">{inside}</article>{rest.split("</article>", 1)[1]}'
+    page.route(address, lambda route: route.fulfill(body=made, content_type="text/html"))
+    page.goto(address)
+    page.evaluate("MathJax.startup.promise")
+    return page
 
 
 # --- negative controls: a made page with each fault is found -----------------------------------

@@ -18,6 +18,7 @@ LOOK = """() => {
             left: own.left - column.left, right: own.right - column.right,
             beyond: own.right - document.documentElement.clientWidth,
             cut: note.scrollWidth - note.clientWidth, seen: note.contains(over),
+            shaved: note.scrollHeight - note.clientHeight,
         };
     });
 }"""
@@ -42,10 +43,37 @@ def beside(notes: list[dict]) -> None:
         assert note["cut"] <= 0 and note["seen"], note
 
 
-def in_line(notes: list[dict]) -> None:
-    assert len(notes) >= 2
+def in_line(notes: list[dict], least: int = 2) -> None:
+    assert len(notes) >= least
     for note in notes:
         assert abs(note["left"]) < 2 and abs(note["right"]) < 2 and note["cut"] <= 0, note
+
+
+@pytest.mark.parametrize("path", ["setup", "end-to-end"])
+def test_notes_stand_in_line_where_letters_are_large(browser, site, path):
+    """Beside the text they would be columns of one word; control: with small letters they are."""
+    page = browser.new_page(viewport={"width": DESKTOP, "height": 900})
+    page.goto(f"{site}/book/{path}.html", wait_until="networkidle")
+    page.add_style_tag(content="html { font-size: 200% }")
+    in_line(page.evaluate(LOOK), 1)
+    page.add_style_tag(content="html { font-size: 100% }")
+    with pytest.raises(AssertionError):
+        in_line(page.evaluate(LOOK), 1)
+    page.close()
+
+
+@pytest.mark.parametrize("tall", [False, True])
+def test_what_is_read_aloud_makes_no_note_scroll(browser, site, tall):
+    """Control: it does where it is as high as its letters."""
+    page = browser.new_page(viewport={"width": 1199, "height": 900})
+    page.goto(f"{site}/book/quadntk.html", wait_until="networkidle")
+    if tall:
+        page.add_style_tag(
+            content="html mjx-container > mjx-assistive-mml {height: 9em !important}"
+        )
+    shaved = [note["shaved"] for note in page.evaluate(LOOK)]
+    page.close()
+    assert shaved and (max(shaved) > 0) == tall
 
 
 LOW = 650  # of a window, in pixels: a laptop's, between its bars

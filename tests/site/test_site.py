@@ -13,7 +13,9 @@ import pytest
 import walk
 from bs4 import BeautifulSoup
 from figures import lacks, shown_wrongly
+from formulas import HINT
 from headless import DESKTOP, FROM_SOURCES, PAGES, PHONE, SITE
+from walk import THEMES
 
 
 def test_site_is_built():
@@ -31,6 +33,7 @@ def check(page: walk.Visit, path: str) -> None:
     assert page.findings == headless.Findings()
     assert page.violations() == [], "a barrier (axe-core)"
     assert page.clipped == [], "formulas that cannot be seen whole"
+    assert page.half_shown == [], "boxes that cannot be seen whole"
     assert {f["id"]: missing for f in figures if (missing := lacks(f))} == {}
     for where, look in page.looks.items():
         assert shown_wrongly(*where, look.figures) == [], where
@@ -196,7 +199,37 @@ def test_paper_is_white_in_the_dark(browser, site):
         assert page.locator("figure img.only-light.wide").first.is_visible()
         assert not page.locator("figure img.only-dark").first.is_visible()
         text = page.locator(".bd-article p").first
-        assert text.evaluate("(e) => getComputedStyle(e).color") == "rgb(0, 0, 0)"
+        dark_grey = page.evaluate("getComputedStyle(document.body).color")
+        assert text.evaluate("(e) => getComputedStyle(e).color") == dark_grey == "rgb(34, 40, 50)"
+
+
+COLOURS = """() => {
+    document.getAnimations().forEach((a) => { if (a instanceof CSSTransition) a.finish(); });
+    return [...document.querySelectorAll('.bd-article *')].map((e) => {
+        const style = getComputedStyle(e);
+        return [e.className, style.color, style.backgroundColor, style.borderLeftColor].join();
+    });
+}"""
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_paper_has_the_same_colours_from_the_dark(browser, site, script):
+    """Code and badges too; control: without paper.js it has not."""
+    colours = []
+    for theme in THEMES:
+        with browser.new_context(color_scheme=theme) as context:
+            page = context.new_page()
+            if not script:
+                page.route("**/paper.js*", lambda route: route.fulfill(body=""))
+            page.goto(f"{site}/book/setup.html")
+            page.evaluate(headless.FORMULAS)
+            page.emulate_media(media="print")
+            page.wait_for_function("matchMedia('print').matches")
+            page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+            colours.append(page.evaluate(COLOURS))
+            page.emulate_media(media="screen")
+            page.wait_for_function(f"document.documentElement.dataset.theme === '{theme}'")
+    assert len(colours[0]) > 1000 and (colours[0] == colours[1]) == script
 
 
 # --- negative controls: each check fails on a page with its condition broken -------------------
@@ -225,3 +258,27 @@ def test_sound_page_passes(inspect):
 @pytest.mark.parametrize("finding", BROKEN)
 def test_broken_page_is_found(inspect, finding):
     assert getattr(inspect(SOUND + BROKEN[finding]), finding)
+
+
+WIDE = "<p style='width: 900px'>text</p>"
+HALF = {
+    "cut": f"<div style='overflow: hidden'>{WIDE}</div>",
+    "goes on unsaid": f"<div style='overflow-x: auto' tabindex=0>{WIDE}</div>",
+    "marked, without a bar": f"<div class={HINT} style='overflow-x: auto' tabindex=0>{WIDE}</div>",
+}
+
+
+@pytest.mark.parametrize("fault", HALF)
+def test_box_that_is_half_shown_is_found(browser, made, fault):
+    found = walk.visit(browser, made(f"{SOUND}<article>{HALF[fault]}</article>")).half_shown
+    named = "cut" if fault == "cut" else "goes on unsaid"
+    assert [line.split(":")[0] for line in found] == [named, "cut"]  # on a phone, on paper
+
+
+def test_box_that_says_that_it_goes_on_passes_and_is_whole_on_paper(browser, made):
+    style = (
+        f".{HINT} {{ overflow-x: auto; background: linear-gradient(#888, #888) }}"
+        f"@media print {{ .{HINT} {{ overflow: visible }} }}"
+    )
+    box = f"<style>{style}</style><article><div class={HINT} tabindex=0>{WIDE}</div></article>"
+    assert walk.visit(browser, made(SOUND + box)).half_shown == []

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import barriers
+import boxes
 import formulas
 from headless import (
     BROKEN_IMAGES,
@@ -87,6 +88,8 @@ class Visit:
     """Of what a phone loads of its own, scrolled to the end."""
     clipped: list[str] = field(default_factory=list)
     """Formulas cut, at each width and on paper."""
+    half_shown: list[str] = field(default_factory=list)
+    """Boxes that show a part and do not say so, on a small phone; cut ones, there and on paper."""
     looks: dict[tuple[int, str], Look] = field(default_factory=dict)
     """(width, theme) → what is seen there."""
 
@@ -117,10 +120,15 @@ def visit(browser: Browser, url: str, good: set[str] | None = None) -> Visit:
             for width in WIDTHS:
                 page.set_viewport_size(view | {"width": width})
                 look_around(page, width, visited, good)
-        for width in formulas.WIDTHS:  # with the glyphs: what can end a line may do so
+        # With the glyphs what can end a line may do so; formulas are fitted anew in another width.
+        for width in reversed(formulas.WIDTHS):
             visited.clipped.extend(formulas.clipped_at(page, width))
             findings.overflow = max(findings.overflow, page.evaluate(OVERFLOW))
+        page.set_viewport_size(view | {"width": boxes.NARROWEST})
+        visited.half_shown.extend(boxes.half_shown(page))
+        findings.overflow = max(findings.overflow, page.evaluate(OVERFLOW))
         visited.clipped.extend(formulas.clipped_on_paper(page))
+        visited.half_shown.extend(boxes.half_shown(page, paper=True))
     return visited
 
 
