@@ -283,7 +283,7 @@ NAMES = table(
     ("zonal law", UnknownNameError, lambda: polynomials.zonal(Z, 1, D, "cube")),
     ("overlap law", UnknownNameError, lambda: polynomials.zonal_overlap(Z, 1, D, "")),
     ("target law", UnknownNameError, lambda: published_target(BETA, "Gaussian")),
-    ("no name", UnknownNameError, lambda: activation(None)),
+    ("no name", InputError, lambda: activation(None)),
 )
 
 

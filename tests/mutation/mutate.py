@@ -39,8 +39,20 @@ from operators import Mutant, mutants
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 BUILT = ROOT / "_build" / "mutation"
-CORE = "pairs regularizer leaks directions rkc flow kernel spectrum constructions".split()
-CORE += ["generalization", "modules"]
+CORE = {
+    "pairs": "models.pairs",
+    "regularizer": "risk.regularizer",
+    "leaks": "risk.leaks",
+    "directions": "risk.projectors",
+    "rkc": "numerics.rkc",
+    "flow": "training.flow",
+    "kernel": "kernels.ntk",
+    "spectrum": "kernels.spectrum",
+    "constructions": "risk.constructions",
+    "generalization": "risk.generalization",
+    "modules": "models.modules",
+}
+"""Modules by a name of their own, which is part of the key of every mutant."""
 TESTS = "pairs regularizer leaks directions rkc_flow kernel spectrum constructions modules".split()
 TESTS = [f"test_{name}.py" for name in (*TESTS, "network_features", "joint", "generalization")]
 TESTS += [f"bad_input/test_{name}_bad_input.py" for name in ("core", "features", "kernel")]
@@ -80,7 +92,7 @@ class Loader(importlib.machinery.SourceFileLoader):
     """Finds the mutated module, and compiles its tree in the place of its source."""
 
     def __init__(self, module: str, path: Path, tree: ast.Module):
-        super().__init__(f"{PACKAGE}.{module}", str(path))
+        super().__init__(f"{PACKAGE}.{CORE[module]}", str(path))
         self.tree = tree
 
     def find_spec(self, name, path=None, target=None):
@@ -173,9 +185,11 @@ def prepare() -> None:
     torch.set_num_threads(1)
     for name in ("scipy.optimize", "scipy.special", "scipy.sparse.linalg", "scipy.integrate"):
         importlib.import_module(name)  # which the package itself imports late
-    for path in sorted((ROOT / "src" / PACKAGE).glob("*.py")):
+    source = ROOT / "src"
+    for path in sorted((source / PACKAGE).rglob("*.py")):
+        name = ".".join(path.relative_to(source).with_suffix("").parts)
         if path.stem != "__main__":
-            importlib.import_module(f"{PACKAGE}.{path.stem}".removesuffix(".__init__"))
+            importlib.import_module(name.removesuffix(".__init__"))
     if Path(sys.modules[PACKAGE].__file__).parent != ROOT / "src" / PACKAGE:
         raise RuntimeError(f"expected {PACKAGE} from {ROOT / 'src'}; set PYTHONPATH=src")
     for name in list(sys.modules):
@@ -255,11 +269,12 @@ def report() -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("modules", nargs="*", default=CORE)
+    parser.add_argument("modules", nargs="*", default=[*CORE])
     parser.add_argument("--again", action="store_true")
     options = parser.parse_args()
     prepare()
-    sources = {module: ROOT / "src" / PACKAGE / f"{module}.py" for module in CORE}
+    package = ROOT / "src" / PACKAGE
+    sources = {name: package / f"{place.replace('.', '/')}.py" for name, place in CORE.items()}
     files = [path for name in TESTS if (path := ROOT / "tests" / name).exists()]
     hits = [measured(path, sources, BUILT / "hits", in_child, pytest_main) for path in files]
     for module in options.modules:
