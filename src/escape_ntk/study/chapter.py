@@ -2,10 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
-
-from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, TypeVar, Union
 
 from escape_ntk import checks
 from escape_ntk.display import html
@@ -14,8 +11,11 @@ from escape_ntk.study.plans import Experiment, Plan, commands
 from escape_ntk.study.sweep import Together
 from escape_ntk.study.theorems import Entry
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 V = TypeVar("V")
-Shown = Figure | html.Html
+Shown = Union["Figure", html.Html]
 """What a page shows: a figure, or a table or a figure to move as HTML."""
 Draw = Callable[[Runs], Shown]
 Row = Sequence[object]
@@ -109,10 +109,11 @@ class Chapter:
         runs = Runs()
         piece = self.pieces[checks.one_of("piece of the page", name, tuple(self.pieces))](runs)
         strip = html.provenance(runs.read, commands(runs.points, self.experiments))
-        if isinstance(piece, Figure):
-            from myst_nb import glue  # a page has it
+        if isinstance(piece, html.Html):
+            return html.Html(piece.text + strip.text) if origin else piece
+        from matplotlib import pyplot as plt  # a second to import: not for the command line
+        from myst_nb import glue  # a page has it
 
-            glue(name, piece, display=False)
-            plt.close(piece)
-            return strip
-        return html.Html(piece.text + strip.text) if origin else piece
+        glue(name, piece, display=False)
+        plt.close(piece)
+        return strip
