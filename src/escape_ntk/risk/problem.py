@@ -180,27 +180,26 @@ def dense_plus_sparse_problem(
 
     f* = (dense + sparse)/√2 with E f*² = 1, inputs on the sphere S^{d−1}(√d), unit weights.
 
-    Arguments
-        d, n, m: dimension, training inputs, neurons (even).
-        k: degree of the dense part.
-        n_k: directions that P_{≤k} keeps; None: all n_k polynomials of degree ≤ k.
-        n_fresh: inputs on which errors are measured.
-        activation: a name, a function such as ``torch.tanh``, or an Activation.
-        label_noise: standard deviation of normal noise on the labels.
-        seed: of everything that is drawn: target, inputs, fresh inputs, weights, noise, in this
-            order.
-        dtype: of everything that is computed.
+    Arguments:
 
-    Returns
-        A :class:`Problem`.
+    * ``d``, ``n``, ``m``: dimension, training inputs, neurons (even);
+    * ``k``: degree of the dense part;
+    * ``n_k``: directions that P_{≤k} keeps; None: as many as there are polynomials of degree ≤ k;
+    * ``n_fresh``: inputs on which errors are measured;
+    * ``activation``: a name, a function such as ``torch.tanh``, or an Activation;
+    * ``label_noise``: standard deviation of normal noise on the labels;
+    * ``seed``: of everything that is drawn: target, inputs, fresh inputs, weights, noise, in this
+      order;
+    * ``dtype``: of everything that is computed.
 
-    Errors
-        :class:`~escape_ntk.checks.InputError` for sizes that cannot be.
+    Returns a :class:`Problem`.  Errors: :class:`~escape_ntk.checks.InputError` for sizes that
+    cannot be.
 
-    Example::
+    Example:
 
-        problem = dense_plus_sparse_problem(d=20, n=150, m=1000)
-        print(problem.losses(problem.zero_state()))
+    >>> problem = dense_plus_sparse_problem(d=20, n=150, m=1000)
+    >>> tuple(problem.X.shape), problem.n_k
+    ((150, 20), 21)
     """
     checks.integer("seed", seed, least=0)
     checks.integer("n", n, least=1)

@@ -32,31 +32,34 @@ def train(
 ) -> Trajectory:
     """Train f_L + f_Q on ``problem`` with ``penalties``, from W = 0; measured over time.  [C][D]
 
-    Arguments
-        problem: target, inputs and network, such as
-            :func:`~escape_ntk.risk.problem.dense_plus_sparse_problem` draws.
-        penalties: λ_1…λ_4; None: all 0.
-        t_end: time in steps of size 1; ``n_times`` measurements, evenly in log t, and one at 0.
-        model: ``"joint"`` f_L + f_Q, ``"linear"`` f_L alone, ``"quadratic"`` f_Q alone (which does
-            not leave W = 0: give it a ``start``).
-        method: ``"flow"``, gradient flow; or ``"descent"``, ``t_end``/``step`` steps of descent.
-        start: (s, t) of shape (2, p, d); None: W = 0.
-        measure: (s, t) ↦ named numbers, in the place of :meth:`~.Problem.measure`.
-        run: where to save, for a computation that may be killed.
+    Arguments:
 
-    Returns
-        A :class:`~escape_ntk.training.trajectory.Trajectory`: ``times``, ``values`` by name,
-        ``state`` at the end, ``outcome``.
+    * ``problem``: target, inputs and network, such as
+      :func:`~escape_ntk.risk.problem.dense_plus_sparse_problem` draws;
+    * ``penalties``: λ_1…λ_4; None: all 0;
+    * ``t_end``: time in steps of size 1;
+    * ``n_times``: how many measurements, one at 0 and the others evenly in log t;
+    * ``model``: ``"joint"`` f_L + f_Q, ``"linear"`` f_L alone, ``"quadratic"`` f_Q alone, which
+      does not leave W = 0: give it a ``start``;
+    * ``method``: ``"flow"``, gradient flow; or ``"descent"``, ``t_end``/``step`` steps of descent;
+    * ``step``: of descent;
+    * ``start``: (s, t) of shape (2, p, d); None: W = 0;
+    * ``measure``: (s, t) ↦ named numbers, in the place of
+      :meth:`~escape_ntk.risk.problem.Problem.measure`;
+    * ``run``: where to save, for a computation that may be killed.
 
-    Errors
-        :class:`~escape_ntk.checks.InputError` for what does not fit, of the methods
-        :class:`~escape_ntk.checks.UnknownNameError`.
+    Returns a :class:`~escape_ntk.training.trajectory.Trajectory`: ``times``, ``values`` by name,
+    ``state`` at the end, ``outcome``.
 
-    Example::
+    Errors: :class:`~escape_ntk.checks.InputError` for what does not fit,
+    :class:`~escape_ntk.checks.UnknownNameError` for another method or model.
 
-        problem = dense_plus_sparse_problem(d=20, n=150, m=1000)
-        run = train(problem, Penalties(empirical=10.0))
-        print(run.values["test"][-1])
+    Example:
+
+    >>> from escape_ntk.risk.problem import dense_plus_sparse_problem
+    >>> run = train(dense_plus_sparse_problem(d=5, n=30, m=40), t_end=100)
+    >>> bool(run.values["test"][-1] < run.values["test"][0])
+    True
     """
     checks.instance("problem", problem, Problem, "dense_plus_sparse_problem(d=20, n=150, m=1000)")
     checks.one_of("method", method, METHODS)
