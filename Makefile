@@ -38,7 +38,7 @@ serve: book  ## Build the book and serve it at http://127.0.0.1:PORT
 
 .PHONY: pdf
 pdf: book  ## Print the whole book, with an installed Chromium: _build/pdf/escape-ntk.pdf
-	@$(BIN)/python book/_ext/whole_book.py
+	@$(BIN)/python book/tools/whole_book.py
 
 .PHONY: test
 test: $(STAMP)  ## Run all tests: style, units, bad input, notebooks, the site in a browser
@@ -97,11 +97,11 @@ wheel: $(STAMP)  ## Try the wheel in an empty environment (installs torch anew: 
 
 .PHONY: notebooks
 notebooks: $(STAMP)  ## Execute pages into their paired .ipynb (PAGES="book/setup.md" for some)
-	@$(BIN)/python book/_ext/pair_notebooks.py $(PAGES)
+	@$(BIN)/python book/tools/pair_notebooks.py $(PAGES)
 
 .PHONY: links
 links: $(STAMP)  ## Ask every external address whether it is there (needs a network)
-	@$(BIN)/python book/_ext/check_links.py
+	@$(BIN)/python book/tools/check_links.py
 
 .PHONY: launch
 launch: $(STAMP)  ## Write the repository's address (_config.yml) into the notebooks, for Colab
@@ -109,7 +109,7 @@ launch: $(STAMP)  ## Write the repository's address (_config.yml) into the noteb
 
 .PHONY: picture
 picture: $(STAMP)  ## Draw the README's picture from the records
-	@$(BIN)/python book/_ext/readme_picture.py
+	@$(BIN)/python book/tools/readme_picture.py
 
 .PHONY: lock
 lock:  ## Pin requirements.in, transitive packages included, into requirements.txt

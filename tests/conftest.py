@@ -47,9 +47,10 @@ settings.load_profile("patient")
 
 @pytest.fixture(scope="module")
 def extensions():
-    """The folder of the book's own extensions, as Sphinx sees it."""
+    """The folder of the book's own extensions, as Sphinx sees it, and that of its tools."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(Path(__file__).parents[1] / "book/_ext")
+        for folder in ("book/tools", "book/_ext"):
+            patch.syspath_prepend(Path(__file__).parents[1] / folder)
         yield
 
 

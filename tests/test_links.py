@@ -19,6 +19,7 @@ REMEDY = "run `make links`: it brings the list in line, with or without a networ
 @pytest.fixture(scope="module")
 def modules():
     with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "book/tools")
         patch.syspath_prepend(ROOT / "book/_ext")
         yield importlib.import_module("links"), importlib.import_module("check_links")
 

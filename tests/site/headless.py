@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Page
 
 ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT / "book/_ext"))  # the commands of the book and its tests share a browser
+sys.path.append(str(ROOT / "book/tools"))  # the tools of the book and its tests share a browser
 
 from browser import NO_BROWSER, chromium, find_browser, served  # noqa: E402, F401
 

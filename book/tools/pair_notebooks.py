@@ -4,7 +4,7 @@ One direction only.  The Markdown is what a person edits; the notebook, with its
 from it, for Jupyter, for readers of the repository and for the notebook tests.  A page whose cell
 fails leaves its old notebook as it was.
 
-Called by ``make notebooks``, or by hand: ``python book/_ext/pair_notebooks.py book/setup.md``.
+Called by ``make notebooks``, or by hand: ``python book/tools/pair_notebooks.py book/setup.md``.
 With ``--text`` first, a page whose cells of code are those of its notebook gives it its new text
 alone: nothing is executed, and every stored output stays.
 """
@@ -16,9 +16,12 @@ import time
 from pathlib import Path
 
 import jupytext
-import launch
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+
+sys.path.append(str(Path(__file__).parents[1] / "_ext"))
+
+import launch
 
 CELL_TIMEOUT = 600  # seconds, as in _config.yml
 

@@ -18,6 +18,8 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+sys.path.append(str(Path(__file__).parents[1] / "_ext"))
+
 import links
 
 ROOT = Path(__file__).parents[2]
