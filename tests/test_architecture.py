@@ -1,6 +1,8 @@
 """The house: imports go down its floors only; docstrings, file lengths, and nothing pickled."""
 
 import ast
+import pkgutil
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -249,3 +251,40 @@ def test_control_pickling_is_caught(source):
 
 def test_control_what_is_allowed_passes():
     assert pickling("import json\nnp.load(f, allow_pickle=False)\nfeatures.load()") == []
+
+
+NAMED = re.compile(r"[`<]~?(escape_ntk(?:\.\w+)+)[`>]")
+"""A dotted name in prose, as code or as the target of a role."""
+
+
+def dangling(text: str) -> list[str]:
+    """Dotted names of this package that lead to nothing; a field without a value is something."""
+    found = []
+    for name in NAMED.findall(text):
+        owner, _, last = name.rpartition(".")
+        try:
+            if last not in getattr(pkgutil.resolve_name(owner), "__annotations__", ()):
+                pkgutil.resolve_name(name)
+        except (ImportError, AttributeError):
+            found.append(name)
+    return found
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_names_in_prose_lead_somewhere(name):
+    assert dangling(MODULES[name]) == []
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.parents[1].glob("book/*.md")), ids=lambda p: p.stem)
+def test_names_on_pages_lead_somewhere(page):
+    assert dangling(page.read_text(encoding="utf-8")) == []
+
+
+def test_control_a_name_that_has_moved_is_caught():
+    text = "`escape_ntk.experiments`, :class:`the pair <escape_ntk.risk.problem.Pair>`"
+    assert dangling(text) == ["escape_ntk.experiments", "escape_ntk.risk.problem.Pair"]
+
+
+def test_control_names_that_stand_pass():
+    text = "`escape_ntk.risk`, :class:`~escape_ntk.risk.problem.Problem.weights`"
+    assert dangling(text) == []

@@ -193,7 +193,7 @@ def test_the_figures_of_the_two_limits_draw_their_records():
 
 def test_a_strip_without_seeds_says_so(tmp_path):
     record = RecordStore(tmp_path).save("by-hand", {}, summary={}, arrays={}, wall_seconds=0.0)
-    assert "no randomness" in page.provenance([record], "go").text
+    assert "no randomness" in page.provenance([record], ["go"]).text
 
 
 def test_prices_are_described():

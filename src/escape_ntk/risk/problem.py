@@ -42,7 +42,7 @@ class Problem:
 
     ``law`` is that of the inputs; ``labels`` (n,) are f*(X) unless given, for example with noise;
     ``kind``: :class:`~escape_ntk.models.pairs.PairFeatures` for f_L + f_Q,
-    :class:`~escape_ntk.network_features.NetworkFeatures` for the network itself; ``chunk`` rows of
+    :class:`~escape_ntk.models.pairs.NetworkFeatures` for the network itself; ``chunk`` rows of
     the fresh inputs are evaluated at a time.  What is built from these is built when it is asked
     for, once.
     """
