@@ -84,7 +84,8 @@ mutation: $(STAMP)  ## Change the numeric core in 300 places: do the tests see i
 # The numeric core in pyproject.toml ([tool.coverage.run]) and the tests of it.
 CORE := constructions directions generalization kernel leaks modules network_features pairs \
     regularizer rkc_flow spectrum
-CORE_TESTS := $(CORE:%=tests/test_%.py) tests/test_joint.py \
+CORE_TESTS := $(foreach name,$(CORE),$(wildcard tests/*/test_$(name).py)) \
+    tests/chapters/test_joint.py \
     $(addprefix tests/bad_input/test_,core_bad_input.py features_bad_input.py kernel_bad_input.py)
 
 .PHONY: coverage

@@ -26,7 +26,7 @@ import torch
 import escape_ntk
 from escape_ntk import checks
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PACKAGE = Path(escape_ntk.__file__).parent
 REFERENCE = ROOT / "book" / "reference"
 EXAMPLES = REFERENCE / "examples"

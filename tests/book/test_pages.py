@@ -32,7 +32,7 @@ from escape_ntk.records.store import RecordStore
 from escape_ntk.study import curve as curves
 from escape_ntk.study import sweep
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 matplotlib.use("Agg")
 
 

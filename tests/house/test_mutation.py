@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parent / "mutation"
+FOLDER = Path(__file__).parents[1] / "mutation"
 MADE = '''"""1 + 1"""
 import math as maths
 

@@ -13,7 +13,7 @@ import pytest
 from jupytext.compare import NotebookDifference, compare_notebooks
 from nbformat.v4 import new_output
 
-BOOK = Path(__file__).parents[1] / "book"
+BOOK = Path(__file__).parents[2] / "book"
 CHECKED = "nbval-check-output"
 COLAB = "colab"  # tag of the cell that only the notebook has (book/_ext/launch.py)
 

@@ -17,7 +17,7 @@ from escape_ntk.display.style import COLOURS, in_style, new_axes
 from escape_ntk.display.svg import DATA, KEEP, as_svg
 
 matplotlib.use("Agg")
-EXTENSIONS = Path(__file__).parents[1] / "book" / "_ext"
+EXTENSIONS = Path(__file__).parents[2] / "book" / "_ext"
 
 
 def extension(name: str):

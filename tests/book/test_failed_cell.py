@@ -8,7 +8,7 @@ import pytest
 from myst_nb.core.execute.base import ExecutionError
 from nbclient.exceptions import CellExecutionError
 
-EXTENSIONS = Path(__file__).parents[1] / "book" / "_ext"
+EXTENSIONS = Path(__file__).parents[2] / "book" / "_ext"
 
 
 @pytest.fixture

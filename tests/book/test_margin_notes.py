@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-BOOK = Path(__file__).parents[1] / "book"
+BOOK = Path(__file__).parents[2] / "book"
 NOTE = re.compile(r"^```\{margin\} (?P<title>.+)\n(?P<text>(?:.+\n)+)```\n\n(?=\S)", re.M)
 PROOF = re.compile(r"^\*(?:Proof|Why)[.*]", re.M)
 FEWEST, MOST = 2, 5

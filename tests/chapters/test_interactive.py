@@ -15,7 +15,7 @@ from escape_ntk.chapters.directions.runs import KINDS, Views
 from escape_ntk.chapters.directions.widget import EDGES, FIRST_MOVE, MOVES, SIDES, _few_digits
 from escape_ntk.checks import EscapeNTKError, InputError, NonFiniteError, ShapeError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "book/_static"
 N = 120
 SIZES = {"inside": (8, 0), "random_signs": (0.2, 3), "memorizing": (2, 0), "same_sign": (5, 3)}

@@ -12,7 +12,7 @@ from escape_ntk import chapters
 from escape_ntk.__main__ import parser
 from escape_ntk.study.plans import SCALES
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "book" / "contributing.md").read_text("utf-8")
 
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))

@@ -9,7 +9,7 @@ import pytest
 
 from escape_ntk.display import html as page
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "book/_static"
 CLAIMS = {
     "one": ("reproduced", "setup", "D"),

@@ -23,7 +23,7 @@ def test_rows_are_those_stored(ledger_rows):
 
 
 def test_no_row_knows_where_it_was_evaluated():
-    assert str(Path(__file__).parents[1]) not in LEDGER.read_text("utf-8")
+    assert str(Path(__file__).parents[2]) not in LEDGER.read_text("utf-8")
 
 
 @pytest.mark.parametrize(

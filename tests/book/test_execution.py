@@ -20,7 +20,7 @@ from escape_ntk.chapters.setup.runs import Initialization
 from escape_ntk.records.store import RecordStore, RecordWarning, default_root
 from escape_ntk.study.point import configuration
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

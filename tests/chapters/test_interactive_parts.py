@@ -28,7 +28,7 @@ from escape_ntk.study.sweep import LiveResult
 
 headless, browser = test_interactive.headless, test_interactive.browser  # fixtures
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "book/_static"
 DIMS, SEEDS, FACTORS = (12, 24, 40), (1, 2, 3), sc.TAYLOR_FACTORS[2]
 NEVER = {("joint", 40, 8.0), ("quadntk", 40, 8.0), ("joint", 12, 1.0)}

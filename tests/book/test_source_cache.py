@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-EXTENSION = Path(__file__).parents[1] / "book" / "_ext" / "source_cache.py"
+EXTENSION = Path(__file__).parents[2] / "book" / "_ext" / "source_cache.py"
 
 
 @pytest.fixture(scope="module")

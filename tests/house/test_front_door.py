@@ -39,7 +39,7 @@ def advertised() -> list[str]:
 
 def test_the_main_job_runs_as_it_is_advertised(capsys):
     lines = advertised()
-    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
     assert "\n".join(lines) in readme.replace("\n\n", "\n")
     assert len(lines) <= 8
     names: dict = {}

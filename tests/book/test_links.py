@@ -12,7 +12,7 @@ from threading import Event, Thread
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 REMEDY = "run `make links`: it brings the list in line, with or without a network"
 
 

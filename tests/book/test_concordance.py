@@ -14,7 +14,7 @@ from docutils import nodes
 
 from escape_ntk.study.hypotheses import Answer, Hypothesis, Outcome, unchecked
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 pytestmark = pytest.mark.usefixtures("extensions")

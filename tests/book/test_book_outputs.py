@@ -17,7 +17,7 @@ from jupyter_cache import get_cache
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 HEAD = """\
 ---
 jupytext:

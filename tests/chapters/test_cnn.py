@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mortal import KilledError, Memory
-from test_images import files, packed
+from small_archive import files, packed
 
 from escape_ntk.chapters import experiment
 from escape_ntk.chapters.cnn import runs as cnn

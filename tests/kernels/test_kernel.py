@@ -33,7 +33,7 @@ D = 5
 F64 = torch.float64
 SIN, ERF, RELU = (activation(name) for name in ("sin(z+pi/4)", "erf", "relu"))
 SMOOTH = [act for act in ACTIVATIONS.values() if act is not RELU]
-LIBRARY = Path(__file__).parent / "reference" / "neural_tangents_kernels.json"
+LIBRARY = Path(__file__).parents[1] / "reference" / "neural_tangents_kernels.json"
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -111,7 +111,7 @@ def test_ctrl_c_ends_a_sweep_with_workers(tmp_path, whom):
     """Behind a finished point stand hours of others: they are not waited for, and leave nothing."""
     script = tmp_path / "script.py"
     script.write_text(INTERRUPTED)
-    here = str(Path(__file__).parent)
+    here = str(Path(__file__).parents[1])
     done = subprocess.run(
         [sys.executable, str(script), here, str(tmp_path / "records"), whom],
         capture_output=True, text=True, timeout=200, start_new_session=True,
