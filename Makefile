@@ -102,11 +102,11 @@ notebooks: $(STAMP)  ## Execute pages into their paired .ipynb (PAGES="book/setu
 
 .PHONY: links
 links: $(STAMP)  ## Ask every external address whether it is there (needs a network)
-	@$(BIN)/python book/tools/check_links.py
+	@$(BIN)/jupyter-book build . --builder linkcheck
 
 .PHONY: launch
 launch: $(STAMP)  ## Write the repository's address (_config.yml) into the notebooks, for Colab
-	@$(BIN)/python book/_ext/launch.py
+	@$(BIN)/python book/tools/launch.py
 
 .PHONY: picture
 picture: $(STAMP)  ## Draw the README's picture from the records

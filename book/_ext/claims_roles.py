@@ -6,6 +6,10 @@
   the path walks through the claim's ``measured`` mapping.
 
 The ledger is evaluated once a build.  An unknown claim or path is a warning, hence an error.
+
+Looked at: ``{glue:text}`` of myst-nb formats a number as well, but one that a cell has glued, under
+a name for each; every page with a number of the ledger would carry cells that glue it, and pages
+without cells could have none.  Substitutions of myst-parser hold what ``_config.yml`` says.
 """
 
 from __future__ import annotations

@@ -26,6 +26,11 @@ def concordance(extensions):
 
 
 @pytest.fixture(scope="module")
+def threads(extensions):
+    return importlib.import_module("threads")
+
+
+@pytest.fixture(scope="module")
 def statements(extensions):
     return importlib.import_module("statements")
 
@@ -41,8 +46,8 @@ def code_map(extensions):
 
 
 @pytest.fixture(scope="module")
-def evidence(concordance, ledger_rows):
-    return concordance.gather(ROOT, {row["id"]: row for row in ledger_rows})
+def evidence(threads, ledger_rows):
+    return threads.gather(ROOT, {row["id"]: row for row in ledger_rows})
 
 
 # ---------------------------------------------------------------- pages
@@ -177,8 +182,8 @@ def test_a_class_of_the_book_uses_what_it_says(code_map, evidence):
 # ---------------------------------------------------------------- loose threads
 
 
-def test_no_thread_dangles(concordance, evidence):
-    assert concordance.problems(evidence) == []
+def test_no_thread_dangles(threads, evidence):
+    assert threads.problems(evidence) == []
 
 
 def with_statement(evidence, statements, body: str):
@@ -198,27 +203,27 @@ def with_statement(evidence, statements, body: str):
         (":label: thm-more\n**[D]** {claim}`no-such`", "names the claim 'no-such'"),
     ],
 )
-def test_control_a_loose_statement_is_found(concordance, statements, evidence, body, said):
-    (problem,) = concordance.problems(with_statement(evidence, statements, body))
+def test_control_a_loose_statement_is_found(threads, statements, evidence, body, said):
+    (problem,) = threads.problems(with_statement(evidence, statements, body))
     assert said in problem and "'More'" in problem
 
 
-def test_control_what_is_tied_passes(concordance, statements, evidence):
+def test_control_what_is_tied_passes(threads, statements, evidence):
     bodies = (":label: thm-more\n**[L]**", f":label: t\n{{claim}}`{next(iter(evidence.ledger))}`")
     for body in bodies:
-        assert concordance.problems(with_statement(evidence, statements, body)) == []
+        assert threads.problems(with_statement(evidence, statements, body)) == []
 
 
-def test_control_a_theorem_without_hypotheses_is_found(concordance, evidence):
+def test_control_a_theorem_without_hypotheses_is_found(threads, evidence):
     less = dataclasses.replace(evidence, assumed=set(evidence.assumed) - {"thm-gap"})
-    (problem,) = concordance.problems(less)
+    (problem,) = threads.problems(less)
     assert "no chapter says what thm-gap assumes" in problem and "directions.md:" in problem
 
 
 @pytest.mark.parametrize("label", ["thm-nowhere", "obs-gap"])  # an observation has none
-def test_control_hypotheses_of_no_theorem_are_found(concordance, evidence, label):
+def test_control_hypotheses_of_no_theorem_are_found(threads, evidence, label):
     more = dataclasses.replace(evidence, assumed={*evidence.assumed, label})
-    (problem,) = concordance.problems(more)
+    (problem,) = threads.problems(more)
     assert problem.endswith(f"what {label} assumes (theorems.py), which stands on no page")
 
 
@@ -231,30 +236,30 @@ def test_control_hypotheses_of_no_theorem_are_found(concordance, evidence, label
         ({"record": ["nowhere/0123456789abcdef"]}, "no class computes"),
     ],
 )
-def test_control_a_loose_claim_is_found(concordance, evidence, change, said):
+def test_control_a_loose_claim_is_found(threads, evidence, change, said):
     row = {**next(iter(evidence.ledger.values())), **change}
     cut = dataclasses.replace(evidence, ledger={**evidence.ledger, row["id"]: row})
-    (problem,) = concordance.problems(cut)
+    (problem,) = threads.problems(cut)
     assert said in problem
 
 
-def test_control_an_experiment_without_a_test_is_found(concordance, evidence):
+def test_control_an_experiment_without_a_test_is_found(threads, evidence):
     lost = ("chapters.quadntk.runs", "SignDraws")
     without = {
         file: dataclasses.replace(exercise, names=exercise.names - {lost})
         for file, exercise in evidence.tests.items()
     }
-    (problem,) = concordance.problems(dataclasses.replace(evidence, tests=without))
+    (problem,) = threads.problems(dataclasses.replace(evidence, tests=without))
     assert problem == "experiment chapters.quadntk.runs.SignDraws is named by no test"
 
 
-def test_control_a_module_without_a_test_is_found(concordance, evidence):
+def test_control_a_module_without_a_test_is_found(threads, evidence):
     without = {
         file: dataclasses.replace(exercise, modules=exercise.modules - {"kernels.spectrum"})
         for file, exercise in evidence.tests.items()
     }
     cut = dataclasses.replace(evidence, tests=without)
-    assert concordance.problems(cut) == ["module kernels.spectrum is exercised by no test"]
+    assert threads.problems(cut) == ["module kernels.spectrum is exercised by no test"]
 
 
 @pytest.mark.parametrize("loose", [[], ["a thread", "another"]])
@@ -299,12 +304,12 @@ LEDGER = {
         ("", "no claim: derived on its page [D]", "–"),
     ],
 )
-def test_conclusions_and_controls(concordance, hypotheses, statements, named, kept, twins):
+def test_conclusions_and_controls(threads, hypotheses, statements, named, kept, twins):
     roles = " ".join(f"{{claim}}`{name}`" for name in named)
     text = f":::{{prf:theorem}} T\n:label: t\n**[D]** {roles}\n:::\n"
     (statement,) = statements.read("book/x", text).statements
     assert hypotheses.conclusion(statement, LEDGER) == kept
-    assert concordance.broken(statement, LEDGER) == twins
+    assert threads.broken(statement, LEDGER) == twins
 
 
 @pytest.mark.parametrize(
@@ -360,7 +365,7 @@ def test_without_an_entry_there_is_no_line_of_hypotheses(hypotheses, statements)
     assert block.next_node(nodes.bullet_list) is None
 
 
-def test_anchors_in_the_concordance_are_unique(concordance, hypotheses, evidence):
+def test_anchors_in_the_concordance_are_unique(hypotheses, evidence):
     anchors = [hypotheses.anchor(s.label) for s in evidence.statements if s.formal]
     pages = [f"concordance-{name.replace('/', '-')}" for name in evidence.pages]
     assert len({*anchors, *pages}) == len(anchors) + len(pages)

@@ -1,19 +1,14 @@
-"""The page *Execution*: pages that ran, packages, and an inventory of records that misses none.
+"""The page *Execution*: packages, and an inventory of records that misses none.
 
 Each check has a twin on made values with something missing, and finds it.
 """
 
-import importlib
-import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from docutils import nodes
-from docutils.utils import new_document
 
 from escape_ntk.chapters import inventory
 from escape_ntk.chapters.setup.runs import Initialization
@@ -21,84 +16,6 @@ from escape_ntk.records.store import RecordStore, RecordWarning, default_root
 from escape_ntk.study.point import configuration
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def execution():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "book/_ext")
-        return importlib.import_module("execution_table")
-
-
-# ---------------------------------------------------------------- pages
-
-RAN = {"mtime": 1.0, "runtime": 2.5, "succeeded": True}
-
-
-def test_cells_are_counted(execution, tmp_path):
-    cell = "```{code-cell} python\n1\n```\n\n"
-    text = f"# A\n\n{cell}~~~{{code-block}}\n```\n~~~\n\n{cell}"
-    (tmp_path / "a.md").write_text(text, "utf-8")
-    (tmp_path / "b.md").write_text("no cells, only `code-cell`\n", "utf-8")
-    assert execution.cells(tmp_path, ["a", "b"]) == {"a": 2}
-
-
-def test_every_executable_page_of_the_book_has_a_row(execution):
-    counts = execution.cells(ROOT, execution.statements.order(ROOT))
-    notebooks = {path.stem for path in (ROOT / "book").glob("*.ipynb")}
-    assert {name.removeprefix("book/") for name in counts} == notebooks
-    for name, count in counts.items():
-        cells = json.loads((ROOT / f"{name}.ipynb").read_text("utf-8"))["cells"]
-        own = [cell for cell in cells if "colab" not in cell["metadata"].get("tags", [])]
-        assert count == sum(cell["cell_type"] == "code" for cell in own), name
-
-
-def test_pages_that_ran_have_no_problem(execution):
-    (run,) = execution.runs({"a": 3}, {"a": RAN})
-    assert (run.cells, run.seconds, run.status) == (3, 2.5, "ran")
-    assert execution.problems([run]) == []
-
-
-@pytest.mark.parametrize(
-    ("data", "status"),
-    [
-        ({}, "did not run"),
-        ({"a": None}, "did not run"),
-        ({"a": RAN | {"succeeded": False}}, "failed"),
-    ],
-)
-def test_control_a_page_that_did_not_run_is_found(execution, data, status):
-    runs = execution.runs({"a": 3, "b": 1}, {"b": RAN, **data})
-    assert execution.problems(runs) == [f"a: 3 cells, {status}"]
-
-
-@pytest.mark.parametrize(("succeeded", "said"), [(True, []), (False, ["a: 1 cells, failed"])])
-def test_a_page_that_failed_is_a_warning_of_the_build(
-    execution, tmp_path, monkeypatch, caplog, succeeded, said
-):
-    """The placeholder becomes the table either way; `make book` makes the warning an error."""
-    (tmp_path / "a.md").write_text("```{code-cell} python\n1\n```\n", "utf-8")
-    (tmp_path / "_toc.yml").write_text("root: a.md\nparts: []\n", "utf-8")
-    data = {"a": {"exec_data": RAN | {"succeeded": succeeded}}}
-    monkeypatch.setattr(execution.NbMetadataCollector, "get_doc_data", lambda env: data)
-    document = new_document("page")
-    document += execution.Placeholder()
-    fill = object.__new__(execution.FillTable)
-    fill.document = document
-    builder = SimpleNamespace(get_relative_uri=lambda start, end: f"{end}.html")
-    document.settings.env = SimpleNamespace(
-        app=SimpleNamespace(builder=builder),
-        docname="page",
-        srcdir=tmp_path,
-        titles={"a": nodes.title("", "The page A")},
-    )
-    fill.run()
-    (table,) = document.findall(nodes.table)
-    cells = [entry.astext() for entry in table.findall(nodes.entry)]
-    ran = ["The page A", "1", "1970-01-01 00:00", "2.5", "ran" if succeeded else "failed"]
-    assert cells == [*execution.HEADER, *ran, "1 pages", "1", "", "2.5", ""]
-    assert [link["refuri"] for link in document.findall(nodes.reference)] == ["a.html"]
-    assert [record.getMessage() for record in caplog.records] == said
 
 
 # ---------------------------------------------------------------- versions

@@ -3,7 +3,6 @@
 import csv
 import importlib.util
 import io
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,19 +16,18 @@ from escape_ntk.display.style import COLOURS, in_style, new_axes
 from escape_ntk.display.svg import DATA, KEEP, as_svg
 
 matplotlib.use("Agg")
-EXTENSIONS = Path(__file__).parents[2] / "book" / "_ext"
+BOOK = Path(__file__).parents[2] / "book"
 
 
-def extension(name: str):
-    """A Sphinx extension of the book as a module."""
-    spec = importlib.util.spec_from_file_location(name, EXTENSIONS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+def module(place: str):
+    """A Sphinx extension of the book, or a tool, as a module."""
+    spec = importlib.util.spec_from_file_location(place.split("/")[1], BOOK / f"{place}.py")
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
 
 
-files, html = extension("figure_files"), extension("sound_html")
+files, html = module("tools/looks"), module("_ext/sound_html")
 
 
 @in_style

@@ -18,7 +18,7 @@ BINDER = ROOT / ".binder"
 @pytest.fixture(scope="module")
 def launch():
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "book/_ext")
+        patch.syspath_prepend(ROOT / "book/tools")
         yield importlib.import_module("launch")
 
 

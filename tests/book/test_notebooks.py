@@ -15,7 +15,7 @@ from nbformat.v4 import new_output
 
 BOOK = Path(__file__).parents[2] / "book"
 CHECKED = "nbval-check-output"
-COLAB = "colab"  # tag of the cell that only the notebook has (book/_ext/launch.py)
+COLAB = "colab"  # tag of the cell that only the notebook has (book/tools/launch.py)
 
 PAGE = """\
 ---

@@ -3,38 +3,38 @@
 import importlib
 from pathlib import Path
 
+import glossary
 import pytest
 from docutils import nodes
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def terms():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "book/_ext")
-        yield importlib.import_module("terms")
+pytestmark = pytest.mark.usefixtures("extensions")
 
 
 @pytest.fixture(scope="module")
-def pages():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "book/_ext")
-        order = importlib.import_module("statements").order(ROOT)
+def terms(extensions):
+    return importlib.import_module("terms")
+
+
+@pytest.fixture(scope="module")
+def pages(extensions):
+    order = importlib.import_module("statements").order(ROOT)
     return {name: (ROOT / f"{name}.md").read_text("utf-8") for name in order}
 
 
-def test_pages_and_glossary_agree(terms, pages):
-    assert terms.problems(pages) == []
+def test_pages_and_glossary_agree(pages):
+    assert glossary.problems(pages) == []
 
 
-def test_the_glossary_says_what_it_should(terms, pages):
+def test_the_glossary_says_what_it_should(pages):
     """Every word once, every entry with its sentences and then the place that defines it."""
-    text = pages[terms.GLOSSARY]
-    groups = terms.entries(text)
+    text = pages[glossary.GLOSSARY]
+    groups = glossary.entries(text)
     words = [word.lower() for group in groups for word in group]
     assert 25 <= len(groups) <= 60 and len(set(words)) == len(words)
-    (block,) = terms.BLOCK.finditer(text)
+    (block,) = glossary.BLOCK.finditer(text)
     bodies = block["body"].split("\n\n")
     assert len(bodies) == 2 * len(groups)
     assert all("](" in place for place in bodies[1::2])
@@ -64,13 +64,13 @@ draw <seed>`.
 """
 
 
-def found(terms, page: str) -> list[str]:
-    return terms.problems({"a": page, terms.GLOSSARY: GLOSSARY})
+def found(page: str) -> list[str]:
+    return glossary.problems({"a": page, glossary.GLOSSARY: GLOSSARY})
 
 
-def test_a_sound_page_passes(terms):
-    assert terms.entries(GLOSSARY) == [("leak",), ("draw", "seed")]
-    assert found(terms, PAGE) == []
+def test_a_sound_page_passes():
+    assert glossary.entries(GLOSSARY) == [("leak",), ("draw", "seed")]
+    assert found(PAGE) == []
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ def test_a_sound_page_passes(terms):
         (PAGE.replace("{term}`leak`", "leak"), "no page uses 'leak'"),
     ],
 )
-def test_control_a_loose_term_is_found(terms, page, said):
-    problems = found(terms, page)
+def test_control_a_loose_term_is_found(page, said):
+    problems = found(page)
     assert any(said in problem for problem in problems), problems
 
 
@@ -99,9 +99,9 @@ def test_control_a_loose_term_is_found(terms, page, said):
         ("python", False),
     ],
 )
-def test_terms_stand_in_sentences(terms, opening, stands):
+def test_terms_stand_in_sentences(opening, stands):
     page = PAGE.replace("The {term}`leak` of a\n", f"```{opening}\nThe {{term}}`leak` of a\n```\n")
-    assert (found(terms, page) == []) == stands
+    assert (found(page) == []) == stands
 
 
 def test_a_definition_has_plain_text_for_its_links(terms):

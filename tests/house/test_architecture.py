@@ -3,86 +3,37 @@
 import ast
 import pkgutil
 import re
-from collections.abc import Iterator
+import sys
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 import escape_ntk
 
+sys.path.append(str(Path(escape_ntk.__file__).parents[2] / "book/tools"))
+
+from imports import (
+    FLOORS,
+    between_packages,
+    direct,
+    floor,
+    graph,
+    imported,
+    sources,
+    storeys,
+    upward,
+)
+from plan import drawn
+
 ROOT = Path(escape_ntk.__file__).parent
 MOST_LINES = 600
-FLOORS = (
-    {"checks"},
-    {"numerics"},
-    {"records"},
-    {"display"},
-    {"models"},
-    {"kernels"},
-    {"risk"},
-    {"training"},
-    {"study"},
-    {"chapters"},
-    {"__main__"},
-)
-"""From the ground up; a name stands for a module, or for a package with all its modules."""
+MOST_LINES_OF_AN_EXTENSION = 200
 PICKLERS = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 
 
-def sources() -> dict[str, str]:
-    """Source of each module by its name inside the package: ``"checks"``, ``"risk.leaks"``."""
-    out = {}
-    for path in sorted(ROOT.rglob("*.py")):
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        out[name] = path.read_text(encoding="utf-8")
-    return out
-
-
-MODULES = sources()
-
-
-def imported(source: str) -> Iterator[str]:
-    """Full dotted names that a module imports, wherever the statement stands."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            if node.level:
-                raise AssertionError(f"a relative import, line {node.lineno}: spell it out")
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def graph(modules: dict[str, str]) -> dict[str, set[str]]:
-    """Modules of the package that each module imports."""
-    edges = {}
-    for name, source in modules.items():
-        inside = [n.split(".")[1:] for n in imported(source) if n.split(".")[0] == "escape_ntk"]
-        found = set()
-        for parts in inside:
-            prefixes = (".".join(parts[:k]) for k in range(len(parts), 0, -1))
-            found |= {next((p for p in prefixes if p in modules), "")}
-        edges[name] = found - {"", name}
-    return edges
-
-
-def floor(module: str) -> int:
-    """Number of the floor a module lives on; KeyError when it is not listed."""
-    for number, names in enumerate(FLOORS):
-        if module.split(".")[0] in names:
-            return number
-    raise KeyError(module)
-
-
-def upward(edges: dict[str, set[str]]) -> list[str]:
-    """Imports that do not go down; modules of one package may import each other."""
-    return [
-        f"{name} → {target}"
-        for name, targets in edges.items()
-        for target in targets
-        if floor(target) >= floor(name) and target.split(".")[0] != name.split(".")[0]
-    ]
+MODULES = sources(ROOT)
 
 
 # ---------------------------------------------------------------- floors
@@ -123,6 +74,45 @@ def test_control_an_unlisted_module_and_a_cycle_are_caught():
     assert upward(graph(circle)) == []
     with pytest.raises(CycleError):
         TopologicalSorter(graph(circle)).prepare()
+
+
+# ---------------------------------------------------------------- its plan
+
+PACKAGES = between_packages(graph(MODULES))
+
+
+def lines(svg: str) -> tuple[list[str], list[float], int]:
+    """Names of the rooms of a plan, their heights, and the number of its arrows."""
+    root = ElementTree.fromstring(svg)
+    rooms = [e for e in root if e.get("class") == "name"]
+    arrows = [e for e in root if e.get("class") == "head"]
+    return [e.text for e in rooms], [float(e.get("y")) for e in rooms], len(arrows)
+
+
+def test_the_plan_has_every_package_above_what_it_imports():
+    names, heights, arrows = lines(drawn(PACKAGES, dict.fromkeys(PACKAGES, 1)))
+    assert set(names) == set().union(*FLOORS)
+    top = dict(zip(names, heights, strict=True))
+    assert all(top[a] < top[b] for a, targets in PACKAGES.items() for b in targets)
+    assert arrows == sum(map(len, direct(PACKAGES).values())) >= len(PACKAGES) - 1
+
+
+def test_what_the_plan_leaves_out_can_be_reached():
+    """Over the arrows alone every import is found again, and no other."""
+
+    def below(edges, name):
+        return edges[name].union(*(below(edges, other) for other in edges[name]))
+
+    assert all(below(direct(PACKAGES), name) == below(PACKAGES, name) for name in PACKAGES)
+
+
+def test_control_a_new_import_changes_the_plan():
+    """Of `training` by `kernels`, which it stands below."""
+    more = between_packages(graph(MODULES | {"kernels.ntk": "import escape_ntk.training.run"}))
+    number = {name: n for n, names in enumerate(storeys(more)) for name in names}
+    assert number["kernels"] > number["training"]
+    sizes = dict.fromkeys(more, 1)
+    assert drawn(more, sizes) != drawn(PACKAGES, sizes)
 
 
 def test_importing_the_package_imports_none_of_its_modules():
@@ -219,6 +209,18 @@ def test_control_a_missing_docstring_is_caught():
 @pytest.mark.parametrize("name", MODULES)
 def test_files_are_short(name):
     assert len(MODULES[name].splitlines()) <= MOST_LINES
+
+
+EXTENSIONS = sorted((ROOT.parents[1] / "book/_ext").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", EXTENSIONS, ids=lambda path: path.stem)
+def test_extensions_of_the_book_are_short_and_say_what_was_looked_at(path):
+    """Extensions alone stand there: what they read and build with is in book/tools."""
+    source = path.read_text("utf-8")
+    assert len(source.splitlines()) <= MOST_LINES_OF_AN_EXTENSION
+    assert "def setup(app)" in source
+    assert "\n\nLooked at: " in ast.get_docstring(ast.parse(source))
 
 
 # ---------------------------------------------------------------- nothing pickled

@@ -11,10 +11,8 @@ Rules, each with a control on a made module that breaks it:
 import ast
 import doctest
 import importlib
-import importlib.util
 import re
 import runpy
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,13 +51,15 @@ SOURCES = {name: source_of(name) for name in LIBRARY}
 
 
 @pytest.fixture(scope="module")
-def extension():
-    """The Sphinx extension that reads the docstrings."""
-    spec = importlib.util.spec_from_file_location("reference", ROOT / "book/_ext/reference.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["reference"] = module
-    spec.loader.exec_module(module)
-    return module
+def house(extensions):
+    """The Sphinx extension that lists the modules."""
+    return importlib.import_module("house")
+
+
+@pytest.fixture(scope="module")
+def docstrings(extensions):
+    """What the reference makes of docstrings."""
+    return importlib.import_module("docstrings")
 
 
 # ---------------------------------------------------------------- public names
@@ -212,15 +212,15 @@ def debts(source: str) -> list[str]:
 MODULES = pytest.mark.parametrize("name", LIBRARY)
 
 
-def test_every_module_is_in_the_reference_once(extension):
+def test_every_module_is_in_the_reference_once(house):
     inside = [path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py")]
     modules = {".".join(p.with_suffix("").parts) for p in inside if p.name != "__init__.py"}
-    library = {name for name in modules if name.split(".")[0] not in extension.MACHINERY}
-    shown = {name for name in LIBRARY if name.split(".")[0] not in extension.MACHINERY}
+    library = {name for name in modules if name.split(".")[0] not in house.MACHINERY}
+    shown = {name for name in LIBRARY if name.split(".")[0] not in house.MACHINERY}
     assert shown == library and len({*LIBRARY}) == len(LIBRARY)
     listed = [name for names in HOUSE.findall(PAGES["index"]) for name in names.split()]
-    assert sorted(listed) == sorted([*LIBRARY, *extension.MACHINERY])
-    assert all(extension.first_lines([name]) for name in listed)
+    assert sorted(listed) == sorted([*LIBRARY, *house.MACHINERY])
+    assert all(house.first_lines(name) for name in listed)
 
 
 def test_every_page_shows_the_example_of_each_of_its_modules():
@@ -392,15 +392,15 @@ def test_control_a_name_that_an_example_does_not_use_is_found():
 # ---------------------------------------------------------------- docstrings on the page
 
 
-def test_formulas_keep_their_lines_and_letters(extension):
+def test_formulas_keep_their_lines_and_letters(docstrings):
     lines = ["Put |x|² = d, f* and *this*, with ``a_b``:", "f_L = σ'(x),", "and what follows."]
-    assert extension.restructured(lines, 96)[:3] == [
+    assert docstrings.restructured(lines, 96)[:3] == [
         "| Put \\|x\\|² = d, f\\* and *this*, with ``a_b``:",
         "| f\\_L = σ\N{PRIME}(x),",
         "| and what follows.",
     ]
     filled = ["word " * 18 + "word", "goes on."]  # the next word did not fit
-    assert extension.restructured(filled, 96)[0] == filled[0]
+    assert docstrings.restructured(filled, 96)[0] == filled[0]
 
 
 @pytest.mark.parametrize(
@@ -412,5 +412,5 @@ def test_formulas_keep_their_lines_and_letters(extension):
         ("λ_{n_k+1}", ["n_k+1"]),
     ],
 )
-def test_indices_and_exponents_are_found(extension, text, scripts):
-    assert [part for kind, part in extension.split_scripts(text) if kind] == scripts
+def test_indices_and_exponents_are_found(docstrings, text, scripts):
+    assert [part for kind, part in docstrings.split_scripts(text) if kind] == scripts

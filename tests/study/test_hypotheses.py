@@ -23,7 +23,7 @@ ENTRIES = [entry for chapter in chapters.load("theorems") for entry in chapter.t
 def settings():
     """Each entry's setting, by the claims of the statement on its page."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(default_root().parents[0] / "_ext")
+        patch.syspath_prepend(default_root().parents[0] / "tools")
         import statements
 
         pages = statements.pages(default_root().parents[1])

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGE = "escape_ntk"
+import imports
+
 BOOK = ("chapters.", "study.")
 """Whatever stands here is walked through: it makes the book, and is no library."""
 PLUMBING = ("checks", "records.store", "study.point", "study.sweep", "study.plans")
@@ -33,10 +34,7 @@ class Module:
 
 def modules(package: Path) -> dict[str, Module]:
     """Every module below the folder ``package``, by its name inside it: ``"risk.leaks"``."""
-    files = {}
-    for path in sorted(package.rglob("*.py")):
-        parts = path.relative_to(package).with_suffix("").parts
-        files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    files = imports.files(package)
     return {name: _module(path, set(files)) for name, path in files.items()}
 
 
@@ -53,16 +51,16 @@ def _module(path: Path, known: set[str]) -> Module:
 def _imports(tree: ast.AST, known: set[str]) -> Iterator[tuple[str, Name]]:
     """(local name, what it stands for) for each import from the package, wherever it stands."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE:
-            inside = (node.module or "")[len(PACKAGE) + 1 :]
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == imports.NAME:
+            inside = (node.module or "")[len(imports.NAME) + 1 :]
             for alias in node.names:
                 full = f"{inside}.{alias.name}".lstrip(".")
                 target = (full, "") if full in known else (inside, alias.name)
                 yield alias.asname or alias.name, target
         elif isinstance(node, ast.Import):
             for alias in node.names:
-                inside = alias.name[len(PACKAGE) + 1 :]
-                if alias.name.split(".")[0] == PACKAGE and inside in known:
+                inside = alias.name[len(imports.NAME) + 1 :]
+                if alias.name.split(".")[0] == imports.NAME and inside in known:
                     yield alias.asname or alias.name, (inside, "")
 
 

@@ -1,8 +1,8 @@
-"""Buttons that open a page on Binder or in Colab, once the repository has a public address.
+"""The repository's public address, and the cell that fetches the book in Colab.
 
-The one setting is ``repository`` in ``_config.yml``.  Without an address there is no button, and
-nothing speaks of one.  With it the theme makes the buttons, on pages with cells, and they open the
-executed notebook beside the page: Colab takes nothing else.
+The one setting is ``repository`` in ``_config.yml``.  With an address the theme makes buttons for
+Binder and Colab, on pages with cells, and they open the executed notebook beside the page: Colab
+takes nothing else.  (Without one there is no button, see ``launch_buttons`` among the extensions.)
 
 A notebook opened in Colab finds no package and no records there, so its first cell fetches them.
 That cell needs the address: ``make launch`` writes it into the notebooks, or takes it out again,
@@ -19,20 +19,13 @@ from pathlib import Path
 
 import jupytext
 import yaml
-from docutils import nodes
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 from sphinx.errors import ConfigError
-from sphinx.util.docutils import SphinxDirective
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = re.compile(r"https://github\.com/(?P<owner>[\w-]+)/(?P<name>[\w.-]+?)/?")
 BRANCH = re.compile(r"[\w.-]+")
-BUTTONS = {
-    "notebook_interface": "jupyterlab",
-    "binderhub_url": "https://mybinder.org",
-    "colab_url": "https://colab.research.google.com",
-}
 TAG = "colab"
 """Of the cell that fetches the book."""
 SETUP = """\
@@ -124,50 +117,6 @@ def main(root: Path = ROOT) -> None:
         jupytext.write(prepared(jupytext.read(path), setting), path)
     where = f"{setting.url}, branch {setting.branch}" if setting else "no public address"
     print(f"{where}: {len(names)} notebooks changed")
-
-
-# ---------------------------------------------------------------- pages
-
-
-def _configure(app, config) -> None:
-    """Ask the theme for buttons where there is an address, and only there."""
-    # From the file itself: Jupyter Book hands the key to the theme only where sphinx: config: has
-    # no html_theme_options of its own.
-    options, root = config.html_theme_options, Path(app.srcdir)
-    setting = configured(root)
-    wrong = unprepared(root, setting)
-    if wrong:
-        where = (
-            f"in Colab from {setting.url}" if setting else "from nowhere, for want of an address"
-        )
-        raise RepositoryError(
-            f"expected notebooks that fetch the book {where}; got others: {', '.join(wrong)}; "
-            "remedy: run `make launch`"
-        )
-    options.pop("launch_buttons", None)
-    if setting:
-        options["repository_url"] = setting.url
-        options["repository_branch"] = setting.branch
-        options["launch_buttons"] = dict(BUTTONS)
-
-
-class Launched(SphinxDirective):
-    """``{launched}``: content for a book with buttons; without them it is left out."""
-
-    has_content = True
-
-    def run(self) -> list[nodes.Node]:
-        """The content, or nothing."""
-        if not self.config.html_theme_options.get("launch_buttons"):
-            return []
-        return self.parse_content_to_nodes()
-
-
-def setup(app) -> dict[str, object]:
-    """Register with Sphinx."""
-    app.connect("config-inited", _configure)
-    app.add_directive("launched", Launched)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
 if __name__ == "__main__":
