@@ -102,7 +102,7 @@ notebooks: $(STAMP)  ## Execute pages into their paired .ipynb (PAGES="book/setu
 
 .PHONY: links
 links: $(STAMP)  ## Ask every external address whether it is there (needs a network)
-	@$(BIN)/jupyter-book build . --builder linkcheck
+	@$(BIN)/jupyter-book build . -q --builder linkcheck --path-output _build/links
 
 .PHONY: launch
 launch: $(STAMP)  ## Write the repository's address (_config.yml) into the notebooks, for Colab

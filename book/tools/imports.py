@@ -1,7 +1,7 @@
 """Which module imports which, read off the sources; and the floors of the house.
 
-The one reading of the package's imports: ``tests/house/test_architecture.py`` holds it to the floors,
-and the page for contributors draws it (``house`` among the extensions).
+The one reading of the imports: ``tests/house/test_architecture.py`` holds it to the floors, and the
+page for contributors draws it (``house`` among the extensions).
 """
 
 from __future__ import annotations
