@@ -2,7 +2,7 @@
 
 * ``{claim}`figure-test-loss` `` becomes the verdict's badge, linked to its row of the scorecard,
   and, the first time on the page of the claim's chapter, the anchor ``#claim-figure-test-loss``;
-* ``{measured}`figure-flow/test_loss:.2%` `` becomes a measured value of the ledger, formatted:
+* ``{measured}`figure-flow/test:.2%` `` becomes a measured value of the ledger, formatted:
   the path walks through the claim's ``measured`` mapping.
 
 The ledger is evaluated once a build.  An unknown claim or path is a warning, hence an error.

@@ -112,7 +112,7 @@ def labels(figure) -> set[str]:
 
 
 def test_panels_draw_every_lambda_and_the_published_marks(small):
-    figure = drawings.figure_panels(small, ("test_loss", "penalty", "train_loss"))
+    figure = drawings.figure_panels(small, ("test", "penalty", "train"))
     test, penalty, train = figure.axes[:3]
     marks = [line for line in test.lines if line.get_marker() == "o"]
     assert len(marks) == 3 and not [x for x in train.lines if x.get_marker() == "o"]
@@ -130,7 +130,7 @@ def test_other_figures_draw_their_records(small):
         drawings.shares_over_time(runs),
         drawings.what_each_penalty_does({"a": small[0.0], "b": runs}),
         drawings.flow_over_descent({"x": (runs[0], runs[1])}),
-        drawings.live_overlay(*(runs[0].arrays[k] for k in ("times", "test_loss", "train_loss"))),
+        drawings.live_overlay(*(runs[0].arrays[k] for k in ("times", "test", "train"))),
     ]
     assert all(labels(figure) for figure in drawn)
     wide = dict(m=64, d=6, n=20)
@@ -264,7 +264,7 @@ def test_the_figures_of_the_regulariser_draw_their_records():
     groups = regularizer.by_setting(runs)
     assert list(groups) == [(), ("empirical",), ("population", "low_degree", "norm")]
     noisy = sweep.run_live(regularizer.NoisyLabels(1, empirical=1.0, **tiny))
-    assert noisy.summary["train_loss"] != runs[1].summary["train_loss"]
+    assert noisy.summary["train"] != runs[1].summary["train"]
     cuts = [sweep.run_live(regularizer.Regularized(1, n_k=k, **tiny)) for k in (5, 6)]
     scan = [sweep.run_live(regularizer.Regularized(1, norm=v, **tiny)) for v in (1e-3, 1e-2, 1e-1)]
     drawn = [
@@ -276,7 +276,7 @@ def test_the_figures_of_the_regulariser_draw_their_records():
         regularizer_figures.where_to_cut(cuts, np.ones(30), 6),
     ]
     marks = {line.get_xdata()[0] for line in drawn[1].axes[1].lines if line.get_marker() == "o"}
-    assert marks == {r.summary["test_loss"] for r in runs}
+    assert marks == {r.summary["test"] for r in runs}
     for figure in drawn:
         assert labels(figure) or figure.axes[1].get_xlabel() == "test error"
         figure.canvas.draw()

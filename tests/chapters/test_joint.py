@@ -195,9 +195,9 @@ def test_the_recorded_mean_square_is_that_of_drawn_signs():
 
 def test_budgets_with_the_populations_projector_leak_less_than_with_a_training_sets():
     s, arrays = joint.Budgets(1, 1, 6, 120, n_signs=3).compute()
-    assert s["population"] < s["training_population"]
-    assert s["low_degree"] == pytest.approx(s["linear_norm"], rel=0.3)
-    assert s["population_linear"] > 5 * s["population"]  # control: f_L makes the sparse part
+    assert s["R_1"] < s["training_R_1"]
+    assert s["R_3"] == pytest.approx(s["linear_norm"], rel=0.3)
+    assert s["R_1_linear"] > 5 * s["R_1"]  # control: f_L makes the sparse part
     assert len(arrays["eigenvalues"]) == cumulative_multiplicity(6, 1) + 1
 
 
@@ -310,7 +310,7 @@ SHARES = {"with": [0.6, 0.5], "without": [0.1, 0.2]}
         ("complexity-foreseen", 1 + spread, 1 + 30 * spread),
         ("joint-gap-slope", SLOPES, SLOPES | {"gap": -0.5 + spread}),
         (at_least(1.0), [2.0, 1.5], [2.0, 0.9]),
-        ("e2e-sizes", SIZES, SIZES | {"empirical": [0.1, 2.1]}),
+        ("e2e-sizes", SIZES, SIZES | {"R_2": [0.1, 2.1]}),
         ("e2e-apart", {"a": -0.1 + spread}, {"a": -0.1 + spread, "b": spread}),
         ("e2e-carries", {250: [0.9], 1000: [0.5]}, {250: [0.9], 1000: [1.1]}),
         ("complexity-shares", SHARES, SHARES | {"without": [0.1, 0.3]}),

@@ -35,7 +35,7 @@ def test_the_explicit_solution_is_drawn_from_its_records():
     mean = np.exp(np.mean([np.log(r.arrays["mean_square"]) for r in made], axis=0))
     assert np.allclose(curve, mean)
     leaks = figure.axes[1].lines[0].get_ydata()
-    both = [b.summary["population"] for b in budgets if b.config["m"] == 60]
+    both = [b.summary["R_1"] for b in budgets if b.config["m"] == 60]
     assert leaks[0] == pytest.approx(math.sqrt(both[0] * both[1]))
     close(figure)
 

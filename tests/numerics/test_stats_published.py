@@ -80,13 +80,13 @@ def test_welch_interval_of_one_term_is_the_t_interval():
 
 def test_digitised_final_values_are_those_the_source_states():
     stated = {float(k): v for k, v in published._document()["meta"]["final_test_loss"].items()}
-    read = {curve.lam: curve.final for curve in published.curves("test_loss")}
+    read = {curve.lam: curve.final for curve in published.curves("test")}
     assert read.keys() == stated.keys()
-    assert all(abs(read[lam] - stated[lam]) <= published.PIXEL["test_loss"] for lam in stated)
+    assert all(abs(read[lam] - stated[lam]) <= published.PIXEL["test"] for lam in stated)
 
 
 def test_digitised_curves_say_nothing_outside_their_range():
-    curve = published.curves("test_loss")[0]
+    curve = published.curves("test")[0]
     outside = curve.at(np.array([0.0, 1e9]))
     assert np.isnan(outside).all()
 

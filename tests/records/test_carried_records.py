@@ -2,7 +2,7 @@
 
 Count and digest were taken from the 5486 files (JSON and npz) of commit 76c21ff, and are taken here
 from the databases: over experiment, key, config, summary, provenance, and each array's name, dtype,
-shape and bytes.
+shape and bytes; names as they are stored.
 """
 
 import dataclasses
@@ -10,7 +10,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from escape_ntk.records import encoding
+from escape_ntk.records import encoding, vocabulary
+from escape_ntk.records import store as records
 from escape_ntk.records.store import Record, RecordStore, default_root
 
 COUNT = 2743
@@ -35,7 +36,10 @@ def digest(records: list[Record]) -> str:
 @pytest.fixture(scope="module")
 def carried() -> list[Record]:
     store = RecordStore(default_root())
-    every = [record for name in store.experiments() for record in store.find(name)]
+    with pytest.MonkeyPatch.context() as as_stored:
+        as_stored.setattr(vocabulary, "OLD_NAMES", {})
+        as_stored.setattr(records, "_READ", {})
+        every = [record for name in store.experiments() for record in store.find(name)]
     return [record for record in every if record.provenance["written_utc"] < BEFORE]
 
 

@@ -25,8 +25,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from escape_ntk.checks import RecordError, RecordWarning
-from escape_ntk.records import database, encoding, provenance
+from escape_ntk.checks import InputError, RecordError, RecordWarning
+from escape_ntk.records import database, encoding, provenance, vocabulary
 from escape_ntk.records import store as records
 from escape_ntk.records.store import RecordStore, record_key
 
@@ -106,6 +106,53 @@ def test_anyone_can_read_a_record_with_sqlite_and_numpy_alone(store):
     assert json.loads(config) == CONFIG and json.loads(summary) == {"value": 3.0} and deep == 3.0
     x = np.frombuffer(data, dtype).reshape(json.loads(shape))
     np.testing.assert_array_equal(x, record.arrays["x"])
+
+
+def test_old_names_are_read_as_the_one_name_and_stay_on_the_disk(store):
+    """A record stored under the old names is handed out as one under the new ones is."""
+    old = {"test_loss": np.ones(2), "linear_on_part0": np.zeros(2), "times": np.arange(2)}
+    new = {"test": np.ones(2), "linear_0": np.zeros(2), "times": np.arange(2)}
+    store.save("curves", {"seed": 1}, summary={}, arrays=old, wall_seconds=1)
+    store.save("curves", {"seed": 2}, summary={}, arrays=new, wall_seconds=1)
+    store.save("end-to-end", CONFIG, summary={"end_population": 0.5}, arrays={}, wall_seconds=1)
+    first, second = (r.arrays for r in store.find("curves"))
+    assert first.keys() == second.keys() == new.keys()
+    assert all(same_array(first[name], new[name]) for name in new)
+    assert store.load("end-to-end", CONFIG).summary == {"end_R_1": 0.5}
+    with closing(sqlite3.connect(store.path("curves"))) as plain:
+        stored = {name for (name,) in plain.execute("SELECT name FROM arrays")}
+    assert stored == {*old, *new}
+
+
+def test_control_names_of_other_experiments_and_of_configurations_stay(store):
+    config = {"empirical_leak": 1, "test_loss": 2}
+    store.save("curves", config, summary={}, arrays={}, wall_seconds=1)
+    assert store.load("curves", config).config == config
+    mine = store.save("mine", config, summary={"test_loss": 1}, arrays={}, wall_seconds=1)
+    assert mine.summary == {"test_loss": 1}
+
+
+@pytest.mark.parametrize("part", ["summary", "arrays"])
+def test_both_names_of_one_quantity_are_refused(store, monkeypatch, part):
+    """As they are saved; and as they are read, were they stored all the same."""
+    both = {"empirical_leak": np.float64(1), "R_2": np.float64(1)}
+    content = {"summary": {}, "arrays": {}, part: both}
+    with pytest.raises(InputError, match=r"'R_2' once.*'empirical_leak'"):
+        store.save("curves", CONFIG, **content, wall_seconds=1)
+    assert not store.path("curves").exists()
+    with monkeypatch.context() as unaware:
+        unaware.setattr(vocabulary, "OLD_NAMES", {})
+        unaware.setattr(records, "_READ", {})
+        store.save("curves", CONFIG, **content, wall_seconds=1)
+        assert len(getattr(store.load("curves", CONFIG), part)) == 2
+    with pytest.warns(RecordWarning, match="'R_2' once"):
+        assert store.load("curves", CONFIG) is None
+
+
+def test_no_two_old_names_of_an_experiment_become_one():
+    for experiment, table in vocabulary.OLD_NAMES.items():
+        assert len({*table.values()}) == len(table), experiment
+        assert not table.keys() & {*table.values()}, experiment
 
 
 def test_provenance_says_code_versions_hardware_and_time(store):

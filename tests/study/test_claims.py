@@ -135,18 +135,18 @@ def test_full_size_records_start_as_the_code_does_now():
     _, now = point.at(t_end=20, n_times=14).compute()
     both, ours, theirs = np.intersect1d(now["times"], stored.arrays["times"], return_indices=True)
     assert len(both) >= 4
-    for name in ("train_loss", "test_loss", "population_leak"):
+    for name in ("train", "test", "R_1"):
         assert now[name][ours] == pytest.approx(stored.arrays[name][theirs], rel=5e-3)
 
 
 def test_flow_gaps_see_a_difference():
     times = np.array([1.0, 100.0, 1000.0])
-    base = {"times": times, "test_loss": times, "empirical_leak": times, "train_loss": times}
-    moved = base | {"test_loss": times * 1.02}
+    base = {"times": times, "test": times, "R_2": times, "train": times}
+    moved = base | {"test": times * 1.02}
 
     same = published_figure.flow_gaps(base, base)
     off = published_figure.flow_gaps(moved, base)
-    assert max(same.values()) == 0 and off["test_loss"] == pytest.approx(0.02)
+    assert max(same.values()) == 0 and off["test"] == pytest.approx(0.02)
 
 
 def saved(folder, config: dict, summary: dict | None = None, arrays: dict | None = None):
@@ -195,7 +195,7 @@ def spread(centre: float) -> np.ndarray:
     return centre + np.array([-0.01, 0.0, 0.005, 0.01])
 
 
-ALONE = {"population_leak": spread(0.02) / 10, "test_loss": spread(0.5)}
+ALONE = {"R_1": spread(0.02) / 10, "test": spread(0.5)}
 GAIN = {"gain": spread(0.4), "share_without": spread(0.1), "share_with": spread(0.5)}
 SAME = {"sparse": spread(0.3), "dense": spread(0.3)[::-1]}
 ABOVE, BELOW = Interval(3.0, 2.5, 3.5), Interval(1.1, 0.9, 1.3)
@@ -241,9 +241,9 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         ),
         ("figure-r2-teaches", GAIN, GAIN | {"gain": spread(0.1)}),
         ("figure-r2-teaches", GAIN, GAIN | {"share_with": spread(0.2)}),
-        ("figure-r1-alone", ALONE, ALONE | {"test_loss": spread(0.2)}),
-        ("figure-r1-alone", ALONE, ALONE | {"population_leak": spread(0.05)}),
-        ("figure-flow", {"test_loss": 0.004}, {"test_loss": 0.006}),
+        ("figure-r1-alone", ALONE, ALONE | {"test": spread(0.2)}),
+        ("figure-r1-alone", ALONE, ALONE | {"R_1": spread(0.05)}),
+        ("figure-flow", {"test": 0.004}, {"test": 0.006}),
         (ledger.at_most(1.0), [0.2, 1.0], [0.2, 1.1]),
         (ledger.ratio_below_one, spread(0.9), spread(1.1)),
         ("cnn-equal", {"relu": spread(0.9), "gelu": spread(1.0)}, {"relu": spread(0.2)}),

@@ -145,7 +145,8 @@ def describe(measured: Mapping) -> str:
         rows = [f"{k} {v['ratio']:.2f}" for k, v in measured.items() if "ratio" in v]
         return f"ratio at {', '.join(rows)}; in d: {describe(measured['exponent'])}"
     nested = any(isinstance(value, Mapping) for value in measured.values())
-    parts = (_named(name.replace("_", " "), value) for name, value in measured.items())
+    words = (re.sub(r"_(?![0-9F](_|$))", " ", name) for name in measured)  # R_1 stays R_1
+    parts = (_named(word, value) for word, value in zip(words, measured.values(), strict=True))
     return ("; " if nested else ", ").join(parts)
 
 

@@ -31,7 +31,7 @@ def curves(runs: Runs) -> dict[float, list[Record]]:
 @chapter.figure("fig-home")
 def home(runs: Runs):
     """Test loss and penalty: the figure of the home page and of the README."""
-    return figures.figure_panels(curves(runs), ("test_loss", "penalty"))
+    return figures.figure_panels(curves(runs), ("test", "penalty"))
 
 
 @chapter.figure("ledger")
@@ -52,7 +52,7 @@ def ledger(runs: Runs) -> html.Html:
 @chapter.figure("fig-published")
 def published(runs: Runs):
     """All three panels."""
-    return figures.figure_panels(curves(runs), ("test_loss", "penalty", "train_loss"))
+    return figures.figure_panels(curves(runs), ("test", "penalty", "train"))
 
 
 @chapter.table("finals", ["final value", "published", "own mean", "95 % for a three-seed mean", ""])
