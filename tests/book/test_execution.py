@@ -12,6 +12,7 @@ import pytest
 
 from escape_ntk.chapters import inventory
 from escape_ntk.chapters.setup.runs import Initialization
+from escape_ntk.display import html
 from escape_ntk.records.store import RecordStore, RecordWarning, default_root
 from escape_ntk.study.point import configuration
 
@@ -107,4 +108,4 @@ def test_control_a_silent_record_is_a_gap(store, monkeypatch):
     ],
 )
 def test_durations(seconds, words):
-    assert inventory.duration(seconds) == words
+    assert html.duration(seconds) == words

@@ -61,21 +61,20 @@ class Solution(Point):
         target = draw_target(self.k, self.d, generator, F64)
         X = draw_inputs(self.n, self.d, self.draws.inputs, generator, dtype=F64)
         goal = target(X)
-        rows: dict[str, list[float]] = {}
-        for m in self.widths:
+
+        def row(m: int, run: Run) -> dict[str, float]:
             weights = draw_weights(m, self.d, generator, law=self.draws.weights, dtype=F64)
             mean, variance, coherent = explicit(weights, self.activation, target).moments(X)
             bias = float((mean - goal).square().mean())
-            row = {
+            return {
                 "mean_square": bias + float(variance.mean()),
                 "bias": bias,
                 "variance": float(variance.mean()),
                 "equal": float((mean + coherent - goal).square().mean()),
             }
-            for name, value in row.items():
-                rows.setdefault(name, []).append(value)
-        arrays = {name: np.array(values) for name, values in rows.items()}
-        return {}, {"width": np.array(self.widths, dtype=float), **arrays}
+
+        widths = np.array(self.widths, dtype=float)
+        return {}, {"width": widths, **run.tabulate(self.widths, row, generator)}
 
 
 @dataclass(frozen=True)
@@ -174,22 +173,21 @@ class Norms(Point):
     def compute(self, run: Run = UNSAVED) -> Result:
         """One value of each for each d."""
         generator = torch.Generator().manual_seed(self.seed)
-        rows: dict[str, list[float]] = {}
-        for d in self.dims:
+
+        def row(d: int, run: Run) -> dict[str, float]:
             target = draw_target(self.k, d, generator, F64)
             weights = draw_weights(self.m, d, generator, law=self.draws.weights, dtype=F64)
             made = explicit(weights, self.activation, target)
             signs = random_signs(len(weights), generator)
             alone = represent_harmonic(weights, activation(self.activation), target.parts[1])
-            row = {
+            return {
                 "linear": float(made.t_linear.square().sum() / 2),
                 "norm_fourth": float(norm_2_4_to_the_4(made.state(signs))[0]),
                 "linear_alone": float(alone.square().sum() / 2),
             }
-            for name, value in row.items():
-                rows.setdefault(name, []).append(value)
-        arrays = {name: np.array(values) for name, values in rows.items()}
-        return {}, {"d": np.array(self.dims, dtype=float), **arrays}
+
+        dims = np.array(self.dims, dtype=float)
+        return {}, {"d": dims, **run.tabulate(self.dims, row, generator)}
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ from escape_ntk.study.claims import (
     Measure,
     Runs,
     at_most,
-    each,
     found,
     inside_intervals,
+    over_seeds,
     ratio_one,
 )
 
@@ -354,8 +354,9 @@ chapter.claim(
     tolerance="at least 0.7 in each of ten draws",
     broken="overlap with the first d eigenvectors together",
     judge=at_most(0.3),
-    measure=each(
-        [f.DroppedConstant(seed) for seed in SEEDS],
+    measure=over_seeds(
+        f.DroppedConstant,
+        SEEDS,
         lambda record, broken: 1 - float(record.summary["first_d" if broken else "next"]),
     ),
 )

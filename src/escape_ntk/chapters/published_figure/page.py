@@ -2,8 +2,6 @@
 
 from collections import Counter
 
-from matplotlib import pyplot as plt
-
 from escape_ntk import chapters
 from escape_ntk.chapters.published_figure import chapter, figures
 from escape_ntk.chapters.published_figure import runs as f
@@ -78,12 +76,8 @@ def shares(runs: Runs):
 
 def show_live(times, flow, descent, seconds: float) -> html.Html:
     """In a cell of the page: its live figure, and the strip that says how long that took."""
-    from myst_nb import glue  # a page has it
-
     figure = figures.live_overlay(times, flow, descent)
-    glue("fig-live", figure, display=False)
-    plt.close(figure)
-    return html.live(seconds, "descent and flow together")
+    return chapter.live("fig-live", figure, seconds, "descent and flow together")
 
 
 @chapter.table(

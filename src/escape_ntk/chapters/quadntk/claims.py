@@ -21,6 +21,7 @@ from escape_ntk.study.claims import (
     ends,
     found,
     largest_value,
+    over_seeds,
     ratio_one,
     slope_near,
     slope_value,
@@ -54,7 +55,7 @@ chapter.claim(
     tolerance="95 % interval over five draws of weights holds 1 and lies within ±0.1",
     broken="equal signs",
     judge=ratio_one(0.9, 1.1, held=True),
-    measure=each([e.SignDraws(seed) for seed in e.SEEDS], summary_value("drawn", "equal")),
+    measure=over_seeds(e.SignDraws, e.SEEDS, summary_value("drawn", "equal")),
 )
 
 chapter.claim(
