@@ -46,7 +46,7 @@ def log_x(t: np.ndarray) -> np.ndarray:
 def figure_panels(runs: Mapping[float, Sequence[Run]], panels: Sequence[str]) -> Figure:
     """Curves over descent time for each λ: mean of own seeds, prediction band, published marks.
 
-    ``panels`` among test_loss, penalty, train_loss (which has no published values).
+    ``panels`` among test, penalty, train (which has no published values).
     """
     titles = {
         "train": "training loss",
