@@ -1,5 +1,6 @@
 """``import escape_ntk as en``: what it offers and costs, and the main job as it is advertised."""
 
+import doctest
 import inspect
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from test_examples import LIBRARY
 
 import escape_ntk as en
 from escape_ntk.checks import UnknownNameError
@@ -54,17 +56,104 @@ def problem() -> en.Problem:
     return en.dense_plus_sparse_problem(d=5, n=30, m=40, n_fresh=50)
 
 
-def test_help_teaches_the_main_job():
-    said = inspect.getdoc(en.train) or ""
-    assert all(word in said for word in ("Arguments", "Returns", "Errors", "Example"))
-    missing = [name for name in inspect.signature(en.train).parameters if name not in said]
-    assert missing == []
+# ---------------------------------------------------------------- help
+
+
+def unsaid(value) -> list[str]:
+    """What ``help(value)`` leaves out."""
+    doc = inspect.getdoc(value) or ""
+    first, *rest = doc.split("\n") or [""]
+    found = [] if first.endswith((".", "]")) and rest[:1] == [""] else ["a first line of its own"]
+    names = inspect.signature(value).parameters
+    found += [f"argument {name}" for name in names if f"``{name}``" not in doc]
+    parts = ["Arguments", "Errors", "Example"] + ["Returns"] * (not inspect.isclass(value))
+    found += [part for part in parts if f"\n{part}" not in doc]
+    examples = doctest.DocTestParser().get_examples(doc)
+    return (
+        found if any(example.want for example in examples) else [*found, "an example with a result"]
+    )
+
+
+WRITTEN = [name for name in NAMES if name != "ModuleFeatures"]
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_help_teaches_every_name(name):
+    assert unsaid(getattr(en, name)) == []
+
+
+def test_the_examples_of_help_are_run():
+    assert {*en._HOMES} <= {*LIBRARY}  # there doctest runs them
+
+
+def test_control_a_silent_helper_and_a_silent_class_are_found():
+    def helper(a, b=1):
+        """Adds ``a`` to something
+
+        Example:
+
+        >>> x = 1
+        """
+
+    class Thing:
+        def __init__(self, size):
+            self.size = size
+
+    everything = ["argument b", "Arguments", "Errors", "Returns", "an example with a result"]
+    assert unsaid(helper) == ["a first line of its own", *everything]
+    assert unsaid(Thing)[:2] == ["a first line of its own", "argument size"]
+
+
+# ---------------------------------------------------------------- what objects say they are
+
+
+def made(problem: en.Problem) -> dict[str, object]:
+    """An instance of each class, and what functions return, by the name of its class."""
+    g, exact = torch.Generator().manual_seed(0), {"dtype": torch.float64}
+    weights, risk = problem.weights, problem.risk(en.Penalties(empirical=1.0))
+    leak = en.SphereLeak(en.draw_weights(20, 5, g, **exact), "erf")
+    start = problem.zero_state() + 0.01
+    numbers = dict(radius=0.1, gradient_tolerance=9.0, curvature_tolerance=9.0, round_time=1.0)
+    sizes = dict(population=0.0, empirical=0.0, low_degree=1.0, norm_fourth=1.0)
+    dense, sparse = problem.target.parts
+    represented = en.represent_target(weights, "sin(z+pi/4)", [dense], sparse)
+    objects = [
+        problem, problem.target, *problem.target.parts[:1], problem.activation, problem.features,
+        en.NetworkFeatures(problem.X, weights, torch.tanh), problem.projector, risk,
+        en.Penalties(empirical=1.0), en.train(problem, t_end=10.0, n_times=3), leak,
+        en.PopulationProjector(leak, (10, 5), 3), en.GaussianLeak(weights, "erf"),
+        en.KernelRidge(torch.eye(30)), en.ntk_spectrum("erf", 5), represented,
+        represented.quadratic, en.lowest_curvature(risk, start, tolerance=0.1),
+        en.perturbed_descent(risk, start, **numbers, max_rounds=1),
+        en.gap_bound(n=9, mean_kernel=1.0, complexity=1.0, **sizes),
+    ]  # fmt: skip
+    return {type(value).__name__: value for value in objects}
+
+
+def dumped(value) -> list[str]:
+    """What is wrong with ``repr(value)``."""
+    said, name = repr(value), type(value).__name__
+    found = [] if said.startswith(name) else ["without its name"]
+    found += ["long"] if len(said) > 250 or said.count("\n") > 1 else []
+    return found + [
+        f"dumps {word}" for word in ("tensor(", "array(", " object at ") if word in said
+    ]
 
 
 def test_objects_say_what_they_are(problem):
-    assert repr(problem).startswith("Problem: degree 1 (5 directions) + degree 2 (1 directions)")
-    run = en.train(problem, t_end=10.0, n_times=3)
+    objects = made(problem)
+    assert {name: dumped(value) for name, value in objects.items() if dumped(value)} == {}
+    classes = {name for name in WRITTEN if inspect.isclass(getattr(en, name))}
+    assert classes <= objects.keys()
+    assert repr(problem).startswith("Problem: degree 1 (5 directions) + degree 2 (1 direction)")
+    run = objects["Trajectory"]
     assert repr(run).startswith("Trajectory: reached_end at t = 10; train ")
+    assert repr(objects["PairFeatures"]) == "PairFeatures: 30 inputs in R^5, m = 40, sigmoid(z-1)"
+
+
+def test_control_a_dump_is_found():
+    assert dumped(torch.ones(200, 3)) == ["without its name", "long", "dumps tensor("]
+    assert "dumps  object at " in dumped(object())
 
 
 def test_a_trajectory_plots_what_it_measured(problem):

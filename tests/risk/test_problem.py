@@ -5,12 +5,18 @@ import dataclasses
 import pytest
 import torch
 
-from escape_ntk.checks import InputError, UnknownNameError
-from escape_ntk.models.data import dense_plus_sparse, draw_inputs, random_direction, sparse_part
+from escape_ntk.checks import InputError, NonFiniteError, RankError, ShapeError, UnknownNameError
+from escape_ntk.models.data import (
+    Target,
+    dense_plus_sparse,
+    draw_inputs,
+    random_direction,
+    sparse_part,
+)
 from escape_ntk.models.network import activation, draw_weights, paired_network
 from escape_ntk.models.pairs import NetworkFeatures, from_pairs
 from escape_ntk.models.taylor import linear_term, quadratic_term
-from escape_ntk.risk.problem import Problem
+from escape_ntk.risk.problem import Problem, dense_plus_sparse_problem
 from escape_ntk.risk.regularizer import Penalties
 
 D, N, M, FRESH, N_K = 4, 20, 30, 25, 5
@@ -89,8 +95,73 @@ def test_what_is_not_needed_is_not_built():
     assert "projector" in vars(problem) and "leak" not in vars(problem)
 
 
+def test_each_term_is_measured_once(state, monkeypatch):
+    problem = drawn()
+    whole = problem.measure(state)
+    apart = problem.losses(state) | problem.shares(state)
+    sizes = {name: problem.sizes(state)[name] for name in ("R_2", "norm_2_4")}
+    assert whole == apart | sizes  # to the last bit
+    seen, own = [], type(problem.test).terms
+    monkeypatch.setattr(
+        type(problem.test), "terms", lambda self, s: (seen.append(len(self)), own(self, s))[1]
+    )
+    problem.measure(state)
+    assert sorted(seen) == [N, FRESH]
+
+
+def test_an_activation_is_one_whatever_it_was_made_from():
+    named, made = drawn(), dataclasses.replace(drawn(), activation=torch.tanh)
+    assert named.activation is activation("erf") and made.activation.name == "tanh"
+
+
+def test_noise_is_drawn_in_the_dtype_asked_for():
+    asked = {"d": D, "n": N, "m": M, "n_fresh": 5, "label_noise": 1.0}
+    plain, exact = (
+        dense_plus_sparse_problem(**asked, dtype=dtype) for dtype in (torch.float32, torch.float64)
+    )
+    noise = exact.y - exact.target(exact.X)
+    assert not torch.equal(noise, noise.float().double())  # more digits than float32 has
+    assert plain.y.dtype == torch.float32 and exact.y.dtype == torch.float64
+
+
+EXACT = {"dtype": torch.float64}
+PIECES = {
+    "X of another d": ({"X": torch.ones(N, D + 1, **EXACT)}, ShapeError),
+    "fresh of another d": ({"fresh": torch.ones(N, D + 1, **EXACT)}, ShapeError),
+    "weights of another d": ({"weights": torch.ones(3, D + 1, **EXACT)}, ShapeError),
+    "target of another d": (
+        {"target": Target((sparse_part(torch.eye(D + 1, **EXACT)[0], 1, "sphere"),))},
+        ShapeError,
+    ),
+    "X in float32": ({"X": torch.ones(N, D)}, ShapeError),
+    "fresh in float32": ({"fresh": torch.ones(N, D)}, ShapeError),
+    "weights in float32": ({"weights": torch.ones(3, D)}, ShapeError),
+    "target in float32": (
+        {"target": Target((sparse_part(torch.eye(D)[0], 1, "sphere"),))},
+        ShapeError,
+    ),
+    "labels in float32": ({"labels": torch.ones(N)}, ShapeError),
+    "labels too few": ({"labels": torch.ones(N - 1, **EXACT)}, ShapeError),
+    "labels in a column": ({"labels": torch.ones(N, 1, **EXACT)}, ShapeError),
+    "NaN among the labels": ({"labels": torch.full((N,), torch.nan, **EXACT)}, NonFiniteError),
+    "NaN among the inputs": ({"X": torch.full((N, D), torch.nan, **EXACT)}, NonFiniteError),
+    "more directions than inputs": ({"n_k": N + 1}, RankError),
+    "a negative n_k": ({"n_k": -1}, InputError),
+    "no target": ({"target": None}, InputError),
+    "a function as target": ({"target": lambda X: X[:, 0]}, InputError),
+    "an unknown activation": ({"activation": "tanh"}, UnknownNameError),
+    "features already built": ({"kind": drawn().features}, InputError),
+    "no chunk": ({"chunk": 0}, InputError),
+}
+
+
+@pytest.mark.parametrize("changes, error", PIECES.values(), ids=PIECES)
+def test_pieces_that_do_not_fit_are_refused_at_construction(changes, error):
+    with pytest.raises(error, match=r"expected .+; got .+; remedy: .+") as caught:
+        dataclasses.replace(drawn(), **changes)
+    assert type(caught.value) is error
+
+
 def test_what_does_not_fit_is_refused():
     with pytest.raises(UnknownNameError, match=r"law .*gaussian, sphere"):
         dataclasses.replace(drawn(), law="cube")
-    with pytest.raises(InputError, match=r"n_k"):
-        dataclasses.replace(drawn(), n_k=-1).risk(Penalties(empirical=1.0))

@@ -63,7 +63,9 @@ def train(
     """
     checks.instance("problem", problem, Problem, "dense_plus_sparse_problem(d=20, n=150, m=1000)")
     checks.one_of("method", method, METHODS)
-    checks.number("step", step, least=0, strict=True)
+    step = checks.number("step", step, least=0, strict=True)
+    if measure is not None:
+        checks.function("measure", measure, "a function of the state that returns named numbers")
     risk = problem.risk(penalties, model=model)
     state = problem.zero_state() if start is None else start
     times = log_times(t_end, n_times)
