@@ -245,7 +245,7 @@ def layout(
             message(
                 expected=f"{name} to be a floating torch.Tensor",
                 got=kind,
-                remedy="torch.as_tensor(…, dtype=torch.float32)",
+                remedy=f"torch.as_tensor(…, dtype={torch.float32 if like is None else like.dtype})",
             )
         )
     if value.is_meta or value.layout is not torch.strided:

@@ -162,6 +162,8 @@ def test_pieces_that_do_not_fit_are_refused_at_construction(changes, error):
     assert type(caught.value) is error
 
 
-def test_what_does_not_fit_is_refused():
+def test_what_does_not_fit_is_refused(state):
+    with pytest.raises(InputError, match="each of the 2 parts"):
+        drawn().shares(state, ("line",))
     with pytest.raises(UnknownNameError, match=r"law .*gaussian, sphere"):
         dataclasses.replace(drawn(), law="cube")

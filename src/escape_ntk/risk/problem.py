@@ -201,8 +201,18 @@ class Problem:
         """E[f p_j]/E[p_j²] over fresh inputs for f_L, f_Q and each part p_j of f*: 1 is learned.
 
         ``linear_0``, ``quadratic_0``, …; with ``names`` for the parts, ``linear_dense`` and so on.
+        Another number of names raises :class:`~escape_ntk.checks.InputError`.
         """
-        return self._shares(self.test.terms(state), names)
+        given = checks.items("names", names, str, 'names=("dense", "sparse")')
+        if given and len(given) != len(self.target.parts):
+            raise checks.InputError(
+                checks.message(
+                    expected=f"a name for each of the {len(self.target.parts)} parts of the target",
+                    got=checks.shown(names),
+                    remedy='names=("dense", "sparse")',
+                )
+            )
+        return self._shares(self.test.terms(state), given)
 
     def _shares(self, terms: tuple[Tensor, Tensor], names: Sequence[str] = ()) -> dict[str, float]:
         parts = self.target.part_values(self.fresh)

@@ -192,6 +192,14 @@ class PopulationProjector:
         rows, columns = _two(shape)
         like, size = torch.zeros(rows, columns, dtype=torch.float64), rows * columns
         own = getattr(leak, "weights", getattr(getattr(leak, "features", None), "weights", like))
+        if isinstance(own, Tensor) and own.dtype != like.dtype:
+            raise checks.ShapeError(
+                checks.message(
+                    expected="a leak at float64 weights",
+                    got=f"one at {own.dtype} weights",
+                    remedy="SphereLeak(weights.double(), activation)",
+                )
+            )
         checks.array("weights of the leak", own, (rows, columns), like=like)
         checks.number("tolerance", tolerance, least=0)
         checks.integer("seed", seed, least=0)
