@@ -204,6 +204,12 @@ def test_prices_are_described():
     assert text == "d8: ratio 2.00 [1.50, 2.50]; d16: ratio 2.00 [1.50, 2.50], 5 seeds"
 
 
+def test_names_of_measurements_keep_their_index():
+    measured = {"R_1": 0.5, "R_1_without": 0.25, "norm_2_4": 2.0, "norm_F": 3.0, "largest_gap": 1.0}
+    text = page.describe(measured)
+    assert text == "R_1 0.5, R_1 without 0.25, norm_2_4 2, norm_F 3, largest gap 1"
+
+
 def test_hypotheses_are_drawn_beside_the_published_values():
     """Built by hand: two hypotheses, two λ, one panel each."""
     hypotheses = experiment.HYPOTHESES[:2]
