@@ -233,7 +233,8 @@ def test_half_precision_is_refused_everywhere(call, half):
 def test_a_projector_of_half_precision_is_refused(half):
     features = PairFeatures(X, WEIGHTS, SIGMOID)
     features.X, features.first = features.X.to(half), features.first.to(half)
-    assert str(half) in refused(lambda: TrainingProjector(features, 1), ShapeError)
+    text = refused(lambda: TrainingProjector(features, 1), ShapeError)
+    assert str(half) in text and "features.X.float()" in text
 
 
 def test_a_dtype_that_is_none_is_refused():

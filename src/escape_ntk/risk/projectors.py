@@ -78,6 +78,7 @@ class TrainingProjector:
         if n_k != "gap":
             n_k = checks.integer("n_k", n_k, least=0, remedy='pass n_k=0 or more, or n_k="gap"')
         rcond = checks.number("rcond", rcond, least=0)
+        checks.layout("features.X", features.X, tuple(features.X.shape))
         n = len(features)
         gram = features.cross_gram(features)  # pyright: ignore[reportArgumentType]
         gram = checks.array("the Gram matrix of the features", gram, (n, n)).double()
