@@ -6,9 +6,9 @@ ones about arguments also from :class:`ValueError`.  ``assert`` is for impossibi
 
 import inspect
 import math
+import operator
 from collections.abc import Callable, Sequence
-from numbers import Integral
-from typing import Any, SupportsFloat, TypeVar, cast
+from typing import Any, SupportsFloat, SupportsIndex, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -61,6 +61,10 @@ class CutoffWarning(UserWarning):
     """Part of a spectrum was cut off as numerically zero."""
 
 
+class DerivativeWarning(UserWarning):
+    """A module's values and its derivatives, as automatic differentiation has them, differ."""
+
+
 def message(*, expected: str, got: object, remedy: str) -> str:
     """One sentence in the house's order: expected, got, remedy."""
     return f"expected {expected}; got {got}; remedy: {remedy}"
@@ -77,11 +81,16 @@ def shown(value: object) -> str:
 
 
 def integer(name: str, value: object, *, least: int, remedy: str = "") -> int:
-    """Return ``value`` as int if it is an integer ≥ ``least``, numpy's included.
+    """Return ``value`` as int if it is an integer ≥ ``least``, of Python, NumPy or torch.
 
-    Else raise :class:`InputError`.
+    Else raise :class:`InputError`; a bool is no integer.
     """
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+    truth = isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool")
+    try:
+        whole = None if truth else operator.index(cast(SupportsIndex, value))
+    except TypeError:
+        whole = None
+    if whole is None or whole < least:
         raise InputError(
             message(
                 expected=f"{name} to be an integer ≥ {least}",
@@ -89,7 +98,7 @@ def integer(name: str, value: object, *, least: int, remedy: str = "") -> int:
                 remedy=remedy or f"pass {name}={least} or more",
             )
         )
-    return int(value)
+    return whole
 
 
 def instance(name: str, value: object, kind: type[_Kind], remedy: str) -> _Kind:
