@@ -1,8 +1,8 @@
-"""f_L, f_Q and tangent features of a :class:`~escape_ntk.models.private_copy.PrivateCopy`, by routes.
+"""f_L, f_Q and tangent features of a module's private copy, by several routes.
 
 All are derivatives of the outputs f (N,), N = n·C for C outputs a row, at θ₀.  Each can be had in
 several ways; which of them are exact for a given module is found out by trial
-(:mod:`escape_ntk.models.module_trial`).  In the order in which they are tried:
+(:mod:`escape_ntk.models.route_trial`).  In the order in which they are tried:
 
 * f_L: "forward", one forward-mode derivative; "reverse", the derivative of Φᵀu in u; "rows".
 * f_Q: "forward-forward", one forward-mode derivative inside another; "forward-reverse", of

@@ -17,8 +17,9 @@ from escape_ntk import checks
 from escape_ntk.checks import InputError, NonFiniteError, ShapeError, message
 from escape_ntk.models.derivatives import Derivatives
 from escape_ntk.models.linear_maps import curvature, pulled, pushed
-from escape_ntk.models.module_trial import exact_routes, function_of_rows
-from escape_ntk.models.private_copy import PrivateCopy, plainly
+from escape_ntk.models.private_copy import PrivateCopy
+from escape_ntk.models.route_trial import exact_routes
+from escape_ntk.models.row_function import function_of_rows
 
 
 class ModuleFeatures:

@@ -5,6 +5,7 @@ import numpy as np
 from escape_ntk.chapters.your_network import chapter, figures
 from escape_ntk.chapters.your_network import modules as m
 from escape_ntk.chapters.your_network.claims import POINTS
+from escape_ntk.chapters.your_network.layer_sweep import OUTCOMES, sweep_points
 from escape_ntk.display import html
 from escape_ntk.study.claims import Runs, plus_minus
 
@@ -79,3 +80,21 @@ def slopes(runs: Runs) -> html.Html:
             "Slopes in the size of the movement; means and 95 % intervals over five seeds",
         ),
     )
+
+
+@chapter.figure("layers")
+def layers(runs: Runs) -> html.Html:
+    """What came of every layer: exact, exact by another route and why, refused and why."""
+    (record,) = runs(sweep_points())
+    columns = (record.arrays[name].tolist() for name in ("names", "outcomes", "words"))
+    rows = list(zip(*columns, strict=True))
+    exact, routed, refused = ([r for r in rows if r[1] == outcome] for outcome in OUTCOMES)
+    caption = "Small float64 networks around one layer each, in evaluation mode"
+    parts = [
+        html.table(
+            ["exact"], [[", ".join(name for name, *_ in exact)]], f"{len(exact)} layers, {caption}"
+        ),
+        html.table(["exact by another route", "why"], [[r[0], r[2]] for r in routed]),
+        html.table(["refused", "why"], [[r[0], r[2]] for r in refused]),
+    ]
+    return html.folded("All layers", *parts)
