@@ -17,6 +17,11 @@ REFUSED = {
     *("dropout always", "checkpoint, reentrant", "mean over the rows", "softmax over the rows"),
 }
 """No second derivative in torch, random, or no function of each row."""
+TOLD = {
+    *("detach", "fake_quantize", "utils.weight_norm", "parametrizations.weight_norm"),
+}
+"""Values that the derivatives do not see; and weight_norm, whose second derivative in torch takes
+the norms as constants."""
 
 
 def test_all_of_torch_is_tried_or_left_out_for_a_reason():
@@ -36,6 +41,7 @@ def test_a_layer_is_exact_or_refused(name):
     found = tried(name, seed=2)
     assert found.difference < EXACT
     assert (found.outcome == "refused") == (name in REFUSED)
+    assert (found.outcome == "told") == (name in TOLD)
     assert bool(found.words) == (found.outcome != "exact")
 
 
@@ -67,9 +73,12 @@ def test_control_a_wrong_factor_is_seen(wrong, monkeypatch):
 
 
 def test_the_point_counts_what_it_tried():
-    names = ("Linear", "LayerNorm", "EmbeddingBag")
+    names = ("Linear", "LayerNorm", "detach", "EmbeddingBag")
     summary, arrays = LayerSweep(1, names).compute()
-    assert summary == {"exact": 1, "another_route": 1, "refused": 1, "layers": 3, "wrong": 0}
+    assert summary == {
+        **{"exact": 1, "another_route": 1, "told": 1, "refused": 1},
+        **{"layers": 4, "wrong": 0},
+    }
     assert arrays["names"].tolist() == list(names)
     assert arrays["outcomes"].tolist() == list(layer_sweep.OUTCOMES)
     assert np.all(arrays["differences"] < EXACT) and arrays["nested"][1] > 1e-3

@@ -8,6 +8,7 @@ those of the module.  Source: [D].
 """
 
 from collections.abc import Mapping
+from typing import SupportsIndex
 
 import torch
 from jaxtyping import Float
@@ -55,8 +56,8 @@ class ModuleFeatures:
         module: nn.Module,
         X: Tensor,
         *,
-        output: int | str | None = None,
-        chunk: int = 256,
+        output: SupportsIndex | str | None = None,
+        chunk: SupportsIndex = 256,
         keep: bool = False,
     ):
         self.chunk = checks.integer("chunk", chunk, least=1)

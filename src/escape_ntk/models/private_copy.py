@@ -2,7 +2,7 @@
 
 The copy keeps parameters, buffers and modes as they are when it is made; the module itself is never
 touched.  Each call puts the given tensors where the parameters were, hands the module a clone of
-its inputs, and then restores everything that a forward pass has written into the copy.
+its inputs, and then restores everything that a forward pass has written into the copy.  Source: [D].
 """
 
 import copy
@@ -56,8 +56,11 @@ class PrivateCopy:
         _refuse_kind(module)
         with torch.inference_mode(False):
             self.module, twins = _deep_copy(module)
-        self._trainable = {k: twins[id(p)] for k, p in module.named_parameters() if p.requires_grad}
+        self._trainable: dict[str, Tensor] = {
+            k: cast(Tensor, twins[id(p)]) for k, p in module.named_parameters() if p.requires_grad
+        }
         self.copied = {id(twin) for twin in twins.values() if isinstance(twin, Tensor)}
+        self.originals = {id(v) for v in module.parameters()}
         for layer in self.module.modules():
             if isinstance(layer, nn.Embedding | nn.EmbeddingBag):
                 layer.sparse = False  # the same function, with dense gradients
@@ -73,6 +76,11 @@ class PrivateCopy:
     def recurrent(self) -> bool:
         """Whether a layer is an RNN, LSTM or GRU."""
         return any(isinstance(m, nn.RNNBase) for m in self.module.modules())
+
+    @property
+    def changes_buffers(self) -> bool:
+        """Whether a forward pass was seen to change buffers, by :meth:`watch`."""
+        return bool(self._written)
 
     def __call__(self, parameters: Sequence[Tensor], X: Tensor) -> Tensor:
         """f(x; θ) for all rows of X."""
@@ -200,7 +208,7 @@ def _uncompiled() -> Iterator[None]:
         yield
 
 
-def _refuse_kind(module: object) -> None:
+def _refuse_kind(module: nn.Module) -> None:
     """Refuse what is no ordinary module."""
 
     def refuse(got: str, remedy: str) -> None:
@@ -215,6 +223,9 @@ def _refuse_kind(module: object) -> None:
             refuse(f"{where}, a scripted module", "the module before torch.jit.script or trace")
         if isinstance(layer, _WRAPPERS):
             refuse(where, "the module inside: net.module")
+        for key, p in layer._parameters.items():
+            if p is not None and p.layout != torch.strided:
+                refuse(f"{where} with {key!r} {p.layout}", "a dense parameter: p.to_dense()")
         if any(nn.parameter.is_lazy(v) for v in (*layer._parameters.values(), *_buffers(layer))):
             refuse(f"{where} whose shapes are not known yet", "call net(X[:2]) once first")
 

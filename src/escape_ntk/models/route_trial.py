@@ -136,7 +136,7 @@ class _Trial:
     def _mixed_route(self) -> str:
         for name in ("reverse", "rows"):
             got = self._try(lambda name=name: self.d.by(mixed=name).mixed(self.X, self.v, self.v))
-            if isinstance(got, Tensor) and self._agrees(got / 2, self.quadratic):
+            if isinstance(got, Tensor) and self._agrees(0.5 * got, self.quadratic):
                 return name
         return "rows"
 

@@ -1,4 +1,4 @@
-"""Every layer of ``torch.nn`` in a small network: exact, exact by another route, or refused?
+"""Every layer of ``torch.nn`` in a small network: exact, by another route, told, or refused?
 
 The terms of :class:`~escape_ntk.models.modules.ModuleFeatures` against plain gradients of gradients
 of single rows, in float64.
@@ -22,7 +22,8 @@ from escape_ntk.risk.projectors import TrainingProjector
 from escape_ntk.study.point import Draws, Point, Result
 from escape_ntk.training.run import UNSAVED, Run
 
-OUTCOMES = ("exact", "another route", "refused")
+OUTCOMES = ("exact", "another route", "told", "refused")
+"""Told: the values and torch's derivatives of them differ; a warning says so."""
 EXACT = 1e-8
 """A relative difference from the plain gradients that is rounding."""
 
@@ -112,8 +113,8 @@ class Tried:
 def tried(name: str, seed: int = 0, n: int = 4) -> Tried:
     """One layer: its terms against the reference, or the words of its refusal."""
     build, shape = LAYERS[name]
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
         torch.manual_seed(seed)
         module = build().double().eval()
         X = torch.randn(n, *shape, dtype=F64)
@@ -125,8 +126,10 @@ def tried(name: str, seed: int = 0, n: int = 4) -> Tried:
         found = differences(features, module, v)
     nested, routes = found.pop("nested"), features._derivatives.routes
     plain = Routes(mixed=routes.mixed) == routes
-    outcome = OUTCOMES[0 if plain else 1]
-    return Tried(outcome, "; ".join(routes.why), max(found.values()), nested)
+    told = [str(w.message) for w in said if w.category is checks.DerivativeWarning]
+    outcome = OUTCOMES[2 if told else 0 if plain else 1]
+    words = "; ".join(told or routes.why)
+    return Tried(outcome, words, max(found.values()), nested)
 
 
 @dataclass(frozen=True)

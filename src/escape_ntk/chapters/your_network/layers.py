@@ -19,8 +19,10 @@ LAYERS: dict[str, tuple[Build, tuple[int, ...]]] = {}
 """Name → (builder, shape of one input)."""
 LEFT_OUT = {
     **dict.fromkeys(
-        ("Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict")
-        + ("Container",),
+        (
+            *("Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList"),
+            *("ParameterDict", "Container"),
+        ),
         "holds other layers: all of the above stand in one",
     ),
     **dict.fromkeys(

@@ -88,13 +88,14 @@ def layers(runs: Runs) -> html.Html:
     (record,) = runs(sweep_points())
     columns = (record.arrays[name].tolist() for name in ("names", "outcomes", "words"))
     rows = list(zip(*columns, strict=True))
-    exact, routed, refused = ([r for r in rows if r[1] == outcome] for outcome in OUTCOMES)
+    exact, routed, told, refused = ([r for r in rows if r[1] == outcome] for outcome in OUTCOMES)
     caption = "Small float64 networks around one layer each, in evaluation mode"
     parts = [
         html.table(
             ["exact"], [[", ".join(name for name, *_ in exact)]], f"{len(exact)} layers, {caption}"
         ),
         html.table(["exact by another route", "why"], [[r[0], r[2]] for r in routed]),
+        html.table(["with a warning", "what it says"], [[r[0], r[2]] for r in told]),
         html.table(["refused", "why"], [[r[0], r[2]] for r in refused]),
     ]
     return html.folded("All layers", *parts)
