@@ -151,7 +151,7 @@ class Derivatives:
         def slope(*p):
             return jvp(lambda *q: self._f(q, x), p, tuple(pieces))[1]
 
-        return jvp(slope, tuple(self.start), tuple(pieces))
+        return jvp(slope, tuple(self.start), tuple(pieces))[:2]
 
     def _jvp_of_gradient(self, x: Tensor, pieces: list[Tensor]) -> tuple[Tensor, Tensor]:
         def line(t):
@@ -164,7 +164,7 @@ class Derivatives:
             t = u.new_zeros(())
             return torch.stack(jvp(lambda s: slope(s, u), (t,), (torch.ones_like(t),)))
 
-        pairs, back = vjp(both, x.new_ones(len(x) * self.outputs))
+        pairs, back = vjp(both, x.new_ones(len(x) * self.outputs))[:2]
         first, second = torch.eye(2, dtype=pairs.dtype, device=pairs.device)
         return back(first)[0], back(second)[0]
 
@@ -202,7 +202,7 @@ class Derivatives:
         def of_row(parameters, row):
             if self.outputs == 1:
                 return grad(lambda p: one(p, row)[0])(parameters)
-            values, back = vjp(lambda p: one(p, row), parameters)
+            values, back = vjp(lambda p: one(p, row), parameters)[:2]
             return vmap(back)(torch.eye(len(values), dtype=values.dtype, device=row.device))[0]
 
         pieces = vmap(of_row, in_dims=(None, 0))(self.start, x)

@@ -2,7 +2,7 @@
 
 The copy keeps parameters, buffers and modes as they are when it is made; the module itself is never
 touched.  Each call puts the given tensors where the parameters were, hands the module a clone of
-its inputs, and then restores everything that a forward pass has written into the copy.  Source: [D].
+its inputs, and restores what a forward pass has written into the copy.  Source: [D].
 """
 
 import copy
@@ -94,7 +94,7 @@ class PrivateCopy:
                     container[key] = tensor
             for i, key in self._written:
                 buffers = self._modules[i]._buffers
-                buffers[key] = buffers[key].clone()
+                buffers[key] = cast(Tensor, buffers[key]).clone()
             return [self.module(X.clone()) for _ in range(count)]
         finally:
             self._restore()
@@ -226,12 +226,9 @@ def _refuse_kind(module: nn.Module) -> None:
         for key, p in layer._parameters.items():
             if p is not None and p.layout != torch.strided:
                 refuse(f"{where} with {key!r} {p.layout}", "a dense parameter: p.to_dense()")
-        if any(nn.parameter.is_lazy(v) for v in (*layer._parameters.values(), *_buffers(layer))):
+        held = (*layer._parameters.values(), *layer._buffers.values())
+        if any(v is not None and nn.parameter.is_lazy(v) for v in held):
             refuse(f"{where} whose shapes are not known yet", "call net(X[:2]) once first")
-
-
-def _buffers(layer: nn.Module) -> list[Tensor]:
-    return [b for b in layer._buffers.values() if b is not None]
 
 
 def _deep_copy(module: nn.Module) -> tuple[nn.Module, dict[int, object]]:

@@ -5,7 +5,7 @@ another kind or shape.  Outputs are compared beside θ₀ too, where a zero of �
 """
 
 from collections.abc import Iterator
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, cast
 
 import torch
 from torch import Tensor, nn
@@ -231,7 +231,7 @@ def _leaves_of(out: Tensor) -> Iterator[Tensor]:
             continue
         seen.add(node)
         if hasattr(node, "variable"):
-            yield node.variable
+            yield cast(Any, node).variable
         todo += [parent for parent, _ in node.next_functions]
 
 

@@ -7,7 +7,7 @@ of single rows, in float64.
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ def reference(module: nn.Module, X: Tensor, v: Tensor) -> tuple[Tensor, Tensor, 
     ]
 
     def gradient(out: Tensor, create: bool) -> list[Tensor]:
-        kind = {"create_graph": create, "allow_unused": True}
+        kind: dict[str, Any] = {"create_graph": create, "allow_unused": True}
         found = torch.autograd.grad(out, parameters, **kind) if out.requires_grad else pieces
         zero = not out.requires_grad
         return [
@@ -90,7 +90,9 @@ def differences(features: ModuleFeatures, module: nn.Module, v: Tensor) -> dict[
         "Φᵀc": relative(features.linear_pullback(c), J.T @ c, 0),
         "K": relative(features.cross_gram(features), J @ J.T, 0),
         "R_2": relative(empirical_leak(features, projector, v), leak, 1e-6 * scale**2),
-        "its Hessian": relative(product, 2 / n * J.T @ (high @ (high @ f_l)), 1e-6 * scale),
+        "its Hessian": relative(
+            cast(Tensor, product), 2 / n * J.T @ (high @ (high @ f_l)), 1e-6 * scale
+        ),
     }
     try:
         nested = features._derivatives.by(quadratic="forward-forward").terms(features.X, v)[1]

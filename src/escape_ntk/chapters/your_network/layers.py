@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -103,8 +104,8 @@ class Attention(nn.Module):
 
     def __init__(self, kind: str, **options):
         super().__init__()
-        wide = {} if kind == "MultiheadAttention" else {"dim_feedforward": 8}
-        fixed = {"nhead": 2, "num_encoder_layers": 1, "num_decoder_layers": 1}
+        wide: dict[str, Any] = {} if kind == "MultiheadAttention" else {"dim_feedforward": 8}
+        fixed: dict[str, Any] = {"nhead": 2, "num_encoder_layers": 1, "num_decoder_layers": 1}
         self.kind, self.head = kind, nn.Linear(6, 1)
         if kind == "MultiheadAttention":
             self.layer = nn.MultiheadAttention(6, 2, batch_first=True)
@@ -325,7 +326,7 @@ class Twice(nn.Module):
 add("Bilinear", lambda: Twice(nn.Bilinear(8, 8, 3), 3), "row")
 add("CosineSimilarity", lambda: Twice(nn.CosineSimilarity(), 1), "row")
 add("PairwiseDistance", lambda: Twice(nn.PairwiseDistance(), 1), "row")
-_WIDE = {"reduction": "none"}
+_WIDE: dict[str, Any] = {"reduction": "none"}
 _LOSSES: dict[str, tuple[Callable[[], nn.Module], Callable[[Tensor], tuple[Tensor, ...]], int]] = {
     **{
         kind: (
