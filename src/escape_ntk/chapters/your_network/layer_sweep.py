@@ -139,7 +139,7 @@ class LayerSweep(Point):
     """All layers, or those of ``names``, on one draw of weights and inputs."""
 
     experiment: ClassVar[str] = "modules-sweep"
-    draws: ClassVar[Draws] = Draws()
+    draws: ClassVar[Draws] = Draws(tools=("TrainingProjector",))
 
     seed: int
     names: tuple[str, ...] = ()
