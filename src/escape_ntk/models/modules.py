@@ -34,7 +34,8 @@ class ModuleFeatures:
 
     A trial on two or three rows finds for f_L, f_Q and Φ the fastest way that is exact:
     ``route`` says which, and why.  ``chunk`` rows at a time: an evaluation holds the activations of
-    ``chunk`` rows a few times, a Gram matrix 3·chunk·P numbers, :meth:`jacobian` (N + chunk)·P.
+    ``chunk`` rows a few times, a Gram matrix 3·chunk·P numbers, :meth:`jacobian` (N + chunk)·P;
+    the trial a dozen vectors of P numbers in float64.
     With ``keep`` the Jacobian, N·P numbers, is computed once and kept: then f_L and its pullback
     are one matrix–vector product each.
 
