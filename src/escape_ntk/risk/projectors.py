@@ -75,7 +75,8 @@ class TrainingProjector:
                     remedy="PairFeatures(X, weights, activation)",
                 )
             )
-        if n_k != "gap":
+        by_gap = isinstance(n_k, str) and n_k == "gap"
+        if not by_gap:
             n_k = checks.integer("n_k", n_k, least=0, remedy='pass n_k=0 or more, or n_k="gap"')
         rcond = checks.number("rcond", rcond, least=0)
         checks.layout("features.X", features.X, tuple(features.X.shape))
@@ -85,7 +86,7 @@ class TrainingProjector:
         values, vectors = torch.linalg.eigh((gram + gram.T) / 2)
         values, vectors = values.flip(0), vectors.flip(1)
         self.eigenvalues = features.kernel_factor * values
-        n_k = _last_step(values) if n_k == "gap" else n_k
+        n_k = _last_step(values) if by_gap else n_k
         self.features, self.n_k = features, n_k
         self.rank = int((values > rcond * values[0]).sum())
         if n_k > self.rank:
