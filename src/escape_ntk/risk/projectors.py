@@ -75,9 +75,9 @@ class TrainingProjector:
                     remedy="PairFeatures(X, weights, activation)",
                 )
             )
-        by_gap = isinstance(n_k, str) and n_k == "gap"
-        if not by_gap:
-            n_k = checks.integer("n_k", n_k, least=0, remedy='pass n_k=0 or more, or n_k="gap"')
+        asked = None
+        if not (isinstance(n_k, str) and n_k == "gap"):
+            asked = checks.integer("n_k", n_k, least=0, remedy='pass n_k=0 or more, or n_k="gap"')
         rcond = checks.number("rcond", rcond, least=0)
         checks.layout("features.X", features.X, tuple(features.X.shape))
         n = len(features)
@@ -86,21 +86,21 @@ class TrainingProjector:
         values, vectors = torch.linalg.eigh((gram + gram.T) / 2)
         values, vectors = values.flip(0), vectors.flip(1)
         self.eigenvalues = features.kernel_factor * values
-        n_k = _last_step(values) if by_gap else n_k
-        self.features, self.n_k = features, n_k
+        self.features = features
+        self.n_k = kept = _last_step(values) if asked is None else asked
         self.rank = int((values > rcond * values[0]).sum())
-        if n_k > self.rank:
+        if kept > self.rank:
             raise checks.RankError(
                 checks.message(
                     expected=f"n_k ≤ {self.rank}, the numerical rank of the training features",
-                    got=n_k,
+                    got=kept,
                     remedy="lower n_k (or k), or use more training points",
                 )
             )
-        _warn_of_ties(values, n_k, rcond)
+        _warn_of_ties(values, kept, rcond)
         self._gram_pairs = values, vectors
-        self._basis = vectors[:, :n_k].to(gram_dtype := features.X.dtype).contiguous()  # (n, n_k)
-        self._inverse = (1 / values[:n_k]).to(gram_dtype)  # (n_k,)
+        self._basis = vectors[:, :kept].to(gram_dtype := features.X.dtype).contiguous()  # (n, n_k)
+        self._inverse = (1 / values[:kept]).to(gram_dtype)  # (n_k,)
 
     def __repr__(self) -> str:
         n, *shape = self.features.X.shape
