@@ -34,7 +34,7 @@ NODES = 400
 _MOST_DEGREE = 150
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Spectrum:
     """Eigenvalues λ_0…λ_J of a zonal kernel on S^{d−1}(√d), and the trace beyond J.
 
@@ -219,7 +219,7 @@ def _kept_degree(degree: int) -> int:
             checks.message(
                 expected=f"degree ≤ {_MOST_DEGREE}, what the quadrature carries",
                 got=degree,
-                remedy="what lies beyond the degrees kept is in Spectrum.rest",
+                remedy="what lies beyond the degrees kept is in ntk_spectrum(…).rest",
             )
         )
     return int(degree)

@@ -61,7 +61,7 @@ def inputs_of_law(normal: Float[Tensor, "n d"], law: str) -> Float[Tensor, "n d"
     return normal * (math.sqrt(normal.shape[1]) / normal.norm(dim=1, keepdim=True))
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class RidgeSum:
     """Σ_j a_j p_ℓ(β_j·x), |β_j| = 1, with E[p_ℓ(β·x)²] = 1 under ``law``: a part of a target.
 
@@ -75,7 +75,7 @@ class RidgeSum:
     * ``degree``: ℓ;
     * ``law``: of the inputs, ``"gaussian"`` or ``"sphere"``.
 
-    Errors: :class:`~escape_ntk.checks.InputError` for directions of another length,
+    Errors: :class:`~escape_ntk.checks.InputError` for directions of another length, or a gradient,
     :class:`~escape_ntk.checks.ShapeError` for shapes that do not fit.
 
     Example:
@@ -93,6 +93,8 @@ class RidgeSum:
     def __post_init__(self):
         b = checks.array("directions", self.directions, (None, None))
         checks.array("coefficients", self.coefficients, (len(b),), like=b)
+        for name in ("directions", "coefficients"):
+            checks.without_gradient(name, getattr(self, name))
         checks.integer("degree", self.degree, least=0)
         checks.one_of("law", self.law, LAWS)
         off = float((b.norm(dim=1) - 1).abs().max())
@@ -150,6 +152,9 @@ class Target:
     Arguments:
 
     * ``parts``: one or more :class:`RidgeSum` of one dimension, law, dtype and device.
+
+    Any other function is fitted through the ``labels`` of a
+    :class:`~escape_ntk.risk.problem.Problem`; errors are then still measured against the target.
 
     Errors: :class:`~escape_ntk.checks.InputError` for other parts.
 
