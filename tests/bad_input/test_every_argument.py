@@ -275,10 +275,25 @@ def with_gradient(name: str) -> Iterator[str]:
             yield f"{argument}: {type(error).__name__}: {error}"
 
 
+@pytest.fixture
+def warned_always():
+    """A gradient cut by float(…) is told each time, not once a process."""
+    torch.set_warn_always(True)
+    yield
+    torch.set_warn_always(False)
+
+
 @pytest.mark.filterwarnings("error:Converting a tensor with requires_grad")
 @pytest.mark.parametrize("name", VALID)
-def test_a_tensor_that_requires_a_gradient_is_carried_on_or_refused(name):
+def test_a_tensor_that_requires_a_gradient_is_carried_on_or_refused(name, warned_always):
     assert [*with_gradient(name)] == []
+
+
+@pytest.mark.filterwarnings("error:Converting a tensor with requires_grad")
+def test_control_a_gradient_that_is_cut_is_told(warned_always):
+    for _ in "ab":
+        with pytest.raises(UserWarning, match="requires_grad"):
+            float(torch.ones(2).requires_grad_().norm())
 
 
 def test_training_refuses_a_start_with_gradient_and_a_problem_its_pieces():

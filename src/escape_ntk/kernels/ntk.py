@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from escape_ntk import checks
+from escape_ntk.models.data import SPHERE_TOLERANCE
 from escape_ntk.models.network import WEIGHT_LAWS, Activation, ActivationLike
 from escape_ntk.models.network import activation as as_activation
 from escape_ntk.numerics.polynomials import (
@@ -36,8 +37,6 @@ RCOND = 1e-12
 """Eigenvalues of K + ridge·I below RCOND·λ_max count as zero (K in float64)."""
 RCOND_SINGLE = 1e-6
 """The same for a K in float32, whose entries are rounded to 6e-8."""
-SPHERE_TOLERANCE = {torch.float64: 1e-7, torch.float32: 1e-6}
-"""How far |x|/√d may be from 1 on the sphere: the series then errs by about as much."""
 _ASYMMETRY = 1e-5
 """Part of max |K| by which K and Kᵀ may differ: rounding and quadrature stay below it."""
 

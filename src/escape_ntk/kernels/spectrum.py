@@ -16,8 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from escape_ntk import checks
-from escape_ntk.kernels.ntk import SPHERE_TOLERANCE, dual_on_sphere, infinite_ntk, ridge_factor
-from escape_ntk.models.data import Target
+from escape_ntk.kernels.ntk import dual_on_sphere, infinite_ntk, ridge_factor
+from escape_ntk.models.data import SPHERE_TOLERANCE, Target
 from escape_ntk.models.network import WEIGHT_LAWS, Activation, ActivationLike
 from escape_ntk.models.network import activation as as_activation
 from escape_ntk.numerics.polynomials import (

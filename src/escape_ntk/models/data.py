@@ -15,6 +15,9 @@ from torch import Tensor
 from escape_ntk import checks
 from escape_ntk.numerics.polynomials import LAWS, zonal, zonal_overlap
 
+SPHERE_TOLERANCE = {torch.float64: 1e-7, torch.float32: 1e-6}
+"""How far |x|/√d may be from 1 on the sphere: a series there then errs by about as much."""
+
 
 def draw_inputs(
     n: int,

@@ -239,7 +239,7 @@ def represent_target(
     (JointMovement: m = 40 neurons in R^5, sin(z+pi/4), torch.Size([2, 20, 5]))
     """
     activation = as_activation(activation)
-    checks.array("weights", weights, (None, None))
+    checks.without_gradient("weights", checks.array("weights", weights, (None, None)))
     low = checks.items("low", low, RidgeSum, "target.parts[:-1], all but the sparse part")
     checks.instance("sparse", sparse, RidgeSum, _SPARSE)
     checks.one_of("law of the sparse part", sparse.law, ("sphere",))

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from escape_ntk import checks
-from escape_ntk.kernels.ntk import SPHERE_TOLERANCE
-from escape_ntk.models.data import Target, draw_inputs, draw_target
+from escape_ntk.models.data import SPHERE_TOLERANCE, Target, draw_inputs, draw_target
 from escape_ntk.models.network import Activation, ActivationLike, draw_weights
 from escape_ntk.models.network import activation as as_activation
 from escape_ntk.models.pairs import PairFeatures, from_pairs

@@ -19,7 +19,7 @@ from escape_ntk.models.pairs import STEP_FACTOR
 from escape_ntk.numerics.lanczos import NoConvergenceError, extreme_eigenpairs
 from escape_ntk.risk.regularizer import RegularizedRisk, low_degree_size, norm_2_4_to_the_4
 from escape_ntk.training.flow import gradient_flow
-from escape_ntk.training.run import RUN, UNSAVED, Run
+from escape_ntk.training.run import UNSAVED, Run
 from escape_ntk.training.trajectory import Outcome
 
 
@@ -277,7 +277,7 @@ def perturbed_descent(
     """
     _check_bilinear(risk)
     checks.seed(seed)
-    checks.instance("run", run, Run, RUN)
+    checks.instance("run", run, Run, "escape_ntk.training.run.Run(saves), or none")
     for name, number in (
         ("radius", radius),
         ("gradient_tolerance", gradient_tolerance),

@@ -12,7 +12,7 @@ from escape_ntk import checks
 from escape_ntk.models.pairs import STEP_FACTOR
 from escape_ntk.numerics import rkc
 from escape_ntk.risk.regularizer import RegularizedRisk
-from escape_ntk.training.run import RUN, UNSAVED, Run
+from escape_ntk.training.run import UNSAVED, Run
 from escape_ntk.training.trajectory import Observe, Outcome, Recorder, Trajectory
 
 
@@ -78,7 +78,7 @@ def gradient_descent(
     step = checks.number("step", step, least=0, strict=True)
     n_steps = checks.integer("n_steps", n_steps, least=1)
     checks.flag("allow_unstable", allow_unstable)
-    checks.instance("run", run, Run, RUN)
+    checks.instance("run", run, Run, "escape_ntk.training.run.Run(saves), or none")
     recorder = Recorder(record_at, observe)
     whole = (recorder.times == np.rint(recorder.times)).all() and recorder.times[-1] <= n_steps
     if not whole:

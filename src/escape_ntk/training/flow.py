@@ -16,7 +16,7 @@ from escape_ntk import checks
 from escape_ntk.models.pairs import STEP_FACTOR
 from escape_ntk.numerics import rkc
 from escape_ntk.risk.regularizer import RegularizedRisk
-from escape_ntk.training.run import RUN, UNSAVED, Run
+from escape_ntk.training.run import UNSAVED, Run
 from escape_ntk.training.trajectory import Observe, Outcome, Recorder, Trajectory
 
 RADIUS_EVERY = 10
@@ -168,7 +168,7 @@ def gradient_flow(
     rtol = checks.number("rtol", rtol, least=0, strict=True)
     atol = checks.number("atol", atol, least=0, strict=True)
     max_gradients = checks.integer("max_gradients", max_gradients, least=1)
-    checks.instance("run", run, Run, RUN)
+    checks.instance("run", run, Run, "escape_ntk.training.run.Run(saves), or none")
     recorder, run = Recorder(record_at, observe, best=best, keep=keep), run.part()
     if recorder.times[-1] > t_end:
         raise checks.InputError(

@@ -199,7 +199,5 @@ class Run:
         return {name: np.array([r[name] for r in rows]) for name in names}
 
 
-RUN = "escape_ntk.training.run.Run(saves), or leave it out"
-"""What to pass as a run."""
 UNSAVED = Run()
 """A run that nobody watches, and that leaves nothing behind."""
