@@ -1,0 +1,426 @@
+"""R_2 of any module as a term of a training loss, whole or by minibatches.
+
+With V (n_k, P) the good directions at θ₀, orthonormal, and P_{>k}Δ = Δ − VᵀVΔ, Δ = θ − θ₀,
+R_2(Δ) = (1/nC) Σ_i Σ_c f_L,c(x_i; P_{>k}Δ)²,
+a mean over rows of X.  So the same mean over a batch drawn uniformly from them has R_2 as its
+expectation, and ∇R_2 as that of its gradient.  Source: [C] for R_2, [D] for the rest.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from escape_ntk import checks
+from escape_ntk.checks import InputError, ShapeError, message
+from escape_ntk.models.modules import ModuleFeatures
+from escape_ntk.risk.top_directions import TopDirections, top_directions
+
+
+class GoodDirections:
+    """The penalty R_2 of ``model`` on the inputs X: ``loss + lam * penalty(batch)``.
+
+    R_2(Δ) = (1/nC) Σ_i Σ_c f_L,c(x_i; P_{>k}Δ)², Δ = θ − θ₀: what f_L, the part of f that is linear
+    in the movement, does outside the good directions, the top ``n_k`` eigenvectors of the tangent
+    kernel on X.  θ₀ is what the parameters are now.  [C]
+
+    Arguments:
+
+    * ``model``: any module that :class:`~escape_ntk.models.modules.ModuleFeatures` takes;
+    * ``X`` (n, …): the training inputs, on the model's device;
+    * ``n_k``: how many good directions; or ``"gap"``: up to the last step of the spectrum;
+    * ``output``: None for one output; of C outputs a column, or ``"all"``: one kernel of n·C
+      outputs, one set of directions that they share.  Take ``"all"`` when the outputs are of one
+      kind, as logits are.  Where their kernels differ in size the largest would take all the n_k:
+      then a penalty each, ``sum(penalty(batch) for penalty in penalties)``;
+    * ``route``, ``tolerance``, ``progress``: how the directions are found, see
+      :func:`~escape_ntk.risk.top_directions.top_directions`;
+    * ``chunk``: rows at a time when the penalty is evaluated.
+
+    Calling it: :meth:`__call__`.  Held in memory: X, 2·P numbers for θ₀ and (P + n·C)·n_k for the
+    directions; while they are sought, what
+    :func:`~escape_ntk.risk.top_directions.top_directions` says; in a call the activations of
+    ``chunk`` rows, twice, and some P numbers.
+
+    It is no ``nn.Module``: as a part of one it would put V into that one's ``state_dict``, and the
+    model's parameters into it a second time.  It has a :meth:`state_dict` of its own.
+
+    Errors: those of ``ModuleFeatures`` and of ``top_directions``.
+
+    Example:
+
+    >>> model, X = nn.Sequential(nn.Linear(5, 20), nn.Tanh(), nn.Linear(20, 1)), torch.randn(60, 5)
+    >>> penalty = GoodDirections(model, X, n_k=3)
+    >>> loss = model(X[:8]).square().mean() + 3.0 * penalty(X[:8])
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        X: Tensor,
+        n_k: int | str = "gap",
+        *,
+        output: int | str | None = None,
+        route: str = "auto",
+        tolerance: float = 1e-5,
+        chunk: int = 256,
+        progress: bool = True,
+    ):
+        with _full_precision(X):
+            self._begin(model, X, output, chunk)
+            asked = {"route": route, "tolerance": tolerance, "progress": progress}
+            self.directions = top_directions(self.features, n_k, **asked)
+
+    def _begin(self, model: nn.Module, X: Tensor, output: int | str | None, chunk: int) -> None:
+        self.model, self.output = model, output
+        self.features = ModuleFeatures(model, X, output=output, chunk=chunk)  # pyright: ignore[reportArgumentType]
+        self._rows = _Rows(self.features.X)
+        self._fixed = {name: value.detach().clone() for name, value in _fixed(model).items()}
+
+    # ------------------------------------------------------------ the penalty
+
+    def __call__(
+        self,
+        batch: Tensor | None = None,
+        *,
+        fresh: bool = False,
+        movement: Float[Tensor, " P"] | None = None,
+    ) -> Float[Tensor, ""]:
+        """The mean of f_L(x; P_{>k}Δ)² over the rows of ``batch``; without one over X: R_2.
+
+        For a batch drawn uniformly from X its expectation is R_2, and that of its gradient ∇R_2.
+        Cost: one Jacobian-vector product, with a gradient one vector-Jacobian product more, and
+        two products with V.  All derivatives are right, the second ones too; float32 or float64, as
+        the model is, also inside ``torch.autocast``.  [D]
+
+        ``fresh``: rows that need not be in X.  Their mean is no estimate of R_2, which is about X,
+        but of E_x f_L(x; P_{>k}Δ)², the penalty R_1, for the law that they are drawn from.
+        ``movement``: Δ (P,), in the place of the model's own.
+
+        Errors: :class:`~escape_ntk.checks.InputError` for a row that is not in X;
+        :class:`~escape_ntk.checks.ShapeError` for rows of another shape, dtype or device, and when
+        the model has moved to another dtype or device.
+        """
+        X = self.features.X
+        with _full_precision(X):
+            delta = self.movement() if movement is None else movement
+            if batch is None:
+                rows, places = X, torch.arange(len(X), device=X.device)
+            else:
+                rows = checks.layout("batch", batch, (None, *X.shape[1:]), like=X)
+                places = None if fresh else self._rows.places(rows)
+            square = _SquareOutside(self, rows, places)
+            if not (torch.is_grad_enabled() and delta.requires_grad):
+                return square.value_and_gradient(delta.detach(), gradient=False)[0]
+            return _Square.apply(delta, square)
+
+    def movement(self) -> Float[Tensor, " P"]:
+        """Δ = θ − θ₀ of the model as it is now; carries its gradient.
+
+        :class:`~escape_ntk.checks.ShapeError` when the model has another dtype or device than at
+        θ₀.
+        """
+        for name, now in self.model.named_parameters():
+            start = self.features.start.get(name, now)
+            if now.dtype != start.dtype or now.device != start.device:
+                raise ShapeError(
+                    message(
+                        expected=f"parameter {name!r} as at θ₀, {start.dtype} on {start.device}",
+                        got=f"{now.dtype} on {now.device}",
+                        remedy="after model.to(device): penalty = penalty.to(device); "
+                        "for another dtype build it anew",
+                    )
+                )
+        return self.features.movement()
+
+    def measure(self) -> dict[str, float]:
+        """``"movement"``: ‖Δ‖; ``"share"``: ‖P_{≤k}Δ‖²/‖Δ‖², what of it is along good directions.
+
+        The share of Δ = 0 is 0.  [D]
+        """
+        with torch.no_grad():
+            delta = self.movement()
+            length, low = float(delta.norm()), float((self.directions.V @ delta).norm())
+        return {"movement": length, "share": (low / length) ** 2 if length else 0.0}
+
+    # ------------------------------------------------------------ what it is made of
+
+    @property
+    def n_k(self) -> int:
+        """How many good directions."""
+        return self.directions.n_k
+
+    def first(self, n_k: int) -> "GoodDirections":
+        """The same θ₀ and X with the first ``n_k`` directions; nothing is computed again.
+
+        :class:`~escape_ntk.checks.RankError` for more than there are.
+        """
+        other = object.__new__(type(self))
+        other.__dict__ = self.__dict__ | {"directions": self.directions.first(n_k)}
+        return other
+
+    def plot(self):
+        """Draw the leading eigenvalues of K, its steps and where n_k cuts: a matplotlib figure."""
+        from escape_ntk.display.spectra import leading_eigenvalues  # matplotlib comes with it
+
+        return leading_eigenvalues(self.directions.eigenvalues.numpy(), self.n_k)
+
+    def __repr__(self) -> str:
+        found = self.directions
+        kept, following = (found.eigenvalues[self.n_k + j : self.n_k + j + 1] for j in (-1, 0))
+        fall = float(kept / following) if len(following) and float(following) > 0 else float("inf")
+        return (
+            f"GoodDirections: n_k = {self.n_k}, after which K falls to 1/{fall:.3g}; "
+            f"n = {len(self.features.X)}, outputs = {len(found.outputs)}, P = {self.features.size}; "
+            f"{found.route}, residual {float(found.residuals.max()):.0e}"
+        )
+
+    # ------------------------------------------------------------ saving and moving
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """θ₀ and the directions, tensors only: ``torch.load(…, weights_only=True)`` reads them.
+
+        Of X it holds a fingerprint.
+        """
+        start = {f"start.{name}": value.clone() for name, value in self.features.start.items()}
+        fixed = {f"fixed.{name}": value.clone() for name, value in self._fixed.items()}
+        parts = {name: getattr(self.directions, name).clone() for name in _PARTS}
+        return {**start, **fixed, **parts, "inputs": self._rows.fingerprint}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take θ₀ and the directions from a :meth:`state_dict` of the same model and X.
+
+        The model may have been trained meanwhile.  :class:`~escape_ntk.checks.InputError` for a
+        state of another model, of other inputs, or of another ``output``.
+        """
+        restored = type(self).restore(
+            self.model, self.features.X, state, output=self.output, chunk=self.features.chunk
+        )
+        self.__dict__ = restored.__dict__
+
+    @classmethod
+    def restore(
+        cls,
+        model: nn.Module,
+        X: Tensor,
+        state: Mapping[str, Tensor],
+        *,
+        output: int | str | None = None,
+        chunk: int = 256,
+    ) -> "GoodDirections":
+        """The penalty of a :meth:`state_dict`, without looking for the directions again.
+
+        A run that is killed and goes on from the states of the model, the optimizer and the penalty
+        takes the same steps as one that is not.  ``output`` and ``chunk`` as at first.
+        :class:`~escape_ntk.checks.InputError` for a state of another model, of other inputs, or of
+        another ``output``.
+        """
+        self = object.__new__(cls)
+        trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        own = {f"start.{name}": p for name, p in trainable.items()}
+        own |= {f"fixed.{name}": value for name, value in _fixed(model).items()}
+        _check_state(state, own, X)
+        now = {name: value.detach().clone() for name, value in own.items()}
+        try:
+            _overwrite(own, state)
+            with _full_precision(X):
+                self._begin(model, X, output, chunk)
+        finally:
+            _overwrite(own, now)
+        parts = {name: state[name].clone() for name in _PARTS}
+        parts |= {name: parts[name].to(X) for name in ("V", "outputs")}
+        parts |= {name: parts[name].cpu() for name in ("eigenvalues", "residuals")}
+        self.directions = TopDirections(**parts, route="restored")
+        self._check_outputs()
+        return self
+
+    def to(self, device: torch.device | str) -> "GoodDirections":
+        """The same penalty on another device, after ``model.to(device)``."""
+        X = self.features.X.to(device)
+        asked: dict[str, Any] = {"output": self.output, "chunk": self.features.chunk}
+        return type(self).restore(self.model, X, self.state_dict(), **asked)
+
+    def _check_outputs(self) -> None:
+        """f_L(x_1; v_j) is what it was: the model computes the same function."""
+        first = self.features.at(self.features.X[:1])
+        with _full_precision(first.X):
+            seen = torch.stack([first.linear(v) for v in self.directions.V], dim=1)
+        kept, count = self.directions.outputs, len(seen) * len(self.features.X)
+        fits = len(kept) == count
+        if not fits or float((seen - kept[: len(seen)]).norm()) > 1e-3 * float(seen.norm()):
+            raise InputError(
+                message(
+                    expected="the model, its mode and the output that the state was made with",
+                    got="another f_L at the first input",
+                    remedy="the same architecture, model.eval() or train() as then, and output=…",
+                )
+            )
+
+
+_PARTS = ("V", "outputs", "eigenvalues", "residuals")
+
+
+class _SquareOutside:
+    """Δ ↦ mean f_L(x; P_{>k}Δ)² over some rows, ½ΔᵀHΔ, and its gradient HΔ.
+
+    Of rows of X it is known what f_L makes of V: f_L(x; P_{>k}Δ) = f_L(x; Δ) − Σ_j f_L(x; v_j)v_jᵀΔ,
+    which reads V once where P_{>k} reads it twice.
+    """
+
+    def __init__(self, penalty: GoodDirections, rows: Tensor, places: Tensor | None):
+        self.features, self.V, self.rows = penalty.features, penalty.directions.V, rows
+        self.known = None
+        if places is not None:
+            n, k = len(penalty.features.X), penalty.n_k
+            self.known = penalty.directions.outputs.view(n, -1, k)[places].flatten(0, 1)
+
+    def value_and_gradient(self, delta: Tensor, *, gradient: bool = True) -> tuple[Tensor, Tensor]:
+        along = self.V @ delta
+        if self.known is None:
+            delta = delta - self.V.T @ along
+        squares, slope, pulled, done = [], torch.zeros_like(delta), torch.zeros_like(along), 0
+        for x in self.rows.split(self.features.chunk):
+            at = self.features.at(x)
+            with torch.set_grad_enabled(gradient):
+                moving = delta.clone().requires_grad_(gradient)
+                outputs = at.linear(moving)
+            high = outputs.detach()
+            if self.known is not None:
+                known = self.known[done : done + len(high)]
+                high = high - known @ along
+                pulled += known.T @ high
+            done += len(high)
+            squares.append(high.square().sum())
+            if gradient and outputs.requires_grad:
+                slope += torch.autograd.grad(outputs, moving, high)[0]
+            elif gradient:
+                slope += at.linear_pullback(high)
+        if gradient:
+            slope -= self.V.T @ (self.V @ slope if self.known is None else pulled)
+        return torch.stack(squares).sum() / done, slope * (2 / done)
+
+
+class _Square(torch.autograd.Function):
+    """½ΔᵀHΔ; its gradient HΔ is computed beside it."""
+
+    @staticmethod
+    def forward(ctx, delta, square):
+        value, gradient = square.value_and_gradient(delta.detach())
+        ctx.save_for_backward(delta, gradient)
+        ctx.square = square
+        return value
+
+    @staticmethod
+    def backward(ctx, *grad_outputs):
+        delta, gradient = ctx.saved_tensors
+        return grad_outputs[0] * _Product.apply(delta, ctx.square, gradient), None
+
+
+class _Product(torch.autograd.Function):
+    """Δ ↦ HΔ, linear and symmetric: so is its derivative."""
+
+    @staticmethod
+    def forward(ctx, delta, square, known):
+        ctx.square = square
+        return square.value_and_gradient(delta.detach())[1] if known is None else known.clone()
+
+    @staticmethod
+    def backward(ctx, *grad_outputs):
+        return _Product.apply(grad_outputs[0], ctx.square, None), None, None
+
+
+# ---------------------------------------------------------------- rows of X
+
+
+class _Rows:
+    """Where a row stands in X, found by a hash of its bits and then compared."""
+
+    def __init__(self, X: Tensor):
+        self.X = X
+        self._keys, self._order = self._hashes(X).sort()
+
+    def places(self, batch: Tensor) -> Tensor:
+        """The place of each row of ``batch`` in X; :class:`InputError` where it has none."""
+        keys = self._hashes(batch)
+        places = self._order[torch.searchsorted(self._keys, keys).clamp(max=len(self.X) - 1)]
+        same = (self.X[places] == batch).flatten(1).all(1) if batch.ndim > 1 else None
+        same = self.X[places] == batch if same is None else same
+        if bool(same.all()):
+            return places
+        missing = (~same).nonzero().flatten()
+        raise InputError(
+            message(
+                expected="rows of the X that the penalty was built with",
+                got=f"{len(missing)} of {len(batch)} others, the first at place {int(missing[0])}",
+                remedy="rows of X bit for bit, before augmentation; or fresh=True, which estimates "
+                "another penalty, the mean over new inputs",
+            )
+        )
+
+    def _hashes(self, rows: Tensor) -> Tensor:
+        """Multiply and add the words of each row, modulo 2⁶⁴."""
+        flat = rows.reshape(len(rows), -1)
+        words = (flat + 0).contiguous().view(_WORDS[flat.element_size()])  # −0 becomes 0
+        odd = torch.randint(
+            -(2**62), 2**62, (words.shape[1],), generator=torch.Generator().manual_seed(0)
+        )
+        odd = (2 * odd + 1).to(words.device)
+        return torch.cat([(part.long() * odd).sum(1) for part in words.split(1024)])
+
+    @property
+    def fingerprint(self) -> Tensor:
+        """32 bytes that other inputs do not share."""
+        digest = hashlib.sha256(str((tuple(self.X.shape), self.X.dtype)).encode())
+        for part in (self.X + 0).split(1024):
+            digest.update(part.cpu().contiguous().view(torch.uint8).numpy())
+        return torch.tensor(list(digest.digest()), dtype=torch.uint8)
+
+
+_WORDS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int32}
+
+
+# ---------------------------------------------------------------- states
+
+
+def _fixed(model: nn.Module) -> dict[str, Tensor]:
+    """What f(·; θ₀) depends on besides θ₀: frozen parameters and buffers."""
+    frozen = {name: p for name, p in model.named_parameters() if not p.requires_grad}
+    return frozen | dict(model.named_buffers())
+
+
+def _overwrite(own: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(values[name])
+
+
+def _check_state(state: Mapping[str, Tensor], own: Mapping[str, Tensor], X: Tensor) -> None:
+    """Whether ``state`` is of a model with the tensors ``own``, and of the inputs X."""
+    there = {name: tuple(v.shape) for name, v in state.items() if name.partition(".")[1]}
+    here = {name: tuple(v.shape) for name, v in own.items()}
+    if here != there or not {*_PARTS, "inputs"} <= state.keys():
+        names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
+        raise InputError(
+            message(
+                expected="a state of this model: the same trainable and fixed tensors",
+                got=", ".join(f"{k} {there.get(k)} for {here.get(k)}" for k in names[:3])
+                or "no state_dict of GoodDirections",
+                remedy="the model that the state was saved with",
+            )
+        )
+    if not torch.equal(state["inputs"].cpu(), _Rows(X).fingerprint):
+        raise InputError(
+            message(
+                expected="the inputs X that the state was saved with, in their order",
+                got=f"others, of shape {tuple(X.shape)}",
+                remedy="load the same X, or build the penalty anew",
+            )
+        )
+
+
+def _full_precision(X: Tensor) -> torch.autocast:
+    """Outside of any autocast."""
+    return torch.autocast(X.device.type, enabled=False)

@@ -1,0 +1,298 @@
+"""The top eigenpairs of the tangent kernel K = ΦΦᵀ and their directions, also without K.
+
+``"gram"`` forms K, one number for each pair of outputs.  ``"krylov"`` needs products K C with
+blocks C alone, each two passes over the tangent features: block Lanczos with full
+reorthogonalisation, its basis in float64 on the CPU.  Source: [L] for the method, [D] for the rest.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from tqdm import tqdm
+
+from escape_ntk import checks
+from escape_ntk.models.modules import ModuleFeatures
+from escape_ntk.numerics.lanczos import NoConvergenceError
+from escape_ntk.risk.projectors import RCOND
+
+ROUTES = ("auto", "gram", "krylov")
+"""How the eigenpairs are found; ``"auto"``: the Gram matrix for at most GRAM_OUTPUTS outputs."""
+GRAM_OUTPUTS = 1000
+"""Below this the kernel costs less than the passes over the features that Lanczos makes."""
+BLOCK_NUMBERS = 2**24
+"""Numbers in one block of the Jacobian, and 16 of them may be kept instead of computed again."""
+LOOK = 64
+"""Leading eigenvalues among which ``n_k="gap"`` looks for steps."""
+STEP = 1.5
+"""What counts as a step: λ_j ≥ STEP·λ_{j+1}."""
+SPARE = 10
+"""Columns of a Krylov block beyond those asked for: they hasten the last of these."""
+
+
+@dataclass(frozen=True)
+class TopDirections:
+    """V (n_k, P), orthonormal rows, and what f_L makes of them: ``outputs`` = ΦVᵀ (n·C, n_k).
+
+    ``eigenvalues``, descending: all that were found, at least one beyond n_k where there is one.
+    ``residuals`` (n_k,): ‖K u_j − λ_j u_j‖/λ_1, as achieved.  ``route``: how.  [D]
+    """
+
+    V: Float[Tensor, "k P"]
+    outputs: Float[Tensor, "N k"]
+    eigenvalues: Float[Tensor, " found"]
+    residuals: Float[Tensor, " k"]
+    route: str
+
+    @property
+    def n_k(self) -> int:
+        """How many directions."""
+        return len(self.V)
+
+    def first(self, n_k: int) -> "TopDirections":
+        """The first ``n_k`` of them; :class:`~escape_ntk.checks.RankError` for more."""
+        checks.integer("n_k", n_k, least=1)
+        _check_rank(n_k, self.n_k, "directions found before", "build them anew")
+        parts = self.V[:n_k], self.outputs[:, :n_k], self.eigenvalues, self.residuals[:n_k]
+        return TopDirections(*parts, self.route)
+
+
+def top_directions(
+    features: ModuleFeatures,
+    n_k: int | str,
+    *,
+    route: str = "auto",
+    tolerance: float = 1e-5,
+    max_passes: int = 100,
+    progress: bool = False,
+) -> TopDirections:
+    """The top ``n_k`` eigenpairs (λ_j, u_j) of K = ΦΦᵀ as v_j = Φᵀu_j/√λ_j.
+
+    Arguments:
+
+    * ``features``: ModuleFeatures of n inputs with N = n or n·C outputs;
+    * ``n_k``: how many; or ``"gap"``: up to the last step, λ_j ≥ STEP·λ_{j+1}, among the first half
+      of the eigenvalues, of which ``"krylov"`` looks at LOOK;
+    * ``route``: one of ROUTES.  ``"gram"``: N² numbers and, for a moment, two Jacobian blocks.
+      ``"krylov"``: blocks of b = n_k + SPARE columns, 3·b·P numbers, and N·b float64 for each
+      pass.  Both: 3·BLOCK_NUMBERS for one block of the Jacobian; up to 16 BLOCK_NUMBERS of it are
+      kept;
+    * ``tolerance``: largest residual ‖K u_j − λ_j u_j‖/λ_1, of the n_k and of the next one;
+    * ``max_passes``: products of K with a block, before it is given up;
+    * ``progress``: a bar on stderr.
+
+    Returns :class:`TopDirections`.
+
+    Errors: :class:`~escape_ntk.checks.RankError` for more directions than K has eigenvalues above
+    RCOND·λ_1, and for ``"gap"`` where there is no step; beyond the tolerance
+    :class:`~escape_ntk.numerics.lanczos.NoConvergenceError`;
+    :class:`~escape_ntk.checks.NonFiniteError` where a gradient of the module is not finite.  Warns
+    with :class:`~escape_ntk.checks.CutoffWarning` when the cut falls between near-equal eigenvalues.
+    """
+    if n_k != "gap" and isinstance(n_k, str):
+        checks.one_of("n_k", n_k, ("gap",), "a number of directions, or n_k='gap'")
+    wanted = LOOK if isinstance(n_k, str) else checks.integer("n_k", n_k, least=1)
+    checks.one_of("route", route, ROUTES)
+    checks.number("tolerance", tolerance, least=0, strict=True)
+    checks.integer("max_passes", max_passes, least=1)
+    kernel = _Kernel(features, progress)
+    if route == "auto":
+        route = "gram" if kernel.N <= GRAM_OUTPUTS else "krylov"
+    if not isinstance(n_k, str):
+        _check_rank(wanted, min(kernel.N, features.size), "outputs or parameters of these features")
+    count = min(wanted + 1, kernel.N)
+    with kernel.bar:
+        if route == "gram":
+            values, vectors = _by_gram(kernel)
+        else:
+            values, vectors = _by_krylov(kernel, count, tolerance, max_passes)
+        rank = int((values > RCOND * values[0]).sum())
+        most = min(kernel.N // 2, len(values) - 1)
+        chosen = _last_step(values, most) if isinstance(n_k, str) else wanted
+        _check_rank(chosen, rank, "the numerical rank of the tangent features")
+        _warn_of_ties(values, chosen)
+        values, vectors = values[: max(count, rank)], vectors[:, :chosen]
+        V, outputs, residuals = _directions(kernel, values[:chosen], vectors)
+    if float(residuals.max()) > tolerance:
+        raise NoConvergenceError(
+            checks.message(
+                expected=f"residuals ‖Ku − λu‖ ≤ {tolerance:g}·λ_1",
+                got=f"{float(residuals.max()):.1e}, the largest of {chosen}",
+                remedy=f"float64 inputs and module, or tolerance={2 * float(residuals.max()):.0e}",
+            )
+        )
+    return TopDirections(V, outputs, values, residuals, route)
+
+
+class _Kernel:
+    """Products with K, by blocks of rows of the Jacobian."""
+
+    def __init__(self, features: ModuleFeatures, progress: bool):
+        self.features, X = features, features.X
+        self.outputs = len(features.linear(X.new_zeros(features.size))) // len(X)
+        self.N, self.P = len(X) * self.outputs, features.size
+        self.rows = max(1, BLOCK_NUMBERS // (self.P * self.outputs))
+        keeps = self.N * self.P <= 16 * BLOCK_NUMBERS
+        self._kept: list[Tensor] | None = [] if keeps else None
+        self.bar = tqdm(
+            desc="good directions", unit=" passes", disable=not progress, delay=2, leave=False
+        )
+
+    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """Rows of Φ, block by block, with their place among the N."""
+        if self._kept:
+            yield from zip(self._places(), self._kept, strict=True)
+            return
+        for place, x in zip(self._places(), self.features.X.split(self.rows), strict=True):
+            block = self.features.at(x).jacobian()
+            if self._kept is not None:
+                self._kept.append(block)
+            yield place, block
+
+    def _places(self) -> Iterator[slice]:
+        step = self.rows * self.outputs
+        return (slice(start, min(start + step, self.N)) for start in range(0, self.N, step))
+
+    def pull(self, C: Tensor) -> Tensor:
+        """CᵀΦ (b, P)."""
+        C = C.to(self.features.X)
+        out = C.new_zeros(C.shape[1], self.P)
+        for place, block in self.blocks():
+            out.addmm_(C[place].T, block)
+        return out
+
+    def push(self, Y: Tensor) -> Tensor:
+        """ΦYᵀ (N, b) for Y (b, P)."""
+        return torch.cat([block @ Y.T for _, block in self.blocks()])
+
+    def product(self, C: Tensor) -> Tensor:
+        """K C, float64 on the CPU."""
+        out = _double(self.push(self.pull(C)))
+        self.bar.update()
+        return _finite(out, self)
+
+
+def _double(tensor: Tensor) -> Tensor:
+    """In float64 on the CPU: some devices have no float64."""
+    return tensor.cpu().double()
+
+
+def _finite(values: Tensor, kernel: _Kernel) -> Tensor:
+    if bool(torch.isfinite(values).all()):
+        return values
+    rows = (~torch.isfinite(values)).any(1).nonzero().flatten() // kernel.outputs
+    raise checks.NonFiniteError(
+        checks.message(
+            expected="finite gradients of the module at θ₀",
+            got=f"NaN or infinity from {len(rows.unique())} rows, one of them row {int(rows[0])}",
+            remedy="look at the gradient there: a root or a norm at 0, an overflow?",
+        )
+    )
+
+
+def _by_gram(kernel: _Kernel) -> tuple[Tensor, Tensor]:
+    features = kernel.features
+    gram = _finite(_double(features.cross_gram(features)), kernel)
+    values, vectors = torch.linalg.eigh((gram + gram.T) / 2)
+    kernel.bar.update()
+    return values.flip(0), vectors.flip(1)
+
+
+def _by_krylov(
+    kernel: _Kernel, count: int, tolerance: float, max_passes: int
+) -> tuple[Tensor, Tensor]:
+    """Ritz pairs of K: at least ``count``, all within ``tolerance``."""
+    width = min(count + SPARE, kernel.N)
+    start = torch.randn(
+        kernel.N, width, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
+    for values, vectors, residuals in _block_lanczos(kernel.product, start, max_passes):
+        worst = float(residuals[:count].max() / values[0])
+        kernel.bar.set_postfix_str(f"residual {worst:.1e}", refresh=False)
+        good = residuals <= tolerance / 2 * values[0]  # half: what comes out is tested once more
+        if bool(good[:count].all()):
+            found = int(good.cumprod(0).sum())
+            return values[:found], vectors()[:, :found]
+    raise NoConvergenceError(
+        checks.message(
+            expected=f"{count} eigenvalues to {tolerance:g}·λ_1 within {max_passes} passes",
+            got=f"{int(good[:count].sum())} of them",
+            remedy="raise max_passes or tolerance",
+        )
+    )
+
+
+def _block_lanczos(
+    product: Callable[[Tensor], Tensor], start: Tensor, max_passes: int
+) -> Iterator[tuple[Tensor, Callable[[], Tensor], Tensor]]:
+    """After each pass: Ritz values (descending), a maker of Ritz vectors, residual norms."""
+    size = len(start)
+    basis, new = start.new_empty(size, 0), torch.linalg.qr(start).Q
+    projected = start.new_empty(0, 0)
+    for _ in range(max_passes):
+        basis, image = torch.cat([basis, new], dim=1), product(new)
+        column, rest = basis.T @ image, image
+        for _ in range(2):
+            rest = rest - basis @ (basis.T @ rest)
+        old, m = projected, basis.shape[1]
+        projected = start.new_empty(m, m)
+        projected[: len(old), : len(old)] = old
+        projected[:, len(old) :], projected[len(old) :] = column, column.T
+        values, Y = torch.linalg.eigh((projected + projected.T) / 2)
+        values, Y = values.flip(0), Y.flip(1)
+        new, R = torch.linalg.qr(rest)
+        yield values, lambda b=basis, Y=Y: b @ Y, (R @ Y[len(old) :]).norm(dim=0)
+        new = new[:, : size - m]
+        if not new.shape[1]:
+            return
+        new = torch.linalg.qr(new - basis @ (basis.T @ new)).Q  # where the rest had lower rank
+
+
+def _directions(kernel: _Kernel, values: Tensor, U: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """V, ΦVᵀ and the residuals.
+
+    Kᵤu_j = √λ_jΦv_j; the rows Φᵀu_j/√λ_j are orthonormal to the error of K in the
+    features' precision only: two Cholesky steps make them so.
+    """
+    V = kernel.pull(U / values.sqrt())
+    image = _double(kernel.push(V)) * values.sqrt()
+    residuals = (image - U * values).norm(dim=0) / values[0]
+    for _ in range(2):
+        inverse = torch.linalg.inv(torch.linalg.cholesky(_double(V @ V.T)))
+        V = inverse.to(V) @ V
+    kernel.bar.update()
+    return V, kernel.push(V), residuals
+
+
+def _last_step(values: Tensor, most: int) -> int:
+    """The last j ≤ ``most`` with λ_j ≥ 1.5·λ_{j+1}, as :func:`spectral_steps` has them."""
+    head = values[: most + 1]
+    falls = (head[:-1] >= STEP * head[1:]) & (head[:-1] > RCOND * head[0])
+    if bool(falls.any()):
+        return 1 + int(falls.nonzero().max())
+    raise checks.RankError(
+        checks.message(
+            expected=f'for n_k="gap" a step, λ_j ≥ {STEP:g}·λ_{{j+1}}, in the spectrum of the kernel',
+            got=f"none among the first {len(head)} eigenvalues",
+            remedy="pass a number; en.scan_good_directions chooses one by validation",
+        )
+    )
+
+
+def _check_rank(asked: int, there: int, what: str, remedy: str = "lower n_k") -> None:
+    if asked > there:
+        raise checks.RankError(
+            checks.message(expected=f"n_k ≤ {there}, {what}", got=asked, remedy=remedy)
+        )
+
+
+def _warn_of_ties(values: Tensor, n_k: int) -> None:
+    if n_k < len(values) and float(values[n_k - 1] - values[n_k]) < RCOND * float(values[0]):
+        warnings.warn(
+            f"eigenvalues {n_k} and {n_k + 1} agree to {RCOND:g}: P_≤k is not unique",
+            checks.CutoffWarning,
+            stacklevel=3,
+        )
