@@ -27,6 +27,7 @@ _HOMES = {
     "kernels.spectrum": ("ntk_spectrum",),
     "risk.constructions": ("represent_target",),
     "risk.generalization": ("gap_bound",),
+    "risk.good_directions": ("GoodDirections",),
     "risk.leaks": ("GaussianLeak", "SphereLeak"),
     "risk.problem": ("Problem", "dense_plus_sparse_problem"),
     "risk.projectors": ("PopulationProjector", "TrainingProjector", "spectral_steps"),
@@ -34,6 +35,7 @@ _HOMES = {
     "training.curvature": ("lowest_curvature", "perturbed_descent"),
     "training.descent": ("gradient_descent",),
     "training.flow": ("gradient_flow",),
+    "training.scan": ("scan_good_directions",),
     "training.train": ("train",),
     "training.trajectory": ("Trajectory", "log_times"),
 }

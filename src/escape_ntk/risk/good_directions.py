@@ -69,6 +69,7 @@ class GoodDirections:
         chunk: int = 256,
         progress: bool = True,
     ):
+        checks.instance("X", X, Tensor, "torch.as_tensor(X)")
         with _full_precision(X):
             self._begin(model, X, output, chunk)
             asked = {"route": route, "tolerance": tolerance, "progress": progress}
@@ -106,7 +107,12 @@ class GoodDirections:
         """
         X = self.features.X
         with _full_precision(X):
-            delta = self.movement() if movement is None else movement
+            size = (self.features.size,)
+            delta = (
+                self.movement()
+                if movement is None
+                else checks.layout("movement", movement, size, like=X)
+            )
             if batch is None:
                 rows, places = X, torch.arange(len(X), device=X.device)
             else:
@@ -169,12 +175,12 @@ class GoodDirections:
         return leading_eigenvalues(self.directions.eigenvalues.numpy(), self.n_k)
 
     def __repr__(self) -> str:
-        found = self.directions
+        found, features = self.directions, self.features
         kept, following = (found.eigenvalues[self.n_k + j : self.n_k + j + 1] for j in (-1, 0))
         fall = float(kept / following) if len(following) and float(following) > 0 else float("inf")
         return (
             f"GoodDirections: n_k = {self.n_k}, after which K falls to 1/{fall:.3g}; "
-            f"n = {len(self.features.X)}, outputs = {len(found.outputs)}, P = {self.features.size}; "
+            f"n = {len(features.X)}, outputs = {len(found.outputs)}, P = {features.size}; "
             f"{found.route}, residual {float(found.residuals.max()):.0e}"
         )
 
@@ -218,6 +224,7 @@ class GoodDirections:
         :class:`~escape_ntk.checks.InputError` for a state of another model, of other inputs, or of
         another ``output``.
         """
+        checks.instance("X", X, Tensor, "torch.as_tensor(X)")
         self = object.__new__(cls)
         trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
         own = {f"start.{name}": p for name, p in trainable.items()}
@@ -266,7 +273,8 @@ _PARTS = ("V", "outputs", "eigenvalues", "residuals")
 class _SquareOutside:
     """Δ ↦ mean f_L(x; P_{>k}Δ)² over some rows, ½ΔᵀHΔ, and its gradient HΔ.
 
-    Of rows of X it is known what f_L makes of V: f_L(x; P_{>k}Δ) = f_L(x; Δ) − Σ_j f_L(x; v_j)v_jᵀΔ,
+    Of rows of X it is known what f_L makes of V:
+    f_L(x; P_{>k}Δ) = f_L(x; Δ) − Σ_j f_L(x; v_j)v_jᵀΔ,
     which reads V once where P_{>k} reads it twice.
     """
 
@@ -375,7 +383,7 @@ class _Rows:
         """32 bytes that other inputs do not share."""
         digest = hashlib.sha256(str((tuple(self.X.shape), self.X.dtype)).encode())
         for part in (self.X + 0).split(1024):
-            digest.update(part.cpu().contiguous().view(torch.uint8).numpy())
+            digest.update(part.cpu().contiguous().numpy().tobytes())
         return torch.tensor(list(digest.digest()), dtype=torch.uint8)
 
 

@@ -90,7 +90,7 @@ def top_directions(
     RCOND·λ_1, and for ``"gap"`` where there is no step; beyond the tolerance
     :class:`~escape_ntk.numerics.lanczos.NoConvergenceError`;
     :class:`~escape_ntk.checks.NonFiniteError` where a gradient of the module is not finite.  Warns
-    with :class:`~escape_ntk.checks.CutoffWarning` when the cut falls between near-equal eigenvalues.
+    with :class:`~escape_ntk.checks.CutoffWarning` when the cut falls between near-equal ones.
     """
     if n_k != "gap" and isinstance(n_k, str):
         checks.one_of("n_k", n_k, ("gap",), "a number of directions, or n_k='gap'")
@@ -148,6 +148,7 @@ class _Kernel:
             return
         for place, x in zip(self._places(), self.features.X.split(self.rows), strict=True):
             block = self.features.at(x).jacobian()
+            _check_rows(block.square().sum(1), place.start, self.outputs)
             if self._kept is not None:
                 self._kept.append(block)
             yield place, block
@@ -172,7 +173,7 @@ class _Kernel:
         """K C, float64 on the CPU."""
         out = _double(self.push(self.pull(C)))
         self.bar.update()
-        return _finite(out, self)
+        return out
 
 
 def _double(tensor: Tensor) -> Tensor:
@@ -180,14 +181,15 @@ def _double(tensor: Tensor) -> Tensor:
     return tensor.cpu().double()
 
 
-def _finite(values: Tensor, kernel: _Kernel) -> Tensor:
-    if bool(torch.isfinite(values).all()):
-        return values
-    rows = (~torch.isfinite(values)).any(1).nonzero().flatten() // kernel.outputs
+def _check_rows(squares: Tensor, first: int, outputs: int) -> None:
+    """Refuse rows of Φ whose square is not finite; ``first``: the number of the first of them."""
+    if bool(torch.isfinite(squares).all()):
+        return
+    bad = (first + (~torch.isfinite(squares)).nonzero().flatten()) // outputs
     raise checks.NonFiniteError(
         checks.message(
             expected="finite gradients of the module at θ₀",
-            got=f"NaN or infinity from {len(rows.unique())} rows, one of them row {int(rows[0])}",
+            got=f"NaN or infinity at row {int(bad[0])} of X",
             remedy="look at the gradient there: a root or a norm at 0, an overflow?",
         )
     )
@@ -195,7 +197,8 @@ def _finite(values: Tensor, kernel: _Kernel) -> Tensor:
 
 def _by_gram(kernel: _Kernel) -> tuple[Tensor, Tensor]:
     features = kernel.features
-    gram = _finite(_double(features.cross_gram(features)), kernel)
+    gram = _double(features.cross_gram(features))
+    _check_rows(gram.diagonal(), 0, kernel.outputs)
     values, vectors = torch.linalg.eigh((gram + gram.T) / 2)
     kernel.bar.update()
     return values.flip(0), vectors.flip(1)
@@ -209,6 +212,7 @@ def _by_krylov(
     start = torch.randn(
         kernel.N, width, generator=torch.Generator().manual_seed(0), dtype=torch.float64
     )
+    good = torch.zeros(count, dtype=torch.bool)
     for values, vectors, residuals in _block_lanczos(kernel.product, start, max_passes):
         worst = float(residuals[:count].max() / values[0])
         kernel.bar.set_postfix_str(f"residual {worst:.1e}", refresh=False)
@@ -275,7 +279,7 @@ def _last_step(values: Tensor, most: int) -> int:
         return 1 + int(falls.nonzero().max())
     raise checks.RankError(
         checks.message(
-            expected=f'for n_k="gap" a step, λ_j ≥ {STEP:g}·λ_{{j+1}}, in the spectrum of the kernel',
+            expected=f'for n_k="gap" a step λ_j ≥ {STEP:g}·λ_{{j+1}} in the spectrum of the kernel',
             got=f"none among the first {len(head)} eigenvalues",
             remedy="pass a number; en.scan_good_directions chooses one by validation",
         )

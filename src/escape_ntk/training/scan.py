@@ -37,12 +37,14 @@ class Scan:
 
     @property
     def edges(self) -> tuple[str, ...]:
-        """Where the best lies at an edge of the grid, so that a wider grid may have a better one."""
+        """Where the best lies at an edge of the grid: a wider one may have a better."""
         n_k, strength, _ = self.best
         found = []
         for name, value, grid in (("n_k", n_k, self.n_k), ("λ", strength, self.strengths)):
-            if value in (min(grid), max(grid)) and value > 1 - (name == "λ"):
-                found.append(f"{name} = {value:g} is the {_end(value, grid)} of its grid")
+            if value == max(grid):
+                found.append(f"{name} = {value:g} is the greatest of its grid")
+            elif value == min(grid) and (name, value) != ("n_k", 1):
+                found.append(f"{name} = {value:g} is the least of its grid")
         return tuple(found)
 
     def __repr__(self) -> str:
@@ -122,9 +124,7 @@ def scan_good_directions(
     most = GoodDirections(model, X, counts[-1], output=output, progress=progress)
     start = {name: value.detach().clone() for name, value in model.state_dict().items()}
     losses = np.full((len(counts), len(strong)), math.nan)
-    bar = tqdm(
-        total=losses.size + 1, desc="scan", disable=not progress, delay=2, leave=False
-    )
+    bar = tqdm(total=losses.size + 1, desc="scan", disable=not progress, delay=2, leave=False)
 
     def trained(penalty: GoodDirections | None, strength: float) -> float:
         with torch.random.fork_rng():
@@ -186,7 +186,3 @@ def _grid(name: str, values: Sequence) -> list:
             )
         )
     return list(values)
-
-
-def _end(value: float, grid: Sequence[float]) -> str:
-    return "greatest" if value == max(grid) else "least"
