@@ -23,6 +23,8 @@ import torch
 
 import escape_ntk
 from escape_ntk import checks
+from escape_ntk.risk.good_directions import GoodDirections
+from escape_ntk.risk.top_directions import top_directions
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(escape_ntk.__file__).parent
@@ -263,6 +265,13 @@ def scaled(name: str, module: str, factor: float = 1.1):
     return lambda *args, **kwargs: own(*args, **kwargs) * factor
 
 
+class Toothless(GoodDirections):
+    """A penalty that is always 0."""
+
+    def __call__(self, *args, **kwargs):
+        return 0 * super().__call__(*args, **kwargs)
+
+
 HERMITE = scaled("normalized_hermite", "numerics.polynomials")
 HARMONIC = scaled("represent_harmonic", "risk.constructions", 2.0)
 NO_PAIRS = wrong((torch.zeros(2).double(), torch.zeros(2, 2, 6)))
@@ -298,6 +307,11 @@ MUTANTS = {
         scaled("represent_harmonic", "risk.constructions", 2.0),
     ),
     "risk.projectors": ("spectral_steps", wrong([1])),
+    "risk.top_directions": ("STEP", 100.0),
+    "risk.good_directions": (
+        "top_directions",
+        lambda features, n_k, **asked: top_directions(features, 1, **asked),
+    ),
     "risk.problem": ("mean_square", wrong(0.0)),
     "risk.regularizer": (
         "norm_2_4_to_the_4",
@@ -308,6 +322,7 @@ MUTANTS = {
     "numerics.rkc": ("block_rms", wrong(torch.ones(1))),
     "training.descent": ("stability_limit", scaled("stability_limit", "training.descent")),
     "training.train": ("integer_times", wrong(np.array([0.0, 1.0]))),
+    "training.scan": ("GoodDirections", Toothless),
     "training.flow": ("RADIUS_SAFETY", 0.5),
     "training.curvature": ("curvature_floor", wrong(0.0)),
     "risk.generalization": ("radius", wrong(1.0)),

@@ -48,7 +48,8 @@ class GoodDirections:
     It is no ``nn.Module``: as a part of one it would put V into that one's ``state_dict``, and the
     model's parameters into it a second time.  It has a :meth:`state_dict` of its own.
 
-    Errors: those of ``ModuleFeatures`` and of ``top_directions``.
+    Errors: those of ``ModuleFeatures`` and of ``top_directions``;
+    :class:`~escape_ntk.checks.InputError` for inputs that are no tensor.
 
     Example:
 

@@ -28,7 +28,7 @@ BLOCK_NUMBERS = 2**24
 LOOK = 64
 """Leading eigenvalues among which ``n_k="gap"`` looks for steps."""
 STEP = 1.5
-"""What counts as a step: λ_j ≥ STEP·λ_{j+1}."""
+"""What counts as a step: λ_j ≥ STEP·λ_{j+1}.  [D]"""
 SPARE = 10
 """Columns of a Krylov block beyond those asked for: they hasten the last of these."""
 
@@ -69,7 +69,7 @@ def top_directions(
     max_passes: int = 100,
     progress: bool = False,
 ) -> TopDirections:
-    """The top ``n_k`` eigenpairs (λ_j, u_j) of K = ΦΦᵀ as v_j = Φᵀu_j/√λ_j.
+    """The top ``n_k`` eigenpairs (λ_j, u_j) of K = ΦΦᵀ as v_j = Φᵀu_j/√λ_j.  [L][D]
 
     Arguments:
 
