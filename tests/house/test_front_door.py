@@ -125,6 +125,7 @@ def made(problem: en.Problem) -> dict[str, object]:
         en.KernelRidge(torch.eye(30)), en.ntk_spectrum("erf", 5), represented,
         represented.quadratic, en.lowest_curvature(risk, start, tolerance=0.1),
         en.perturbed_descent(risk, start, **numbers, max_rounds=1),
+        en.GoodDirections(torch.nn.Linear(5, 1), problem.X, 2, progress=False),
         en.gap_bound(n=9, mean_kernel=1.0, complexity=1.0, **sizes),
     ]  # fmt: skip
     return {type(value).__name__: value for value in objects}

@@ -47,11 +47,64 @@ def batch_norm():
     return net.eval()
 
 
+class Last(nn.Module):
+    """A recurrent layer: no tangent of several rows at once, no forward mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner, self.head = nn.LSTM(3, 4, batch_first=True), nn.Linear(4, 1)
+
+    def forward(self, x):
+        return self.head(self.inner(x)[0][:, -1])
+
+
+def attention():
+    layer = nn.TransformerEncoderLayer(8, 2, 12, dropout=0.0, batch_first=True)
+    return nn.Sequential(nn.Linear(3, 8), layer, nn.Flatten(), nn.Linear(32, 1)).eval()
+
+
+class Cubed(torch.autograd.Function):
+    """x³ with a right tangent that has no derivative of its own."""
+
+    @staticmethod
+    def forward(x):
+        return x**3
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def backward(ctx, *grads):
+        return 3 * ctx.saved_tensors[0] ** 2 * grads[0]
+
+    @staticmethod
+    def jvp(ctx, *tangents):
+        return (3 * ctx.saved_tensors[0] ** 2 * tangents[0]).detach()
+
+    @staticmethod
+    def vmap(info, in_dims, x):
+        return Cubed.apply(x), in_dims[0]
+
+
+class Odd(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner, self.head = nn.Linear(5, 7), nn.Linear(7, 1)
+
+    def forward(self, x):
+        return self.head(Cubed.apply(self.inner(x)))
+
+
 NETS = {
     "mlp": (mlp, (24, 5)),
     "normalised": (normalised, (24, 5)),
     "cnn": (cnn, (24, 1, 7, 7)),
     "batch norm": (batch_norm, (24, 5)),
+    "lstm": (Last, (24, 4, 3)),
+    "attention": (attention, (24, 4, 3)),
+    "odd": (Odd, (24, 5)),
 }
 
 
@@ -160,9 +213,17 @@ def test_it_moves_the_parameters_of_the_model():
     assert measured["share"] == pytest.approx(float((V @ delta).norm() / delta.norm()) ** 2)
 
 
-def test_the_module_may_be_trained_in_between():
-    """θ₀ and f_L stay those of the start."""
-    model, X, penalty = made("mlp")
+def test_one_pass_is_taken_where_it_is_exact():
+    assert made("mlp")[2]._once and made("normalised")[2]._once and made("cnn")[2]._once
+    assert not made("odd")[2]._once  # its gradient is held against the Jacobian above
+
+
+@pytest.mark.parametrize("name", ["mlp", "batch norm"])
+def test_the_module_may_be_trained_in_between(name):
+    """θ₀, modes, buffers and f_L stay those of the start."""
+    model, X, penalty = made(name)
+    model.train()
+    model(X)
     delta = inputs(penalty.features.size, seed=2)
     before = penalty(X[:5], movement=delta)
     torch.nn.init.normal_(model[0].weight)

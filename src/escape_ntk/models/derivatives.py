@@ -109,6 +109,33 @@ class Derivatives:
                 self._add(total, _gradient(self._f(leaves, x), leaves, weight))
         return total
 
+    def push_and_pull(
+        self, X: Tensor, v: Tensor, weigh: Callable[[Tensor, slice], Tensor], *, once: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        """(c, Φᵀc), c = weigh(Φv, which of the N), block by block.
+
+        ``once``: Φᵀ by the derivative of the forward-mode Φv in v, which shares its pass forward,
+        where that is the route; it is exact where every operation's tangent is differentiable in
+        the tangents that come in.
+        """
+        once = once and self.routes.linear == "forward" and not self._inside_forward_mode("linear")
+        total, found, start = v.new_zeros(sum(self.sizes)), [], 0
+        with plainly(self.device, self.recurrent):
+            pieces = self._pieces(_plain(v))
+            for x in X.split(self._rows_at_once()):
+                place = slice(start, start := start + len(x) * self.outputs)
+                if once:
+                    moving = [d.clone().requires_grad_() for d in pieces]
+                    out, inputs = self._jvp(x, moving), moving
+                else:
+                    inputs = self._leaves()
+                    out = self._f(inputs, x)
+                pushed = out if once else self.push(x, v)
+                weight = weigh(pushed.detach(), place)
+                self._add(total, _gradient(out, inputs, weight))
+                found.append(weight)
+        return torch.cat(found), total
+
     def curve(self, X: Tensor, c: Tensor, v: Tensor) -> Tensor:
         """Σ_i c_i ∇²f_i v, (P,): a gradient of a gradient."""
         with plainly(self.device, self.recurrent):

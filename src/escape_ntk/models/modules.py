@@ -89,6 +89,11 @@ class ModuleFeatures:
         """How f_L, f_Q and Φ are computed, and why not faster."""
         return str(self._derivatives.routes)
 
+    @property
+    def derivatives(self) -> Derivatives:
+        """Φv, Φᵀc and more at inputs of any kind that :meth:`at` takes, without its trial.  [D]"""
+        return self._derivatives
+
     @torch.inference_mode(False)
     def at(self, X: Tensor) -> "ModuleFeatures":
         """The same module at the same θ₀ and other inputs; refused as in the constructor."""

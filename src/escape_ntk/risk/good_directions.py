@@ -56,6 +56,9 @@ class GoodDirections:
     >>> model, X = nn.Sequential(nn.Linear(5, 20), nn.Tanh(), nn.Linear(20, 1)), torch.randn(60, 5)
     >>> penalty = GoodDirections(model, X, n_k=3)
     >>> loss = model(X[:8]).square().mean() + 3.0 * penalty(X[:8])
+    >>> loss.backward()  # and an optimizer's step
+    >>> penalty.measure()["movement"], penalty.n_k
+    (0.0, 3)
     """
 
     def __init__(
@@ -78,8 +81,9 @@ class GoodDirections:
 
     def _begin(self, model: nn.Module, X: Tensor, output: int | str | None, chunk: int) -> None:
         self.model, self.output = model, output
-        self.features = ModuleFeatures(model, X, output=output, chunk=chunk)  # pyright: ignore[reportArgumentType]
+        self.features = ModuleFeatures(model, X, output=output, chunk=chunk)
         self._rows = _Rows(self.features.X)
+        self._once = _one_pass_is_exact(self.features)
         self._fixed = {name: value.detach().clone() for name, value in _fixed(model).items()}
 
     # ------------------------------------------------------------ the penalty
@@ -117,11 +121,12 @@ class GoodDirections:
             if batch is None:
                 rows, places = X, torch.arange(len(X), device=X.device)
             else:
-                rows = checks.layout("batch", batch, (None, *X.shape[1:]), like=X)
+                check = checks.array if fresh else checks.layout
+                rows = check("batch", batch, (None, *X.shape[1:]), like=X)
                 places = None if fresh else self._rows.places(rows)
             square = _SquareOutside(self, rows, places)
             if not (torch.is_grad_enabled() and delta.requires_grad):
-                return square.value_and_gradient(delta.detach(), gradient=False)[0]
+                return square.value(delta.detach())
             return _Square.apply(delta, square)
 
     def movement(self) -> Float[Tensor, " P"]:
@@ -253,9 +258,8 @@ class GoodDirections:
 
     def _check_outputs(self) -> None:
         """f_L(x_1; v_j) is what it was: the model computes the same function."""
-        first = self.features.at(self.features.X[:1])
-        with _full_precision(first.X):
-            seen = torch.stack([first.linear(v) for v in self.directions.V], dim=1)
+        maps, first = self.features.derivatives, self.features.X[:1]
+        seen = torch.stack([maps.push(first, v) for v in self.directions.V], dim=1)
         kept, count = self.directions.outputs, len(seen) * len(self.features.X)
         fits = len(kept) == count
         if not fits or float((seen - kept[: len(seen)]).norm()) > 1e-3 * float(seen.norm()):
@@ -280,36 +284,33 @@ class _SquareOutside:
     """
 
     def __init__(self, penalty: GoodDirections, rows: Tensor, places: Tensor | None):
-        self.features, self.V, self.rows = penalty.features, penalty.directions.V, rows
+        self.maps, self.once = penalty.features.derivatives, penalty._once
+        self.V, self.rows = penalty.directions.V, rows
         self.known = None
         if places is not None:
             n, k = len(penalty.features.X), penalty.n_k
             self.known = penalty.directions.outputs.view(n, -1, k)[places].flatten(0, 1)
 
-    def value_and_gradient(self, delta: Tensor, *, gradient: bool = True) -> tuple[Tensor, Tensor]:
+    def value(self, delta: Tensor) -> Tensor:
+        """Of Δ without a gradient."""
+        delta, along = self._start(delta)
+        return self._outside(self.maps.push(self.rows, delta), along, slice(None)).square().mean()
+
+    def value_and_gradient(self, delta: Tensor) -> tuple[Tensor, Tensor]:
+        """Both, in one pass over the rows."""
+        delta, along = self._start(delta)
+        high, slope = self.maps.push_and_pull(
+            self.rows, delta, lambda f, place: self._outside(f, along, place), once=self.once
+        )
+        low = self.V @ slope if self.known is None else self.known.T @ high
+        return high.square().mean(), (slope - self.V.T @ low) * (2 / len(high))
+
+    def _start(self, delta: Tensor) -> tuple[Tensor, Tensor]:
         along = self.V @ delta
-        if self.known is None:
-            delta = delta - self.V.T @ along
-        squares, slope, pulled, done = [], torch.zeros_like(delta), torch.zeros_like(along), 0
-        for x in self.rows.split(self.features.chunk):
-            at = self.features.at(x)
-            with torch.set_grad_enabled(gradient):
-                moving = delta.clone().requires_grad_(gradient)
-                outputs = at.linear(moving)
-            high = outputs.detach()
-            if self.known is not None:
-                known = self.known[done : done + len(high)]
-                high = high - known @ along
-                pulled += known.T @ high
-            done += len(high)
-            squares.append(high.square().sum())
-            if gradient and outputs.requires_grad:
-                slope += torch.autograd.grad(outputs, moving, high)[0]
-            elif gradient:
-                slope += at.linear_pullback(high)
-        if gradient:
-            slope -= self.V.T @ (self.V @ slope if self.known is None else pulled)
-        return torch.stack(squares).sum() / done, slope * (2 / done)
+        return (delta - self.V.T @ along if self.known is None else delta), along
+
+    def _outside(self, outputs: Tensor, along: Tensor, place: slice) -> Tensor:
+        return outputs if self.known is None else outputs - self.known[place] @ along
 
 
 class _Square(torch.autograd.Function):
@@ -339,6 +340,19 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *grad_outputs):
         return _Product.apply(grad_outputs[0], ctx.square, None), None, None
+
+
+def _one_pass_is_exact(features: ModuleFeatures) -> bool:
+    """Whether Φᵀ may share the pass of Φv: tried on two rows and a random movement."""
+    maps, x = features.derivatives, features.X[[0, -1]]
+    generator = torch.Generator().manual_seed(0)
+    v = torch.randn(features.size, generator=generator).to(x)
+    try:
+        c, once = maps.push_and_pull(x, v, lambda f, place: f)
+    except (RuntimeError, NotImplementedError):  # an operation without that derivative
+        return False
+    twice = maps.pull(x, c)
+    return float((once - twice).norm()) <= 1e-4 * float(twice.norm())
 
 
 # ---------------------------------------------------------------- rows of X

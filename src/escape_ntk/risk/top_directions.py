@@ -131,9 +131,8 @@ class _Kernel:
     """Products with K, by blocks of rows of the Jacobian."""
 
     def __init__(self, features: ModuleFeatures, progress: bool):
-        self.features, X = features, features.X
-        self.outputs = len(features.linear(X.new_zeros(features.size))) // len(X)
-        self.N, self.P = len(X) * self.outputs, features.size
+        self.features, self.N, self.P = features, len(features), features.size
+        self.outputs = len(features) // len(features.X)
         self.rows = max(1, BLOCK_NUMBERS // (self.P * self.outputs))
         keeps = self.N * self.P <= 16 * BLOCK_NUMBERS
         self._kept: list[Tensor] | None = [] if keeps else None
@@ -147,7 +146,8 @@ class _Kernel:
             yield from zip(self._places(), self._kept, strict=True)
             return
         for place, x in zip(self._places(), self.features.X.split(self.rows), strict=True):
-            block = self.features.at(x).jacobian()
+            block = x.new_empty(len(x) * self.outputs, self.P)
+            self.features.derivatives.rows_into(x, block)
             _check_rows(block.square().sum(1), place.start, self.outputs)
             if self._kept is not None:
                 self._kept.append(block)
@@ -196,9 +196,7 @@ def _check_rows(squares: Tensor, first: int, outputs: int) -> None:
 
 
 def _by_gram(kernel: _Kernel) -> tuple[Tensor, Tensor]:
-    features = kernel.features
-    gram = _double(features.cross_gram(features))
-    _check_rows(gram.diagonal(), 0, kernel.outputs)
+    gram = _double(kernel.features.cross_gram(kernel.features))
     values, vectors = torch.linalg.eigh((gram + gram.T) / 2)
     kernel.bar.update()
     return values.flip(0), vectors.flip(1)
