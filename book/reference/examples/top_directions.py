@@ -30,4 +30,5 @@ assert top.STEP == 1.5 and top.top_directions(alone, "gap").n_k == 3
 
 # What sets time and memory.
 assert len(X) <= top.GRAM_OUTPUTS == 1000  # so "auto" takes the matrix
-assert top.BLOCK_NUMBERS == 2**24 and (top.LOOK, top.SPARE) == (64, 10)
+assert top.KEPT_BLOCKS * top.BLOCK_NUMBERS == 2**28 and top.PIECES == 4
+assert (top.LOOK, top.SPARE) == (64, 10)

@@ -125,7 +125,7 @@ class Derivatives:
             for x in X.split(self._rows_at_once()):
                 place = slice(start, start := start + len(x) * self.outputs)
                 if once:
-                    moving = [d.clone().requires_grad_() for d in pieces]
+                    moving = [d.detach().requires_grad_() for d in pieces]
                     out, inputs = self._jvp(x, moving), moving
                 else:
                     inputs = self._leaves()

@@ -299,11 +299,15 @@ class _SquareOutside:
     def value_and_gradient(self, delta: Tensor) -> tuple[Tensor, Tensor]:
         """Both, in one pass over the rows."""
         delta, along = self._start(delta)
-        high, slope = self.maps.push_and_pull(
-            self.rows, delta, lambda f, place: self._outside(f, along, place), once=self.once
+        count = len(self.rows) * self.maps.outputs
+        doubled, slope = self.maps.push_and_pull(
+            self.rows,
+            delta,
+            lambda f, place: self._outside(f, along, place) * (2 / count),
+            once=self.once,
         )
-        low = self.V @ slope if self.known is None else self.known.T @ high
-        return high.square().mean(), (slope - self.V.T @ low) * (2 / len(high))
+        low = self.V @ slope if self.known is None else self.known.T @ doubled
+        return doubled.square().sum() * (count / 4), slope.addmv_(self.V.T, low, alpha=-1)
 
     def _start(self, delta: Tensor) -> tuple[Tensor, Tensor]:
         along = self.V @ delta
@@ -326,6 +330,8 @@ class _Square(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *grad_outputs):
         delta, gradient = ctx.saved_tensors
+        if not torch.is_grad_enabled():
+            return grad_outputs[0] * gradient, None
         return grad_outputs[0] * _Product.apply(delta, ctx.square, gradient), None
 
 

@@ -23,8 +23,12 @@ ROUTES = ("auto", "gram", "krylov")
 """How the eigenpairs are found; ``"auto"``: the Gram matrix for at most GRAM_OUTPUTS outputs."""
 GRAM_OUTPUTS = 1000
 """Below this the kernel costs less than the passes over the features that Lanczos makes."""
-BLOCK_NUMBERS = 2**24
-"""Numbers in one block of the Jacobian, and 16 of them may be kept instead of computed again."""
+BLOCK_NUMBERS = 2**25
+"""Numbers in one block of the Jacobian, which has at least one row of X."""
+KEPT_BLOCKS = 8
+"""A Jacobian of at most so many blocks is computed once."""
+PIECES = 4
+"""A block is filled in so many pieces: their memory is used again, where larger ones are new."""
 LOOK = 64
 """Leading eigenvalues among which ``n_k="gap"`` looks for steps."""
 STEP = 1.5
@@ -78,8 +82,7 @@ def top_directions(
       of the eigenvalues, of which ``"krylov"`` looks at LOOK;
     * ``route``: one of ROUTES.  ``"gram"``: N² numbers and, for a moment, two Jacobian blocks.
       ``"krylov"``: blocks of b = n_k + SPARE columns, 3·b·P numbers, and N·b float64 for each
-      pass.  Both: 3·BLOCK_NUMBERS for one block of the Jacobian; up to 16 BLOCK_NUMBERS of it are
-      kept;
+      pass; one block of the Jacobian and two pieces of one, or KEPT_BLOCKS of them;
     * ``tolerance``: largest residual ‖K u_j − λ_j u_j‖/λ_1, of the n_k and of the next one;
     * ``max_passes``: products of K with a block, before it is given up;
     * ``progress``: a bar on stderr.
@@ -134,7 +137,7 @@ class _Kernel:
         self.features, self.N, self.P = features, len(features), features.size
         self.outputs = len(features) // len(features.X)
         self.rows = max(1, BLOCK_NUMBERS // (self.P * self.outputs))
-        keeps = self.N * self.P <= 16 * BLOCK_NUMBERS
+        keeps = self.N * self.P <= KEPT_BLOCKS * BLOCK_NUMBERS
         self._kept: list[Tensor] | None = [] if keeps else None
         self.bar = tqdm(
             desc="good directions", unit=" passes", disable=not progress, delay=2, leave=False
@@ -145,13 +148,21 @@ class _Kernel:
         if self._kept:
             yield from zip(self._places(), self._kept, strict=True)
             return
-        for place, x in zip(self._places(), self.features.X.split(self.rows), strict=True):
-            block = x.new_empty(len(x) * self.outputs, self.P)
-            self.features.derivatives.rows_into(x, block)
-            _check_rows(block.square().sum(1), place.start, self.outputs)
+        X, room = self.features.X, None
+        for place, x in zip(self._places(), X.split(self.rows), strict=True):
+            if room is None or self._kept is not None:
+                room = x.new_empty(len(x) * self.outputs, self.P)
+            block = room[: len(x) * self.outputs]
+            self._fill(block, x)
+            _check_rows(torch.linalg.vector_norm(block, dim=1), place.start, self.outputs)
             if self._kept is not None:
                 self._kept.append(block)
             yield place, block
+
+    def _fill(self, block: Tensor, X: Tensor) -> None:
+        step = -(-self.rows // PIECES)
+        for x, part in zip(X.split(step), block.split(step * self.outputs), strict=True):
+            self.features.derivatives.rows_into(x, part)
 
     def _places(self) -> Iterator[slice]:
         step = self.rows * self.outputs
@@ -167,7 +178,7 @@ class _Kernel:
 
     def push(self, Y: Tensor) -> Tensor:
         """ΦYᵀ (N, b) for Y (b, P)."""
-        return torch.cat([block @ Y.T for _, block in self.blocks()])
+        return torch.cat([Y @ block.T for _, block in self.blocks()], dim=1).T
 
     def product(self, C: Tensor) -> Tensor:
         """K C, float64 on the CPU."""
@@ -181,11 +192,11 @@ def _double(tensor: Tensor) -> Tensor:
     return tensor.cpu().double()
 
 
-def _check_rows(squares: Tensor, first: int, outputs: int) -> None:
-    """Refuse rows of Φ whose square is not finite; ``first``: the number of the first of them."""
-    if bool(torch.isfinite(squares).all()):
+def _check_rows(norms: Tensor, first: int, outputs: int) -> None:
+    """Refuse rows of Φ whose norm is not finite; ``first``: the number of the first of them."""
+    if bool(torch.isfinite(norms).all()):
         return
-    bad = (first + (~torch.isfinite(squares)).nonzero().flatten()) // outputs
+    bad = (first + (~torch.isfinite(norms)).nonzero().flatten()) // outputs
     raise checks.NonFiniteError(
         checks.message(
             expected="finite gradients of the module at θ₀",
