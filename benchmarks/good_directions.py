@@ -5,7 +5,7 @@ table: seconds on the clock and of the processors, the latter as a ratio to one 
 and MiB above what the model, its data and PyTorch hold; writes all as JSON beside this file.  On a
 busy machine the processors' seconds are the ones to read.
 
-    python benchmarks/good_directions.py [--n 10000] [--n-k 20] [--batch 128] [--networks mlp …]
+    python benchmarks/good_directions.py [--n 10000] [--n-k 20] [--batch 128] [--threads 2] [--networks mlp …]
 
 The last rows hold the package against plain torch.func: the same derivative, written by hand.
 """
@@ -30,7 +30,7 @@ from torch.func import functional_call, jvp, vjp
 
 import escape_ntk as en
 
-THREADS, REPEATS = 2, 7
+REPEATS = 7
 FALL = 1.0
 """Standard deviations of the inputs' coordinates fall like j^−FALL, as those of images do."""
 
@@ -117,9 +117,9 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def measure(name: str, what: str, n: int, n_k: int, batch: int) -> dict[str, float]:
+def measure(name: str, what: str, n: int, n_k: int, batch: int, threads: int) -> dict[str, float]:
     """Seconds, and MiB above the beginning, of one thing."""
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(threads)
     torch.manual_seed(0)
     build, shape = NETWORKS[name]
     flat = torch.randn(n, math.prod(shape)) * torch.arange(1, math.prod(shape) + 1) ** -FALL
@@ -194,11 +194,12 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=10_000)
     parser.add_argument("--n-k", type=int, default=20)
     parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--things", nargs="+", choices=THINGS, default=list(THINGS))
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    sizes = (asked.n, asked.n_k, asked.batch)
+    sizes = (asked.n, asked.n_k, asked.batch, asked.threads)
     if asked.one:
         print(json.dumps(measure(*asked.one, *sizes)))
         return
@@ -207,7 +208,8 @@ def main() -> None:
         found[name] = {}
         for thing in asked.things:
             command = [sys.executable, __file__, "--one", name, thing]
-            command += ["--n", str(asked.n), "--n-k", str(asked.n_k), "--batch", str(asked.batch)]
+            for option, value in zip(("n", "n-k", "batch", "threads"), sizes, strict=True):
+                command += [f"--{option}", str(value)]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             found[name][thing] = json.loads(done.stdout.splitlines()[-1])
         show(name, found[name])
@@ -215,7 +217,7 @@ def main() -> None:
         "torch": torch.__version__,
         "python": platform.python_version(),
         "cores": os.cpu_count(),
-        "threads": THREADS,
+        "threads": asked.threads,
         "load at the end": os.getloadavg()[0],
     }
     path = Path(__file__).with_suffix(".json")

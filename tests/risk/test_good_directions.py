@@ -5,6 +5,8 @@ about means over a partition, which hold to rounding.
 """
 
 import io
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -407,6 +409,28 @@ def test_a_run_that_is_killed_goes_on_bit_for_bit(name, in_place):
     for a, b in zip(model.parameters(), again.parameters(), strict=True):
         assert torch.equal(a, b)
     assert torch.equal(built(), penalty()) and float(penalty()) > 0
+
+
+def test_the_lines_of_the_readme_run():
+    root = Path(__file__).parents[2]
+    readme, page = (
+        (root / name).read_text("utf-8") for name in ("README.md", "book/your-network.md")
+    )
+    (lines,) = re.findall(r"```python\n(penalty = .+?)```", readme, re.DOTALL)
+    assert lines in page
+    torch.manual_seed(0)
+    model, X = mlp(3), inputs(90, 5, dtype=torch.float32)
+    names = {
+        "en": en,
+        "torch": torch,
+        "model": model,
+        "X": X,
+        "y": X[:, :3].argmax(1),
+        "loss": nn.functional.cross_entropy,
+        "optimizer": torch.optim.SGD(model.parameters(), 0.1),
+    }
+    exec(lines.replace("n_k=5", 'n_k=5, output="all", progress=False'), names)
+    assert names["penalty"].n_k == 5 and float(names["penalty"]().detach()) > 0
 
 
 def test_a_module_that_owns_it_has_neither_its_tensors_nor_the_model_twice():
