@@ -5,7 +5,8 @@ table: seconds on the clock and of the processors, the latter as a ratio to one 
 and MiB above what the model, its data and PyTorch hold; writes all as JSON beside this file.  On a
 busy machine the processors' seconds are the ones to read.
 
-    python benchmarks/good_directions.py [--n 10000] [--n-k 20] [--batch 128] [--threads 2] [--networks mlp …]
+    python benchmarks/good_directions.py [--n 10000] [--n-k 20] [--batch 128] [--threads 2]
+        [--networks mlp …]
 
 The last rows hold the package against plain torch.func: the same derivative, written by hand.
 """

@@ -21,6 +21,13 @@ for name in d.JACOBIAN:
     assert torch.allclose(phi.T @ c, maps.pull(X, c))
 for name in d.LINEAR:
     assert torch.allclose(maps.by(linear=name).push(X, v), phi @ v)
+
+# Φv and then Φᵀ of what is made of it: f_L less a number, block by block.
+for once in (True, False):
+    made, slope = maps.push_and_pull(X, v, lambda f, _: f - 1, once=once)
+    assert torch.allclose(made, phi @ v - 1)
+    assert torch.allclose(slope, phi.T @ made)
+
 for name in d.QUADRATIC:
     f_l, f_q = maps.by(quadratic=name).terms(X, v)
     assert torch.allclose(f_l, phi @ v)

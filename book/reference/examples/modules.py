@@ -29,6 +29,7 @@ assert torch.allclose(phi.T @ f_l, features.linear_pullback(f_l))
 assert torch.allclose(phi @ phi.T, features.cross_gram(features))
 other = features.at(X[:2])  # the same θ₀, other inputs
 assert torch.allclose(features.cross_gram(other), phi @ phi[:2].T)
+assert torch.equal(features.derivatives.push(X[:2], delta), other.linear(delta))
 
 # R_2 of a movement, with a gradient; P_{≤k}Δ has none of it.
 projector = TrainingProjector(features, 2)
