@@ -158,7 +158,7 @@ def measure(name: str, what: str, n: int, n_k: int, batch: int, threads: int) ->
         return {**seconds(call), "MiB": peak() - before, "P": size}
     features = en.ModuleFeatures(model, X[rows])
     delta, weights = 1e-3 * torch.randn(size), torch.randn(batch)
-    start, names = {k: p.detach() for k, p in model.named_parameters()}, list(features.start)
+    start = {k: p.detach() for k, p in model.named_parameters()}
 
     def outputs(parameters: dict[str, Tensor]) -> Tensor:
         return functional_call(model, parameters, (X[rows],))[:, 0]
@@ -170,7 +170,7 @@ def measure(name: str, what: str, n: int, n_k: int, batch: int, threads: int) ->
         "Jacobian, pulled back": lambda: features.linear_pullback(weights),
         "Jacobian": lambda: features.at(X[:16]).jacobian(),
         "torch.func.jvp": lambda: jvp(outputs, (start,), (pieces,)),
-        "torch.func.vjp": lambda: [vjp(outputs, start)[1](weights)[0][k] for k in names],
+        "torch.func.vjp": lambda: vjp(outputs, start)[1](weights),
     }[what]
     return {**seconds(call), "MiB": peak() - before, "P": size}
 
