@@ -108,6 +108,11 @@ def pieces(**options) -> dict[str, Any]:
     return {name: getattr(p, name) for name in names} | options
 
 
+def small_network() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(D, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1))
+
+
 VALID: dict[str, Callable[[], dict[str, Any]]] = {
     "Activation": lambda: {
         "name": "mine",
@@ -116,6 +121,9 @@ VALID: dict[str, Callable[[], dict[str, Any]]] = {
         "second": lambda z: -torch.sin(z),
     },
     "GaussianLeak": lambda: {"weights": weights(), "activation": "erf", "degree": 60, "block": 9},
+    "GoodDirections": lambda: {
+        "model": small_network(), "X": problem().X, "n_k": 2, "output": None, "route": "gram",
+        "tolerance": 1e-4, "chunk": 9, "progress": False},
     "KernelRidge": lambda: {"gram": torch.eye(3)},
     "NetworkFeatures": lambda: {
         "X": problem().X, "weights": weights(), "activation": "erf", "chunk": 5},
@@ -179,6 +187,11 @@ VALID: dict[str, Callable[[], dict[str, Any]]] = {
     "represent_target": lambda: {
         "weights": weights(), "activation": "sin(z+pi/4)", "low": problem().target.parts[:1],
         "sparse": problem().target.parts[1]},
+    "scan_good_directions": lambda: {
+        "model": small_network(), "X": problem().X, "train": None, "n_k": (1, 2),
+        "strengths": (0.5,), "output": None, "y": problem().y,
+        "validation": (problem().X, problem().y), "loss": torch.nn.functional.mse_loss,
+        "steps": 2, "rate": 0.1, "batch": 5, "progress": False},
     "spectral_steps": lambda: {"eigenvalues": torch.tensor([3.0, 2.0, 1.0]), "ratio": 1.5},
     "to_pairs": lambda: {"U": torch.ones(4, D)},
     "train": lambda: {

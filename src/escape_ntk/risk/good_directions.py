@@ -73,7 +73,7 @@ class GoodDirections:
         chunk: int = 256,
         progress: bool = True,
     ):
-        checks.instance("X", X, Tensor, "torch.as_tensor(X)")
+        _check_tensor(X)
         with _full_precision(X):
             self._begin(model, X, output, chunk)
             asked = {"route": route, "tolerance": tolerance, "progress": progress}
@@ -230,7 +230,7 @@ class GoodDirections:
         :class:`~escape_ntk.checks.InputError` for a state of another model, of other inputs, or of
         another ``output``.
         """
-        checks.instance("X", X, Tensor, "torch.as_tensor(X)")
+        _check_tensor(X)
         self = object.__new__(cls)
         trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
         own = {f"start.{name}": p for name, p in trainable.items()}
@@ -447,6 +447,15 @@ def _check_state(state: Mapping[str, Tensor], own: Mapping[str, Tensor], X: Tens
                 got=f"others, of shape {tuple(X.shape)}",
                 remedy="load the same X, or build the penalty anew",
             )
+        )
+
+
+def _check_tensor(X: object) -> None:
+    """Refuse inputs that are no tensor with numbers in it."""
+    if not isinstance(X, Tensor) or X.is_meta:
+        got = checks.shown(X) + ", on meta" * isinstance(X, Tensor)
+        raise InputError(
+            message(expected="X to be a tensor of inputs", got=got, remedy="torch.as_tensor(X)")
         )
 
 

@@ -95,13 +95,13 @@ def top_directions(
     :class:`~escape_ntk.checks.NonFiniteError` where a gradient of the module is not finite.  Warns
     with :class:`~escape_ntk.checks.CutoffWarning` when the cut falls between near-equal ones.
     """
-    if n_k != "gap" and isinstance(n_k, str):
+    if isinstance(n_k, str):
         checks.one_of("n_k", n_k, ("gap",), "a number of directions, or n_k='gap'")
     wanted = LOOK if isinstance(n_k, str) else checks.integer("n_k", n_k, least=1)
     checks.one_of("route", route, ROUTES)
     checks.number("tolerance", tolerance, least=0, strict=True)
     checks.integer("max_passes", max_passes, least=1)
-    kernel = _Kernel(features, progress)
+    kernel = _Kernel(features, checks.flag("progress", progress))
     if route == "auto":
         route = "gram" if kernel.N <= GRAM_OUTPUTS else "krylov"
     if not isinstance(n_k, str):

@@ -3,9 +3,11 @@
 The directions are sought once, for the largest n_k: the others are the first of them.  [D]
 """
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -98,7 +100,8 @@ def scan_good_directions(
     edge of the grid.
 
     Errors: :class:`~escape_ntk.checks.InputError` for an empty grid, a strength that is not
-    positive, and neither ``train`` nor labels.
+    positive, what fits no argument, and neither ``train`` nor labels;
+    :class:`~escape_ntk.checks.ShapeError` for data on another device than X.
 
     Example:
 
@@ -120,7 +123,16 @@ def scan_good_directions(
                     remedy="labels for the loop that is built in, or a loop of your own",
                 )
             )
-        train = _Loop(model, X, y, validation, loss, steps, rate, batch)
+        checks.instance("model", model, nn.Module, "a torch.nn.Module")
+        _check_pair("X and y", (X, y), X)
+        _check_pair("validation", validation, X)
+        checks.integer("steps", steps, least=1)
+        checks.number("rate", rate, least=0, strict=True)
+        checks.integer("batch", batch, least=1)
+        sizes = int(steps), float(rate), int(batch)
+        train = _Loop(model, X, y, validation, _of_two("loss", loss), *sizes)
+    _of_two("train", train)
+    checks.flag("progress", progress)
     most = GoodDirections(model, X, counts[-1], output=output, progress=progress)
     start = {name: value.detach().clone() for name, value in model.state_dict().items()}
     losses = np.full((len(counts), len(strong)), math.nan)
@@ -186,3 +198,49 @@ def _grid(name: str, values: Sequence) -> list:
             )
         )
     return list(values)
+
+
+def _of_two(name: str, value: Callable) -> Callable:
+    """``value`` if it can be called with two arguments."""
+    fits = callable(value) and not isinstance(value, type)
+    if fits:
+        try:
+            inspect.signature(value).bind(None, None)
+        except TypeError:
+            fits = False
+        except ValueError:  # a function in C that does not say
+            pass
+    if not fits:
+        raise checks.InputError(
+            checks.message(
+                expected=f"{name} to be a function of two arguments",
+                got=checks.shown(value),
+                remedy="train(penalty, strength) → loss; loss(outputs, labels) → number",
+            )
+        )
+    return value
+
+
+def _check_pair(name: str, pair: Any, like: Tensor) -> None:
+    """Refuse what is no pair of as many inputs as labels, where X is."""
+    whole = isinstance(pair, tuple | list) and len(pair) == 2
+    whole = whole and all(isinstance(p, Tensor) and p.ndim and not p.is_sparse for p in pair)
+    if not whole or not len(pair[0]) or len(pair[0]) != len(pair[1]):
+        raise checks.InputError(
+            checks.message(
+                expected=f"{name} to be two tensors of as many rows",
+                got=", ".join(checks.shown(p) for p in pair)[:200]
+                if isinstance(pair, tuple | list) and pair
+                else checks.shown(pair),
+                remedy="inputs and their labels: validation=(X, y)",
+            )
+        )
+    if any(p.device != like.device for p in pair):
+        devices = " and ".join(str(p.device) for p in pair)
+        raise checks.ShapeError(
+            checks.message(
+                expected=f"{name} on {like.device}, where X is",
+                got=devices,
+                remedy="….to(X.device)",
+            )
+        )
