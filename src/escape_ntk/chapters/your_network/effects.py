@@ -1,4 +1,4 @@
-"""Effect sizes of the study on real data: test losses of R_2 over those of others, by geometric means.
+"""Effect sizes of the study on real data: test losses of R_2 over those of others.
 
 Runs of one cell differ by the seed alone, and both methods saw the same rows and weights.
 """

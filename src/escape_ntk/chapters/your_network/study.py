@@ -150,7 +150,8 @@ class RealData(Point):
         else:
             top, stiff = float(kernel.values[0]), torch.zeros(len(decay))
             stiff[:m] = torch.tensor([float(kernel.values[k]) for k, _ in grid])
-            stiff[m : 2 * m] = torch.tensor([kernel.outside(random[:, :k]) for k, _ in grid])
+            outside = {k: kernel.outside(random[:, :k]) for k in dict(grid)}
+            stiff[m : 2 * m] = torch.tensor([outside[k] for k, _ in grid])
             stiff[: 2 * m] *= strengths
             rule = Momentum(self.rate / 2 / (top * (1 + decay) + stiff), 2 * top * decay)
         penalty = LinearPenalty(strengths, bases, kept.float().repeat(2, 1))
@@ -211,10 +212,13 @@ class Spectrum:
 
     def outside(self, basis: Float[Tensor, "m k"]) -> float:
         """The largest eigenvalue of (I − QQᵀ) K/m (I − QQᵀ)."""
-        high = self.vectors - basis @ (basis.T @ self.vectors)
-        v, size = torch.ones(len(high), dtype=high.dtype), 0.0
+        v = torch.ones(len(basis), dtype=basis.dtype)
+        size = 0.0
         for _ in range(50):
-            v = high @ (self.values * (high.T @ (v / v.norm())))
+            v = v / v.norm()
+            v = v - basis @ (basis.T @ v)
+            v = self.vectors @ (self.values * (self.vectors.T @ v))
+            v = v - basis @ (basis.T @ v)
             size = float(v.norm())
         return size
 
