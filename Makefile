@@ -84,7 +84,8 @@ mutation: $(STAMP)  ## Change the numeric core in 300 places: do the tests see i
 # The numeric core in pyproject.toml ([tool.coverage.run]) and the tests of it.
 CORE := constructions directions generalization kernel leaks modules network_features pairs \
     regularizer rkc_flow spectrum
-CORE_TESTS := $(CORE:%=tests/test_%.py) tests/test_joint.py \
+CORE_TESTS := $(foreach name,$(CORE),$(wildcard tests/*/test_$(name).py)) \
+    tests/chapters/test_joint.py \
     $(addprefix tests/bad_input/test_,core_bad_input.py features_bad_input.py kernel_bad_input.py)
 
 .PHONY: coverage
@@ -101,11 +102,11 @@ notebooks: $(STAMP)  ## Execute pages into their paired .ipynb (PAGES="book/setu
 
 .PHONY: links
 links: $(STAMP)  ## Ask every external address whether it is there (needs a network)
-	@$(BIN)/python book/tools/check_links.py
+	@$(BIN)/jupyter-book build . -q --builder linkcheck --path-output _build/links
 
 .PHONY: launch
 launch: $(STAMP)  ## Write the repository's address (_config.yml) into the notebooks, for Colab
-	@$(BIN)/python book/_ext/launch.py
+	@$(BIN)/python book/tools/launch.py
 
 .PHONY: picture
 picture: $(STAMP)  ## Draw the README's picture from the records

@@ -2,10 +2,14 @@
 
 * ``{claim}`figure-test-loss` `` becomes the verdict's badge, linked to its row of the scorecard,
   and, the first time on the page of the claim's chapter, the anchor ``#claim-figure-test-loss``;
-* ``{measured}`figure-flow/test_loss:.2%` `` becomes a measured value of the ledger, formatted:
+* ``{measured}`figure-flow/test:.2%` `` becomes a measured value of the ledger, formatted:
   the path walks through the claim's ``measured`` mapping.
 
 The ledger is evaluated once a build.  An unknown claim or path is a warning, hence an error.
+
+Looked at: ``{glue:text}`` of myst-nb formats a number as well, but one that a cell has glued, under
+a name for each; every page with a number of the ledger would carry cells that glue it, and pages
+without cells could have none.  Substitutions of myst-parser hold what ``_config.yml`` says.
 """
 
 from __future__ import annotations

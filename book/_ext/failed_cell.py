@@ -2,6 +2,8 @@
 
 What stops the build prints three tracebacks, one for each layer above the cell.  The cause is in
 the middle of them; here it is said again, at the very end.
+
+Looked at: ``nb_execution_show_tb`` of myst-nb prints one more traceback, before those three.
 """
 
 from __future__ import annotations

@@ -4,6 +4,10 @@ Nothing is typed on the pages.  Each formal statement, found by its label, gets 
 ``theorems.py`` says that it assumes, each hypothesis with its answer, folded under a line that sums
 them up, and a link to its row of the concordance, with what its claims came to.  The list opens
 without scripts.
+
+Looked at: sphinx-proof makes the box of a theorem, and nothing in it; the dropdown of sphinx-design
+and sphinx-togglebutton fold what an author has written, and their titles are cards or buttons, no
+badges.
 """
 
 from __future__ import annotations

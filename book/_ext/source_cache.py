@@ -4,6 +4,9 @@ The key of jupyter-cache covers the cells of a page and nothing else: after a ch
 package, or in a record that a page draws, the book would keep showing the old outputs.  Here the
 cache lives in a folder named by a hash of everything that the cells can read.  A new hash means an
 empty cache, and, since the folder is part of Sphinx's configuration, that every page is read again.
+
+Looked at: jupyter-cache, which keeps the outputs, hashes source and chosen metadata of a notebook,
+and takes no other file into its key; ``nb_execution_mode: force`` of myst-nb executes always.
 """
 
 from __future__ import annotations

@@ -2,86 +2,24 @@
 
 A link to the glossary becomes a link with the first paragraph of its entry beside it, formulas and
 all; links in that paragraph become plain text.  ``book.css`` hides and shows it, ``terms.js`` lets
-Escape put it away.  A word of the glossary that no page uses, a ``{term}`` that the glossary does
-not have or that a page uses twice, or one where it cannot stand, is a warning, hence an error.
+Escape put it away.
+
+Looked at: sphinx-tippy shows its tips by a script, tippy.js, and none without it; sphinx-hoverxref
+fetches them from the server of Read the Docs.  The link of ``{term}`` itself is Sphinx's own.
 """
 
 from __future__ import annotations
 
 import functools
-import re
-from collections.abc import Mapping
-from pathlib import Path
 
-import fences
-import statements
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
-from sphinx.util import logging
 
 GLOSSARY = "book/glossary"
-TERM = re.compile(r"\{term\}`(?:[^`<]*<)?([^`>]+)>?`")
-BLOCK = re.compile(r"^```\{glossary\}\n(?::[^\n]*\n)*(?P<body>.*?)^```$", re.M | re.S)
-PROSE = re.compile(r"\{(prf:\w+|exercise|solution|admonition|note|warning)\}")
-"""Directives whose body is prose."""
 PLAIN = (nodes.Text, nodes.math, nodes.literal)
 """What a definition shows as it is; of everything else it shows the content."""
 KEPT = (nodes.emphasis, nodes.strong)
-
-
-# --- what the pages say -------------------------------------------------------------------------
-
-
-def entries(text: str) -> list[tuple[str, ...]]:
-    """The terms of each entry, in the order of the glossary with this ``text``."""
-    (block,) = BLOCK.finditer(text)
-    groups: list[tuple[str, ...]] = []
-    above = ""
-    for line in block["body"].splitlines():
-        if line and not line.startswith(" "):
-            follows = above and not above.startswith(" ")
-            groups = [*groups[:-1], (*groups[-1], line)] if follows else [*groups, (line,)]
-        above = line
-    return groups
-
-
-def sentences(text: str) -> set[int]:
-    """Numbers, from 1, of the lines of a page that are sentences: no code, heading, caption."""
-    return {
-        number
-        for number, line, around in fences.lines(text)
-        if all(PROSE.match(info) for info in around)
-        and not re.match(r" {0,3}(#{1,6} |:\w+:|\{[\w:-]+\}(?!`))", line)
-    }
-
-
-def problems(pages: Mapping[str, str]) -> list[str]:
-    """What is wrong between the texts of the pages, by name, and the glossary among them."""
-    known = {term.lower(): group for group in entries(pages[GLOSSARY]) for term in group}
-    used: set[tuple[str, ...]] = set()
-    found = []
-    for name, text in pages.items():
-        here: set[tuple[str, ...]] = set()
-        allowed = sentences(text)
-        for match in TERM.finditer(text):
-            number, term = text.count("\n", 0, match.start()) + 1, " ".join(match[1].split())
-            where, group = f"{name}.md:{number}: {term!r}", known.get(term.lower())
-            if group is None:
-                found.append(f"{where} is not in the glossary")
-            elif number not in allowed:
-                found.append(f"{where} does not stand in a sentence")
-            elif group in here:
-                found.append(f"{where} was explained before on this page")
-            else:
-                here.add(group)
-        used |= here if name != GLOSSARY else set()
-    return found + [
-        f"{GLOSSARY}.md: no page uses {g[0]!r}" for g in known.values() if g not in used
-    ]
-
-
-# --- what the reader sees -----------------------------------------------------------------------
 
 
 class Term(nodes.inline):
@@ -146,13 +84,6 @@ class ShowDefinitions(SphinxPostTransform):
             link.replace_self(Term("", "", word, shown, classes=["term"]))
 
 
-def _check(app, env) -> None:
-    root = Path(env.srcdir)
-    texts = {name: (root / f"{name}.md").read_text("utf-8") for name in statements.order(root)}
-    for problem in problems(texts):
-        logging.getLogger(__name__).warning(problem)
-
-
 def _depend(app, doctree: nodes.document) -> None:
     uses = doctree.findall(addnodes.pending_xref)
     if any(node.get("reftype") == "term" for node in uses):
@@ -188,5 +119,4 @@ def setup(app) -> dict[str, object]:
     app.add_node(Definition, html=(_open_definition, _close_span))
     app.add_post_transform(ShowDefinitions)
     app.connect("doctree-read", _depend)
-    app.connect("env-check-consistency", _check)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

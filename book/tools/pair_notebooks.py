@@ -16,12 +16,9 @@ import time
 from pathlib import Path
 
 import jupytext
+import launch
 from nbclient import NotebookClient
 from nbformat import NotebookNode
-
-sys.path.append(str(Path(__file__).parents[1] / "_ext"))
-
-import launch
 
 CELL_TIMEOUT = 600  # seconds, as in _config.yml
 

@@ -16,7 +16,6 @@ import posixpath
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,15 +24,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import browser
+import statements
 import yaml
 from bs4 import BeautifulSoup, NavigableString, Tag
 from matplotlib import get_data_path
 from playwright.sync_api import Browser
 from pypdf import PdfReader, PdfWriter
-
-sys.path.append(str(Path(__file__).parents[1] / "_ext"))
-
-import statements
 
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "_build/html"

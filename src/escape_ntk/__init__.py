@@ -19,7 +19,7 @@ import importlib
 __version__ = "0.1.0"
 
 _HOMES = {
-    "models.data": ("Target", "draw_inputs", "draw_target", "published_target"),
+    "models.data": ("RidgeSum", "Target", "draw_inputs", "draw_target", "published_target"),
     "models.network": ("Activation", "activation", "draw_weights"),
     "models.pairs": ("NetworkFeatures", "PairFeatures", "from_pairs", "to_pairs"),
     "models.modules": ("ModuleFeatures",),

@@ -4,9 +4,11 @@ Errors are typed so that a caller can catch them: all derive from :class:`Escape
 ones about arguments also from :class:`ValueError`.  ``assert`` is for impossibilities only.
 """
 
+import inspect
 import math
-from collections.abc import Sequence
-from typing import SupportsFloat, TypeVar, cast
+from collections.abc import Callable, Sequence
+from numbers import Integral
+from typing import Any, SupportsFloat, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -63,25 +65,83 @@ def message(*, expected: str, got: object, remedy: str) -> str:
     return f"expected {expected}; got {got}; remedy: {remedy}"
 
 
+def shown(value: object) -> str:
+    """``value`` in a few words: tensors and arrays by kind and shape, other things cut short."""
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if isinstance(shape, tuple):
+        kind = type(value).__name__
+        return f"{kind} of shape {tuple(shape)}" + (f", {dtype}" if dtype is not None else "")
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
 def integer(name: str, value: object, *, least: int, remedy: str = "") -> int:
-    """Return ``value`` if it is an integer ≥ ``least``; else raise :class:`InputError`."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+    """Return ``value`` as int if it is an integer ≥ ``least``, numpy's included.
+
+    Else raise :class:`InputError`.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise InputError(
             message(
                 expected=f"{name} to be an integer ≥ {least}",
-                got=repr(value),
+                got=shown(value),
                 remedy=remedy or f"pass {name}={least} or more",
             )
         )
-    return value
+    return int(value)
 
 
 def instance(name: str, value: object, kind: type[_Kind], remedy: str) -> _Kind:
     """Return ``value`` if it is of this ``kind``; else raise :class:`InputError`."""
     if not isinstance(value, kind):
         expected = f"{name} to be a {kind.__name__}"
-        raise InputError(message(expected=expected, got=repr(value)[:80], remedy=remedy))
+        raise InputError(message(expected=expected, got=shown(value), remedy=remedy))
     return value
+
+
+def function(name: str, value: object, remedy: str) -> Callable[..., Any]:
+    """Return ``value`` if it can be called with one argument; else raise :class:`InputError`."""
+    if not callable(value) or not _takes_one(value):
+        expected = f"{name} to be a function of one argument"
+        raise InputError(message(expected=expected, got=shown(value), remedy=remedy))
+    return value
+
+
+def _takes_one(value: Callable) -> bool:
+    """Whether a call with one argument fits the signature; what has none is believed."""
+    try:
+        inspect.signature(value).bind(None)
+    except TypeError:
+        return False
+    except ValueError:
+        pass
+    return True
+
+
+def flag(name: str, value: object) -> bool:
+    """Return ``value`` if it is True or False; else raise :class:`InputError`."""
+    return instance(name, value, bool, f"{name}=True or {name}=False")
+
+
+def floating(name: str, value: object) -> torch.dtype:
+    """Return ``value`` if it is a floating dtype of torch; else raise :class:`InputError`."""
+    if not isinstance(value, torch.dtype) or not value.is_floating_point:
+        expected = f"{name} to be a floating torch.dtype"
+        remedy = f"{name}=torch.float32 or {name}=torch.float64"
+        raise InputError(message(expected=expected, got=shown(value), remedy=remedy))
+    return value
+
+
+def items(name: str, value: object, kind: type[_Kind], remedy: str) -> tuple[_Kind, ...]:
+    """Return a tuple of ``value`` if it is a sequence of this ``kind``.
+
+    Else raise :class:`InputError`.
+    """
+    listed = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else None
+    if listed is None or not all(isinstance(item, kind) for item in listed):
+        expected = f"{name} to be a sequence of {kind.__name__}"
+        raise InputError(message(expected=expected, got=shown(value), remedy=remedy))
+    return listed
 
 
 def generator(value: object) -> torch.Generator:
@@ -112,14 +172,14 @@ def number(name: str, value: object, *, least: float = -math.inf, strict: bool =
     Else :class:`NonFiniteError`, or :class:`InputError`: no real number, or too small.
     """
     try:
-        if isinstance(value, (str, bytes)):
+        if isinstance(value, (str, bytes)) or getattr(value, "ndim", 0):
             raise TypeError
         x = float(cast(SupportsFloat, value))
     except OverflowError:
         x = math.inf
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):  # the last: a tensor that is not one real number
         raise InputError(
-            message(expected=f"{name} to be a real number", got=repr(value), remedy="pass a float")
+            message(expected=f"{name} to be a real number", got=shown(value), remedy="pass a float")
         ) from None
     if not math.isfinite(x):
         raise NonFiniteError(
@@ -143,7 +203,7 @@ def one_of(
         raise UnknownNameError(
             message(
                 expected=f"{name} to be one of {', '.join(allowed)}",
-                got=repr(value),
+                got=shown(value),
                 remedy=remedy,
             )
         )
@@ -185,7 +245,15 @@ def layout(
             message(
                 expected=f"{name} to be a floating torch.Tensor",
                 got=kind,
-                remedy="torch.as_tensor(…, dtype=torch.float32)",
+                remedy=f"torch.as_tensor(…, dtype={torch.float32 if like is None else like.dtype})",
+            )
+        )
+    if value.is_meta or value.layout is not torch.strided:
+        raise ShapeError(
+            message(
+                expected=f"{name} to be a dense tensor that holds its numbers",
+                got=f"{value.layout} on {value.device}",
+                remedy=f"{name}.to_dense(), or a tensor on the CPU",
             )
         )
     wanted = "(" + ", ".join("·" if s is None else str(s) for s in shape) + ")"

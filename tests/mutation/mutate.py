@@ -55,7 +55,7 @@ CORE = {
 """Modules by a name of their own, which is part of the key of every mutant."""
 TESTS = "pairs regularizer leaks directions rkc_flow kernel spectrum constructions modules".split()
 TESTS = [f"test_{name}.py" for name in (*TESTS, "network_features", "joint", "generalization")]
-TESTS += [f"bad_input/test_{name}_bad_input.py" for name in ("core", "features", "kernel")]
+TESTS += [f"test_{name}_bad_input.py" for name in ("core", "features", "kernel")]
 SEED, SHARE, LEAST, BAR = 18, 8, 20, 0.9
 """A mutant every SHARE lines of a module, LEAST at least; BAR of those that count are killed."""
 CPU_SECONDS, CPU_FACTOR, WALL_SECONDS, MEMORY = 4.0, 5.0, 400, 4 << 30
@@ -275,7 +275,7 @@ def main() -> int:
     prepare()
     package = ROOT / "src" / PACKAGE
     sources = {name: package / f"{place.replace('.', '/')}.py" for name, place in CORE.items()}
-    files = [path for name in TESTS if (path := ROOT / "tests" / name).exists()]
+    files = [path for name in TESTS for path in (ROOT / "tests").glob(f"*/{name}")]
     hits = [measured(path, sources, BUILT / "hits", in_child, pytest_main) for path in files]
     for module in options.modules:
         run_module(module, sources[module], hits, again=options.again)

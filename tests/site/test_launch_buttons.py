@@ -21,9 +21,9 @@ ADDRESS = "https://github.com/owner/name"
 HOSTS = ("mybinder.org", "colab.research.google.com")
 CONF = """\
 import sys
-sys.path.insert(0, {ext!r})
+sys.path[:0] = {folders!r}
 project = "A small book"
-extensions = ["myst_nb", "launch"]
+extensions = ["myst_nb", "launch_buttons"]
 html_theme = "sphinx_book_theme"
 html_theme_options = {{"search_bar_text": "Search", "navbar_persistent": []}}
 html_static_path = [{static!r}]
@@ -61,19 +61,19 @@ def set_address(root: Path, url: str) -> None:
 def build(root: Path, url: str) -> subprocess.CompletedProcess:
     """Build the small book."""
     (root / "book").mkdir(parents=True)
-    conf = CONF.format(ext=str(ROOT / "book/_ext"), static=str(ROOT / "book/_static"))
+    folders = [str(ROOT / f"book/{name}") for name in ("_ext", "tools")]
+    conf = CONF.format(folders=folders, static=str(ROOT / "book/_static"))
     (root / "conf.py").write_text(conf, "utf-8")
     set_address(root, url)
     for name, text in PAGES_OF_IT.items():
         (root / f"book/{name}.md").write_text(text, "utf-8")
     prepare = (
-        "import sys; sys.path.insert(0, {ext!r}); import jupytext, launch;"
+        "import sys; sys.path[:0] = {folders!r}; import jupytext, launch;"
         "page = jupytext.read('book/code.md');"
         "jupytext.write(launch.prepared(page, {setting}), 'book/code.ipynb')"
     )
     setting = f"launch.repository({url!r}, 'main')" if url.startswith("https") else "None"
-    ext = str(ROOT / "book/_ext")
-    run = [sys.executable, "-c", prepare.format(ext=ext, setting=setting)]
+    run = [sys.executable, "-c", prepare.format(folders=folders, setting=setting)]
     subprocess.run(run, cwd=root, check=True)
     command = [sys.executable, "-m", "sphinx", "-W", "-q", "-b", "html", ".", "_build/html"]
     return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)

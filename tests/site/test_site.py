@@ -169,6 +169,14 @@ def test_the_concordance_leads_to_every_claim():
     assert len(named) > 100 and rows - {"claim-"} == named
 
 
+def test_every_page_with_cells_is_listed_as_executed():
+    page = BeautifulSoup((SITE / "book/execution.html").read_text("utf-8"), "html.parser")
+    listed = [link["href"].removesuffix(".html") for link in page.select(".executed td a")]
+    listed = ["execution" if name == "#" else name for name in listed]
+    folder = Path(__file__).parents[2] / "book"
+    assert sorted(listed) == sorted(path.stem for path in folder.glob("*.ipynb"))
+
+
 def test_a_dangling_link_is_found(tmp_path):
     (tmp_path / "b.html").write_text("<p id='here'>b</p>", "utf-8")
     page = tmp_path / "a.html"

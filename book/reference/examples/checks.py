@@ -54,3 +54,10 @@ for call in (
         assert "remedy: " in str(error)
     else:
         raise AssertionError("not refused")
+
+# What else may be asked for, and how anything is shown in a few words.
+assert checks.function("f", len, "pass a function") is len
+assert checks.flag("keep", True) is True
+assert checks.floating("dtype", torch.float64) is torch.float64
+assert checks.items("ns", [1, 2], int, "pass integers") == (1, 2)
+assert checks.shown(torch.ones(2, 3)) == "Tensor of shape (2, 3), torch.float32"

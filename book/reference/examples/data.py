@@ -32,7 +32,8 @@ assert torch.allclose(
 )
 
 drawn = data.draw_target(2, d, **exact)
-assert [part.degree for part in drawn.parts] == [2, 3]
+assert [part.degree for part in drawn.parts] == [2, 3] and drawn.dim == d
+assert drawn.summary.endswith("degree 3 (1 direction)")
 assert math.isclose(sum(norm**2 for norm in drawn.norms), 1)
 
 # A quadratic form, without its trace, as a ridge sum over its eigenvectors.

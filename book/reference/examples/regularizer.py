@@ -43,6 +43,9 @@ fourth, _ = r.norm_2_4_to_the_4(state)
 assert torch.isclose(fourth, from_pairs(state).norm(dim=1).pow(4).sum())
 assert abs(value.norm / float(fourth) ** 2 - 1) < 1e-12
 
+assert r.as_penalties(None) == r.Penalties()
+assert r.as_penalties(penalties) is penalties
+
 # The NTK model and QuadNTK alone are the same risk with another prediction.
 predictions = {"joint": f_l + f_q, "linear": f_l, "quadratic": f_q}
 assert tuple(predictions) == r.MODELS

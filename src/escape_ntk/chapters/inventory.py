@@ -41,7 +41,7 @@ class Recorded:
             ", ".join(self.experiments),
             len(runs),
             _each((f"{p['accelerator'] or p['cpu']}, {_threads(p)}" for p in runs), "; "),
-            duration(self.seconds),
+            page.duration(self.seconds),
             days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}",
             _each(f"{str(p['commit'])[:10]}{'+' if p['dirty'] else ''}" for p in runs),
         ]
@@ -88,7 +88,7 @@ def gaps(store: RecordStore) -> list[str]:
 def table(rows: Sequence[Recorded]) -> page.Html:
     """The inventory as a table, with a last row for all of it."""
     facts = [record.provenance for row in rows for record in row.records]
-    seconds = duration(sum(row.seconds for row in rows))
+    seconds = page.duration(sum(row.seconds for row in rows))
     torch = f"torch {_each(str(p['torch']) for p in facts)}"
     commits = f"{len({p['commit'] for p in facts})} commits"
     total = ["all", "", len(facts), torch, seconds, "", commits]
@@ -109,13 +109,6 @@ def _installed(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return "not installed"
-
-
-def duration(seconds: float) -> str:
-    """Seconds, minutes or hours, in two or three digits."""
-    if seconds < 120:
-        return f"{seconds:.0f} s" if seconds >= 1 else "below 1 s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _threads(facts: Mapping) -> str:

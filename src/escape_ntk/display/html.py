@@ -4,10 +4,12 @@ Everything here turns results into HTML for a notebook cell; nothing is computed
 """
 
 import html
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from escape_ntk.checks import InputError, message
 from escape_ntk.records.store import Record
 
 WORDS = {
@@ -35,6 +37,20 @@ class Html:
         return self.text
 
 
+def numbers(data: Mapping) -> str:
+    """``data`` as JSON in a script element; nothing in it can end the element."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    return f'<script type="application/json">{text}</script>'
+
+
+def limited(text: str, limit: int, remedy: str) -> Html:
+    """``text`` as a fragment of a page if it has at most ``limit`` bytes; else InputError."""
+    if (size := len(text.encode())) > limit:
+        expected = f"a figure of at most {limit} bytes"
+        raise InputError(message(expected=expected, got=f"{size} bytes", remedy=remedy))
+    return Html(text)
+
+
 def badge(verdict: str, target: str | None = None) -> str:
     """A verdict as a badge; with ``target``, a link."""
     tag, link = ("a", f' href="{html.escape(target)}"') if target else ("span", "")
@@ -56,7 +72,7 @@ def provenance(records: Sequence[Record], commands: Sequence[str]) -> Html:
             for p in runs
         ),
         "torch": _several(p["torch"] for p in runs),
-        "wall time": _duration(seconds),
+        "wall time": duration(seconds),
         "data": _several(f"book/records/{r.experiment}" for r in records),
         "again": ", ".join(f"<code>{html.escape(command)}</code>" for command in commands),
     }
@@ -145,7 +161,8 @@ def describe(measured: Mapping) -> str:
         rows = [f"{k} {v['ratio']:.2f}" for k, v in measured.items() if "ratio" in v]
         return f"ratio at {', '.join(rows)}; in d: {describe(measured['exponent'])}"
     nested = any(isinstance(value, Mapping) for value in measured.values())
-    parts = (_named(name.replace("_", " "), value) for name, value in measured.items())
+    words = (re.sub(r"_(?![0-9F](_|$))", " ", name) for name in measured)  # R_1 stays R_1
+    parts = (_named(word, value) for word, value in zip(words, measured.values(), strict=True))
     return ("; " if nested else ", ").join(parts)
 
 
@@ -159,8 +176,11 @@ def _several(values) -> str:
     return ", ".join(html.escape(v) for v in dict.fromkeys(values))
 
 
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours, in two or three digits."""
+    if seconds < 120:
+        return f"{seconds:.0f} s" if seconds >= 1 else "below 1 s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _ranges(seeds: Sequence[int]) -> str:

@@ -44,7 +44,22 @@ def empirical_ntk(
 ) -> Float[Tensor, "n n2"]:
     """(x·y) p^{−1} Σ_{r ≤ p} σ'(w_r·x)σ'(w_r·y): the kernel of m = 2p paired neurons.
 
-    Sums over ``block`` neurons at a time: memory O(block·(n + n2) + n·n2).
+    Arguments:
+
+    * ``X``, ``Y``: inputs (n, d) and (n2, d);
+    * ``weights``: frozen weights (p, d);
+    * ``activation``: a name, a function such as ``torch.tanh``, or an Activation;
+    * ``block``: neurons that are summed at a time: memory O(block·(n + n2) + n·n2).
+
+    Returns a tensor (n, n2).
+
+    Errors: :class:`~escape_ntk.checks.ShapeError` for arrays that do not fit.
+
+    Example:
+
+    >>> X, w = torch.eye(3, dtype=torch.float64), torch.eye(3, dtype=torch.float64)
+    >>> empirical_ntk(X, X, w, lambda z: z).tolist()  # σ' = 1: K = x·y
+    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
     activation = as_activation(activation)
     _inputs(X, Y)
@@ -64,13 +79,28 @@ def infinite_ntk(
     weight_law: str = "sphere",
     route: str = "auto",
 ) -> Float[Tensor, "n n2"]:
-    """(x·y) E_w[σ'(w·x)σ'(w·y)], d ≥ 3, with ``weight_law`` as in ``network.draw_weights``.
+    """(x·y) E_w[σ'(w·x)σ'(w·y)], d ≥ 3: the kernel of infinitely many neurons.
 
-    Routes: ``"closed"`` where one is known (sin, erf with Gaussian w, ReLU); ``"series"`` in
-    Gegenbauer polynomials (unit w) or powers (Gaussian w) of x·y/d for |x| = |y| = √d;
-    ``"quadrature"`` for any inputs and smooth σ', 4096 evaluations an entry.  ``"auto"`` takes
-    the first that applies.  A route that does not apply raises
-    :class:`~escape_ntk.checks.InputError`.
+    Arguments:
+
+    * ``X``, ``Y``: inputs (n, d) and (n2, d);
+    * ``activation``: a name, a function such as ``torch.tanh``, or an Activation;
+    * ``weight_law``: ``"sphere"``, of length 1; or ``"gaussian"``, N(0, I/d);
+    * ``route``: ``"closed"`` where one is known (sin, erf with Gaussian w, ReLU); ``"series"`` in
+      Gegenbauer polynomials (unit w) or powers (Gaussian w) of x·y/d for |x| = |y| = √d;
+      ``"quadrature"`` for any inputs and smooth σ', 4096 evaluations an entry; ``"auto"`` takes
+      the first that applies.
+
+    Returns a tensor (n, n2).
+
+    Errors: :class:`~escape_ntk.checks.InputError` for a route that does not apply,
+    :class:`~escape_ntk.checks.ShapeError` for arrays that do not fit.
+
+    Example:
+
+    >>> X = 3**0.5 * torch.eye(3, dtype=torch.float64)
+    >>> [round(k, 9) for k in infinite_ntk(X, X, "relu").diagonal().tolist()]  # |x|²/2
+    [1.5, 1.5, 1.5]
     """
     activation = as_activation(activation)
     _inputs(X, Y)
@@ -290,6 +320,18 @@ class KernelRidge:
 
     One eigendecomposition in float64, O(n³); each ridge then costs O(n²).  With ridge 0,
     eigenvalues below RCOND·λ_max are cut, with a :class:`~escape_ntk.checks.CutoffWarning`.
+
+    Arguments:
+
+    * ``gram``: K(X, X), (n, n), symmetric: of two opposite entries the mean counts.
+
+    Errors: :class:`~escape_ntk.checks.ShapeError` for what is no finite square matrix.
+
+    Example:
+
+    >>> ridge = KernelRidge(2 * torch.eye(3, dtype=torch.float64))
+    >>> ridge, ridge.dual(torch.ones(3), 2.0).tolist()
+    (KernelRidge: n = 3, eigenvalues 2 to 2, [0.25, 0.25, 0.25])
     """
 
     def __init__(self, gram: Float[Tensor, "n n"]):
@@ -297,6 +339,10 @@ class KernelRidge:
         checks.array("gram", gram, (len(gram), len(gram)))
         gram = gram.double()
         self.eigenvalues, self.vectors = torch.linalg.eigh((gram + gram.T) / 2)
+
+    def __repr__(self) -> str:
+        least, most = (f"{float(self.eigenvalues[i]):.3g}" for i in (0, -1))
+        return f"KernelRidge: n = {len(self.eigenvalues)}, eigenvalues {least} to {most}"
 
     def dual(self, y: Float[Tensor, " n"], ridge: float) -> Float[Tensor, " n"]:
         """α = (K + ridge·I)^{−1} y."""

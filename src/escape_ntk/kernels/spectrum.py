@@ -31,9 +31,10 @@ DEGREE = 12
 """Degrees kept by default; what is beyond them enters as its trace."""
 NODES = 400
 """Nodes of the quadrature: exact for polynomials of degree 799."""
+_MOST_DEGREE = 150
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Spectrum:
     """Eigenvalues λ_0…λ_J of a zonal kernel on S^{d−1}(√d), and the trace beyond J.
 
@@ -43,6 +44,12 @@ class Spectrum:
     d: int
     eigenvalues: np.ndarray
     rest: float
+
+    def __repr__(self) -> str:
+        first = ", ".join(f"{value:.3g}" for value in self.eigenvalues[:4])
+        more = ", …" * (len(self.eigenvalues) > 4)
+        top = len(self.eigenvalues) - 1
+        return f"Spectrum: d = {self.d}, degrees 0 to {top}, eigenvalues {first}{more}"
 
     @functools.cached_property
     def multiplicities(self) -> np.ndarray:
@@ -163,9 +170,27 @@ def ntk_spectrum(
 
     Unit w and smooth σ':  λ_ℓ = d[ℓ/(2ℓ+d−2) ξ_{ℓ−1}² + (ℓ+d−2)/(2ℓ+d−2) ξ_{ℓ+1}²] with
     ξ_j = E[σ'(√d τ)P_j(τ)].  [D]  Otherwise λ_ℓ = E[K P_ℓ] over the kernel's closed form or series.
+
+    Arguments:
+
+    * ``activation``: a name, a function such as ``torch.tanh``, or an Activation;
+    * ``d``: dimension of the inputs, ≥ 3;
+    * ``degree``: the highest that is kept, ≤ 150; default 12;
+    * ``weight_law``: ``"sphere"``, of length 1; or ``"gaussian"``, N(0, I/d).
+
+    Returns a :class:`Spectrum`: ``eigenvalues`` (degree + 1,), ``multiplicities``, ``trace``, and
+    what they foresee.
+
+    Errors: :class:`~escape_ntk.checks.InputError` for sizes that cannot be.
+
+    Example:
+
+    >>> spectrum = ntk_spectrum("erf", 10, degree=3)
+    >>> spectrum.d, spectrum.eigenvalues.shape, bool(spectrum.eigenvalues[1] > 0)
+    (10, (4,), True)
     """
     activation = as_activation(activation)
-    checks.integer("degree", degree, least=0)
+    degree = _kept_degree(degree)
     checks.one_of("weight_law", weight_law, WEIGHT_LAWS)
     if weight_law == "gaussian" or activation.name == "relu":
         return _spectrum_of_kernel(activation, d, degree, weight_law)
@@ -177,13 +202,27 @@ def frozen_start_spectrum(activation: ActivationLike, d: int, *, degree: int = D
     """Eigenvalues of f_Q's kernel at t = 0 and large s, as m → ∞, for E|s_r|² = 1 and unit w.
 
     f_Q is linear in t while s does not move:  K_Q = (x·y)²/(8d) E_w[σ''(w·x)σ''(w·y)].  [D]
-    A start of size c multiplies all by c².
+    A start of size c multiplies all by c².  A ``degree`` beyond 150 raises
+    :class:`~escape_ntk.checks.InputError`.
     """
     activation = as_activation(activation)
-    checks.integer("degree", degree, least=0)
+    degree = _kept_degree(degree)
     xi2, square = _squared_coefficients(activation.second, d, degree + 2)
     lam = d / 8 * _times_cosine(_times_cosine(xi2, d), d)
     return _with_rest(d, lam, d / 8 * square)
+
+
+def _kept_degree(degree: int) -> int:
+    """The highest degree kept, if the quadrature carries it."""
+    if checks.integer("degree", degree, least=0) > _MOST_DEGREE:
+        raise checks.InputError(
+            checks.message(
+                expected=f"degree ≤ {_MOST_DEGREE}, what the quadrature carries",
+                got=degree,
+                remedy="what lies beyond the degrees kept is in Spectrum.rest",
+            )
+        )
+    return int(degree)
 
 
 def _squared_coefficients(function, d: int, degree: int) -> tuple[np.ndarray, float]:

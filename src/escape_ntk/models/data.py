@@ -24,15 +24,32 @@ def draw_inputs(
     *,
     dtype: torch.dtype = torch.float32,
 ) -> Float[Tensor, "n d"]:
-    """n inputs in R^d: ``"gaussian"`` N(0, I_d), or ``"sphere"`` uniform on S^{d−1}(√d).
+    """n inputs in R^d, normal or on the sphere, with E|x|² = d for both laws.  [L]
 
-    Drawn in float64 and then rounded, so that both precisions see the same points; on the device
-    of ``generator``.  E|x|² = d for both laws.  [L]
+    Drawn in float64 and then rounded, so that both precisions see the same points.
+
+    Arguments:
+
+    * ``n``, ``d``: how many inputs, and their dimension;
+    * ``law``: ``"gaussian"``, N(0, I_d); or ``"sphere"``, uniform on S^{d−1}(√d);
+    * ``generator``: a torch.Generator; the inputs are on its device;
+    * ``dtype``: of the inputs.
+
+    Returns a tensor (n, d).
+
+    Errors: :class:`~escape_ntk.checks.InputError` for sizes below 1 and other objects,
+    :class:`~escape_ntk.checks.UnknownNameError` for another law.
+
+    Example:
+
+    >>> X = draw_inputs(3, 5, "sphere", torch.Generator().manual_seed(0))
+    >>> X.shape, bool(torch.allclose(X.square().sum(1), torch.tensor(5.0)))
+    (torch.Size([3, 5]), True)
     """
-    checks.integer("n", n, least=1)
-    checks.integer("d", d, least=1)
+    n, d = checks.integer("n", n, least=1), checks.integer("d", d, least=1)
     checks.one_of("law", law, LAWS)
     checks.generator(generator)
+    checks.floating("dtype", dtype)
     x = torch.randn(n, d, generator=generator, dtype=torch.float64, device=generator.device)
     return inputs_of_law(x, law).to(dtype)
 
@@ -44,13 +61,28 @@ def inputs_of_law(normal: Float[Tensor, "n d"], law: str) -> Float[Tensor, "n d"
     return normal * (math.sqrt(normal.shape[1]) / normal.norm(dim=1, keepdim=True))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RidgeSum:
-    """Σ_j a_j p_ℓ(β_j·x), |β_j| = 1, with E[p_ℓ(β·x)²] = 1 under ``law``.
+    """Σ_j a_j p_ℓ(β_j·x), |β_j| = 1, with E[p_ℓ(β·x)²] = 1 under ``law``: a part of a target.
 
-    Shapes: ``directions`` (q, d), ``coefficients`` (q,).  Norm² = Σ_{ij} a_i a_j P_ℓ(β_i·β_j)
-    (sphere) or Σ a_i a_j (β_i·β_j)^ℓ (Gaussian).  Source: [L], addition theorem.
-    Directions that are not of length 1 raise :class:`~escape_ntk.checks.InputError`.
+    Norm² = Σ_{ij} a_i a_j P_ℓ(β_i·β_j) (sphere) or Σ a_i a_j (β_i·β_j)^ℓ (Gaussian).  Source: [L],
+    addition theorem.
+
+    Arguments:
+
+    * ``directions``: β_j, of length 1, (q, d);
+    * ``coefficients``: a_j, (q,);
+    * ``degree``: ℓ;
+    * ``law``: of the inputs, ``"gaussian"`` or ``"sphere"``.
+
+    Errors: :class:`~escape_ntk.checks.InputError` for directions of another length,
+    :class:`~escape_ntk.checks.ShapeError` for shapes that do not fit.
+
+    Example:
+
+    >>> part = RidgeSum(torch.eye(5)[:1], torch.ones(1), 2, "gaussian")
+    >>> part, part(torch.ones(3, 5)).tolist()  # (1² − 1)/√2
+    (RidgeSum: degree 2, 1 direction in R^5, gaussian, [0.0, 0.0, 0.0])
     """
 
     directions: Tensor
@@ -79,6 +111,10 @@ class RidgeSum:
         d = X.shape[1]
         return zonal(X @ self.directions.T, self.degree, d, self.law) @ self.coefficients
 
+    def __repr__(self) -> str:
+        count, d = self.directions.shape
+        return f"RidgeSum: degree {self.degree}, {_directions(count)} in R^{d}, {self.law}"
+
     @property
     def norm(self) -> float:
         """(E f²)^{1/2} over the population, in closed form."""
@@ -105,25 +141,50 @@ class RidgeSum:
         return RidgeSum(self.directions, self.coefficients * scale, self.degree, self.law)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Target:
     """f* = Σ_parts; parts of different degree are orthogonal in population.  [L]
 
-    Parts of several dimensions or laws raise :class:`~escape_ntk.checks.InputError`.
+    Call it with inputs (n, d) for its values (n,).
+
+    Arguments:
+
+    * ``parts``: one or more :class:`RidgeSum` of one dimension, law, dtype and device.
+
+    Errors: :class:`~escape_ntk.checks.InputError` for other parts.
+
+    Example, f*(x) = √5·x_1 + p_2(x_2) on the sphere:
+
+    >>> e, one = torch.eye(5), torch.ones(1)
+    >>> linear = RidgeSum(e[:1], one, 1, "sphere").scaled_to(5**0.5)
+    >>> target = Target((linear, RidgeSum(e[1:2], one, 2, "sphere")))
+    >>> target, [round(norm, 3) for norm in target.norms]
+    (Target: degree 1 (1 direction) + degree 2 (1 direction) in R^5, sphere, [2.236, 1.0])
     """
 
     parts: tuple[RidgeSum, ...]
 
     def __post_init__(self):
-        kinds = {(part.directions.shape[1], part.law) for part in self.parts}
+        remedy = "Target((RidgeSum(directions, coefficients, degree, law), …))"
+        object.__setattr__(self, "parts", checks.items("parts", self.parts, RidgeSum, remedy))
+        kinds = {
+            (b.shape[1], part.law, str(b.dtype), str(b.device))
+            for part in self.parts
+            for b in (part.directions,)
+        }
         if len(kinds) != 1:
             raise checks.InputError(
                 checks.message(
-                    expected="one or more parts of one dimension d and one law",
-                    got=f"(d, law) in {sorted(kinds)}",
+                    expected="one or more parts of one dimension d, law, dtype and device",
+                    got=" and ".join(map(str, sorted(kinds))) or "none",
                     remedy="build all parts for the same inputs",
                 )
             )
+
+    @property
+    def dim(self) -> int:
+        """d, the dimension of its inputs."""
+        return self.parts[0].directions.shape[1]
 
     def __call__(self, X: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         """f*(x_i), shape (n,)."""
@@ -137,6 +198,20 @@ class Target:
     def norms(self) -> tuple[float, ...]:
         """Population norm of each part."""
         return tuple(part.norm for part in self.parts)
+
+    def __repr__(self) -> str:
+        return f"Target: {self.summary} in R^{self.dim}, {self.parts[0].law}"
+
+    @property
+    def summary(self) -> str:
+        """Degree and number of directions of each part, in words."""
+        return " + ".join(
+            f"degree {part.degree} ({_directions(len(part.directions))})" for part in self.parts
+        )
+
+
+def _directions(count: int) -> str:
+    return f"{count} direction" + "s" * (count != 1)
 
 
 def random_direction(
@@ -204,9 +279,29 @@ def draw_target(
     """f* = (dense harmonic of degree k + one-direction harmonic of degree k + 1)/√2 on the sphere.
 
     At k = 2 the dense part is a random quadratic form.  E f*² = 1.  [D]
+
+    Arguments:
+
+    * ``k``: degree of the dense part, ≥ 1;
+    * ``d``: dimension, ≥ 3;
+    * ``generator``: a torch.Generator;
+    * ``dtype``: of the target, and so of the inputs that it takes.
+
+    Returns a :class:`Target` of two parts, the dense one first.
+
+    Errors: :class:`~escape_ntk.checks.InputError` for degrees and dimensions that cannot be.
+
+    Example:
+
+    >>> target = draw_target(1, 5, torch.Generator().manual_seed(0))
+    >>> target
+    Target: degree 1 (5 directions) + degree 2 (1 direction) in R^5, sphere
+    >>> round(sum(norm**2 for norm in target.norms), 4)
+    1.0
     """
-    checks.integer("k", k, least=1)
-    kind = {"generator": generator, "dtype": dtype}
+    k, d = checks.integer("k", k, least=1), checks.integer("d", d, least=3)
+    checks.floating("dtype", dtype)
+    kind = {"generator": checks.generator(generator), "dtype": dtype}
     if k == 2:
         square = torch.randn(d, d, generator=generator, dtype=torch.float64)
         dense = dense_quadratic(square.to(dtype), "sphere")
@@ -219,6 +314,21 @@ def published_target(beta: Float[Tensor, " d"], law: str = "gaussian") -> Target
     """f* = ((β·x)² − 1 + β·x)/√3, the target of the published figure; E f*² = 1.  [C]
 
     For Gaussian inputs the parts are β·x/√3 and √(2/3)·He_2(β·x)/√2.
+
+    Arguments:
+
+    * ``beta``: β, of length 1, (d,);
+    * ``law``: of the inputs, ``"gaussian"`` or ``"sphere"``.
+
+    Returns a :class:`Target` of two parts, of degree 1 and 2.
+
+    Errors: :class:`~escape_ntk.checks.InputError` for a β of another length.
+
+    Example:
+
+    >>> target = published_target(torch.eye(5)[0])
+    >>> round(float(target(torch.ones(1, 5))), 4)  # 1/√3
+    0.5774
     """
     linear, quadratic = sparse_part(beta, 1, law), sparse_part(beta, 2, law)
     return Target((linear.scaled_to(math.sqrt(1 / 3)), quadratic.scaled_to(math.sqrt(2 / 3))))

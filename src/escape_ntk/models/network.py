@@ -18,14 +18,30 @@ from escape_ntk.numerics.polynomials import gauss_hermite
 
 WEIGHT_LAWS = ("sphere", "gaussian")
 """Laws of a frozen weight w_r: uniform on the unit sphere, and N(0, I/d)."""
+ACTIVATIONS: dict[str, "Activation"] = {}
+"""The activations of the book, by name."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Activation:
-    """σ with σ', σ'' (and σ''' where known), each acting entrywise on a tensor.
+    """σ with σ' and σ'', each acting entrywise on a tensor.  [L]
 
-    Derivatives given by hand are compared with automatic differentiation at birth (float64, 41
-    points of [−4, 4]); :class:`~escape_ntk.checks.InputError` names the one that disagrees.
+    :func:`activation` makes one from a name or a function.  Derivatives given by hand are compared
+    with automatic differentiation at birth (float64, 41 points of [−4, 4]).
+
+    Arguments:
+
+    * ``name``: what it is called; the names of the book's activations are taken;
+    * ``value``, ``first``, ``second``: σ, σ' and σ'', each a function of a tensor.
+
+    Errors: :class:`~escape_ntk.checks.InputError` names the function that is none of a tensor,
+    entry by entry, and the derivative that disagrees.
+
+    Example:
+
+    >>> square = Activation("z²", torch.square, lambda z: 2 * z, lambda z: 2 + 0 * z)
+    >>> square, square.first(torch.ones(2)).tolist()
+    (Activation: z², [2.0, 2.0])
     """
 
     name: str
@@ -34,13 +50,16 @@ class Activation:
     second: Callable[[Tensor], Tensor]
 
     def __post_init__(self):
+        checks.instance("name", self.name, str, 'a name such as "tanh"')
         z = torch.linspace(-4, 4, 41, dtype=torch.float64, requires_grad=True)
-        for lower, upper, label in (
-            (self.value, self.first, "σ'"),
-            (self.first, self.second, "σ''"),
-        ):
-            slope = _slope(lower(z), z)
-            gap = float((upper(z) - slope).detach().abs().max())
+        sigma, first, second = (
+            _entrywise(f"{label} of activation {self.name!r}", function, z)
+            for label, function in (("σ", self.value), ("σ'", self.first), ("σ''", self.second))
+        )
+        self._check_name(sigma)
+        for lower, upper, label in ((sigma, first, "σ'"), (first, second, "σ''")):
+            slope = _slope(lower, z)
+            gap = float((upper - slope).detach().abs().max())
             if not gap <= 1e-8 * (1 + float(slope.abs().max())):
                 raise checks.InputError(
                     checks.message(
@@ -50,14 +69,54 @@ class Activation:
                     )
                 )
 
+    def _check_name(self, sigma: Tensor) -> None:
+        """Refuse another σ under a name of the book's: closed forms are found by name."""
+        own = ACTIVATIONS.get(self.name)
+        z = torch.linspace(-4, 4, 41, dtype=torch.float64)
+        if own is not None and not torch.allclose(sigma.detach(), own.value(z), atol=1e-8):
+            raise checks.InputError(
+                checks.message(
+                    expected=f"a name of its own for a σ that is not the book's {self.name!r}",
+                    got=f"{self.name!r}",
+                    remedy=f'Activation.from_function("my {self.name}", …)',
+                )
+            )
+
+    def __repr__(self) -> str:
+        return f"Activation: {self.name}"
+
     @staticmethod
     def from_function(name: str, value: Callable[[Tensor], Tensor]) -> "Activation":
-        """An activation from σ alone; derivatives by forward-mode differentiation."""
+        """An activation from σ alone; derivatives by forward-mode differentiation.
+
+        What is no function of a tensor raises :class:`~escape_ntk.checks.InputError`.
+        """
+        checks.function("σ", value, "pass a function of a tensor, such as torch.tanh")
 
         def slope(f):
             return lambda z: torch.func.jvp(f, (z,), (torch.ones_like(z),))[1]
 
         return Activation(name, value, slope(value), slope(slope(value)))
+
+
+def _entrywise(name: str, function: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
+    """``function(z)`` if it is a tensor like z."""
+    remedy = "pass a function of a tensor that acts on each entry, such as torch.tanh"
+    checks.function(name, function, remedy)
+    try:
+        values = function(z)
+        got = checks.shown(values)
+    except Exception as error:  # whatever a stranger's function raises
+        values, got = None, f"{type(error).__name__}: {error}"
+    if not isinstance(values, Tensor) or values.shape != z.shape or values.dtype != z.dtype:
+        raise checks.InputError(
+            checks.message(
+                expected=f"{name} to map a tensor of shape (41,), torch.float64 to another",
+                got=got,
+                remedy=remedy,
+            )
+        )
+    return values
 
 
 def _slope(values: Tensor, z: Tensor) -> Tensor:
@@ -107,8 +166,7 @@ def _relu() -> Activation:
     return Activation("relu", torch.relu, lambda z: (z > 0).to(z), torch.zeros_like)
 
 
-ACTIVATIONS = {a.name: a for a in (_shifted_sigmoid(), _sine(), _erf(), _relu())}
-"""The activations of the book, by name."""
+ACTIVATIONS |= {a.name: a for a in (_shifted_sigmoid(), _sine(), _erf(), _relu())}
 
 
 ActivationLike = Activation | str | Callable[[Tensor], Tensor]
@@ -118,11 +176,21 @@ ActivationLike = Activation | str | Callable[[Tensor], Tensor]
 def activation(sigma: ActivationLike) -> Activation:
     """σ with its derivatives, from a name, a function or an :class:`Activation`.
 
-    Names: ``"sigmoid(z-1)"`` (published figure), ``"sin(z+pi/4)"`` (the book's laboratory: every
-    Hermite coefficient is nonzero), ``"erf"`` or ``"relu"``.  A function, such as ``torch.tanh``,
-    is differentiated forwards.  An unknown name raises
-    :class:`~escape_ntk.checks.UnknownNameError`, another object
-    :class:`~escape_ntk.checks.InputError`; both say so.
+    Arguments:
+
+    * ``sigma``: a name: ``"sigmoid(z-1)"`` (published figure), ``"sin(z+pi/4)"`` (the book's
+      laboratory: every Hermite coefficient is nonzero), ``"erf"`` or ``"relu"``; a function of a
+      tensor, such as ``torch.tanh``, which is differentiated forwards; or an :class:`Activation`.
+
+    Returns an :class:`Activation`.
+
+    Errors: :class:`~escape_ntk.checks.UnknownNameError` for an unknown name,
+    :class:`~escape_ntk.checks.InputError` for what is no function of a tensor.
+
+    Example:
+
+    >>> activation("erf"), activation(torch.tanh)
+    (Activation: erf, Activation: tanh)
     """
     own = "choose one of these, or pass a function such as torch.tanh"
     if isinstance(sigma, str):
@@ -132,7 +200,7 @@ def activation(sigma: ActivationLike) -> Activation:
     if callable(sigma):
         return Activation.from_function(getattr(sigma, "__name__", repr(sigma)), sigma)
     expected = "an activation: a name, a function of a tensor, or an Activation"
-    raise checks.InputError(checks.message(expected=expected, got=repr(sigma), remedy=own))
+    raise checks.InputError(checks.message(expected=expected, got=checks.shown(sigma), remedy=own))
 
 
 def gaussian_mean_square(function: Callable[[Tensor], Tensor]) -> float:
@@ -156,6 +224,7 @@ class TwoLayerNetwork:
     def __post_init__(self):
         w = checks.array("weights", self.weights, (None, None))
         checks.array("signs", self.signs, (len(w),), like=w)
+        object.__setattr__(self, "activation", activation(self.activation))
         if not bool((self.signs.abs() == 1).all()):
             raise checks.InputError(
                 checks.message(
@@ -201,11 +270,30 @@ def draw_weights(
     law: str = "sphere",
     dtype: torch.dtype = torch.float32,
 ) -> Float[Tensor, "{m//2} d"]:
-    """The m/2 frozen weights of m paired neurons: unit sphere, or N(0, I/d).  Odd m is refused."""
-    checks.even_width(m)
-    checks.integer("d", d, least=1)
+    """The m/2 frozen weights of m paired neurons, drawn in float64 and then rounded.  [L]
+
+    Arguments:
+
+    * ``m``: the neurons, even: two share each weight;
+    * ``d``: dimension of the inputs;
+    * ``generator``: a torch.Generator; the weights are on its device;
+    * ``law``: ``"sphere"``, of length 1; or ``"gaussian"``, N(0, I/d);
+    * ``dtype``: of the weights.
+
+    Returns a tensor (m/2, d).
+
+    Errors: :class:`~escape_ntk.checks.InputError` for an odd m and sizes that cannot be,
+    :class:`~escape_ntk.checks.UnknownNameError` for another law.
+
+    Example:
+
+    >>> draw_weights(10, 3, torch.Generator().manual_seed(0)).shape
+    torch.Size([5, 3])
+    """
+    m, d = checks.even_width(m), checks.integer("d", d, least=1)
     checks.one_of("law", law, WEIGHT_LAWS)
     checks.generator(generator)
+    checks.floating("dtype", dtype)
     w = torch.randn(m // 2, d, generator=generator, dtype=torch.float64, device=generator.device)
     return weights_of_law(w, law).to(dtype)
 

@@ -27,7 +27,22 @@ STEP_FACTOR = 2.0
 
 
 def to_pairs(U: Float[Tensor, "m d"]) -> Float[Tensor, "2 m//2 d"]:
-    """(s, t) = (u + v, u − v) stacked, from the movement of all m neurons."""
+    """(s, t) = (u + v, u − v) stacked, from the movement of all m neurons.
+
+    Arguments:
+
+    * ``U``: movement (m, d), m even, neurons with a = +1 first.
+
+    Returns a tensor (2, m/2, d).
+
+    Errors: :class:`~escape_ntk.checks.InputError` for an odd m,
+    :class:`~escape_ntk.checks.ShapeError` for what is no finite tensor (m, d).
+
+    Example:
+
+    >>> to_pairs(torch.tensor([[1.0], [3.0]])).tolist()
+    [[[4.0]], [[-2.0]]]
+    """
     checks.array("U", U, (None, None))
     checks.even_width(len(U))
     u, v = U.chunk(2)
@@ -35,7 +50,21 @@ def to_pairs(U: Float[Tensor, "m d"]) -> Float[Tensor, "2 m//2 d"]:
 
 
 def from_pairs(state: Float[Tensor, "2 p d"]) -> Float[Tensor, "2*p d"]:
-    """U = (u; v) with u = (s + t)/2, v = (s − t)/2: the inverse of :func:`to_pairs`."""
+    """U = (u; v) with u = (s + t)/2, v = (s − t)/2: the inverse of :func:`to_pairs`.
+
+    Arguments:
+
+    * ``state``: (s, t), a tensor (2, p, d), such as ``state`` of a trajectory.
+
+    Returns a tensor (2p, d): the movement of all neurons, those with a = +1 first.
+
+    Errors: :class:`~escape_ntk.checks.ShapeError` for what is no finite tensor (2, p, d).
+
+    Example:
+
+    >>> from_pairs(torch.tensor([[[4.0]], [[-2.0]]])).tolist()
+    [[1.0], [3.0]]
+    """
     s, t = checks.array("state", state, (2, None, None))
     return torch.cat([(s + t) / 2, (s - t) / 2])
 
@@ -45,8 +74,24 @@ class PairFeatures:
 
     Holds σ'(w_r·x_i)/√m and σ''(w_r·x_i)/(2√m), each (n, p), m = 2p, computed once: an evaluation
     costs two products (n, d)×(d, p), its pullback two more.  Memory: 2np numbers, plus 2·n·p for
-    the pullback or 2·chunk·p for values alone.  A state of another shape, dtype or device raises
-    :class:`~escape_ntk.checks.ShapeError`; NaN passes, so that divergence stays an outcome.
+    the pullback or 2·chunk·p for values alone.
+
+    Arguments:
+
+    * ``X``: inputs (n, d);
+    * ``weights``: frozen weights w_r (p, d), one for each pair;
+    * ``activation``: a name, a function such as ``torch.tanh``, or an Activation;
+    * ``chunk``: how many rows are evaluated at a time.
+
+    Errors: :class:`~escape_ntk.checks.ShapeError` for arrays that do not fit, and for a state of
+    another shape, dtype or device; NaN in a state passes, so that divergence stays an outcome.
+
+    Example:
+
+    >>> features = PairFeatures(torch.ones(3, 4), torch.eye(4)[:2], "erf")
+    >>> linear, quadratic = features.terms(features.zero_state())
+    >>> features, linear.tolist()
+    (PairFeatures: 3 inputs in R^4, m = 4, erf, [0.0, 0.0, 0.0])
     """
 
     bilinear: ClassVar[bool] = True
@@ -62,7 +107,7 @@ class PairFeatures:
         *,
         chunk: int = 1024,
     ):
-        activation = as_activation(activation)
+        self.activation = activation = as_activation(activation)
         checks.array("weights", weights, (None, None))
         self.X = checks.array("X", X, (None, weights.shape[1]), like=weights)
         self.weights = weights
@@ -80,6 +125,10 @@ class PairFeatures:
 
     def __len__(self) -> int:
         return len(self.X)
+
+    def __repr__(self) -> str:
+        size = f"{len(self)} inputs in R^{self.dim}, m = {2 * self.n_pairs}"
+        return f"{type(self).__name__}: {size}, {self.activation.name}"
 
     def zero_state(self) -> Float[Tensor, "2 p d"]:
         """W = 0 in pair coordinates."""
@@ -138,6 +187,7 @@ class PairFeatures:
         (A Aᵀ)_{ij} = (x_i·x_j) Σ_{r ≤ p} σ'(w_r·x_i)σ'(w_r·x_j)/m = K(x_i, x_j)/2.
         Features at other weights raise :class:`~escape_ntk.checks.InputError`.
         """
+        checks.instance("other", other, PairFeatures, "PairFeatures(X, weights, activation)")
         checks.layout("other.weights", other.weights, self.weights.shape, like=self.weights)
         if other.weights is not self.weights and not torch.equal(other.weights, self.weights):
             raise checks.InputError(
@@ -183,21 +233,21 @@ class NetworkFeatures(PairFeatures):
     A risk over these features trains f itself, with R_2 on its linear term, by the same descent and
     flow.  An evaluation costs two products (n, d)×(d, p) and σ at two points a pair, the pullback
     σ' at both and two products.  Memory: about 7np numbers.  Second derivatives are refused.
+
+    Arguments: ``X`` (n, d), ``weights`` (p, d), ``activation`` and ``chunk`` (default 1024), as of
+    :class:`PairFeatures`.
+
+    Errors: as of :class:`PairFeatures`.
+
+    Example, a movement of all weights that changes f:
+
+    >>> features = NetworkFeatures(torch.ones(3, 4), torch.eye(4)[:2], torch.tanh)
+    >>> linear, rest = features.terms(features.zero_state() + 0.1)
+    >>> features, bool((linear + rest > 0).all())
+    (NetworkFeatures: 3 inputs in R^4, m = 4, tanh, True)
     """
 
     bilinear = False
-
-    def __init__(
-        self,
-        X: Float[Tensor, "n d"],
-        weights: Float[Tensor, "p d"],
-        activation: ActivationLike,
-        *,
-        chunk: int = 1024,
-    ):
-        activation = as_activation(activation)
-        super().__init__(X, weights, activation, chunk=chunk)
-        self.activation = activation
 
     def terms(self, state: Float[Tensor, "2 p d"]) -> tuple[Tensor, Tensor]:
         """(f_L, f − f_L), each (n,), in blocks of ``chunk`` rows."""

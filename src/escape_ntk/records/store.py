@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from escape_ntk.checks import InputError, RecordWarning, message, number
-from escape_ntk.records import database, encoding
+from escape_ntk.records import database, encoding, vocabulary
 from escape_ntk.records.database import ROOT_VARIABLE, SUFFIX, Row
 from escape_ntk.records.provenance import checkout, environment, provenance
 
@@ -75,6 +75,8 @@ def record_key(experiment: str, config: Mapping[str, Any]) -> str:
 class Record:
     """A verified result: what was asked (``config``) and what came (``summary``, ``arrays``).
 
+    What came has one name for each quantity, whatever it was stored under
+    (:mod:`escape_ntk.records.vocabulary`).
     Each caller has mappings of its own; the arrays in ``arrays`` are shared and read-only;
     ``provenance`` is described in :mod:`escape_ntk.records.provenance`; ``path`` is the database
     that holds it.
@@ -262,6 +264,7 @@ class RecordStore:
             content = {
                 n: encoding.array(n, a) for n, a in encoding.mapping(arrays, "arrays").items()
             }
+            _one_name_each(experiment, outcome, content)
             try:
                 return self._commit(experiment, path, row, content, overwrite)
             except encoding.BadFileError as reason:
@@ -367,7 +370,18 @@ def _record(experiment: str, path: Path, row: Row, arrays: dict[str, np.ndarray]
     own = record_key(experiment, config)
     if own != row.key:
         raise encoding.BadFileError(f"the config of key {row.key}", own)
+    summary, arrays = (vocabulary.named(experiment, part) for part in (summary, arrays))
     return Record(experiment, config, row.key, summary, arrays, facts, path)
+
+
+def _one_name_each(experiment: str, *parts: Mapping[str, Any]) -> None:
+    """Refuse what could be stored and then not be handed out: two names of one quantity."""
+    try:
+        for part in parts:
+            vocabulary.named(experiment, part)
+    except encoding.BadFileError as reason:
+        expected, got = reason.args
+        raise InputError(message(expected=expected, got=got, remedy="leave it out")) from None
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ LEAST_COEFFICIENT = 1e-10
 """A normalised Gegenbauer coefficient of σ'' below this counts as zero."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RankOneMovement:
     """u_r = S_r g_r β, g_r = 2|h_r|^{1/2} m^{−1/4}, on the neuron of pair r with a = sign h_r.
 
@@ -41,6 +41,10 @@ class RankOneMovement:
         w = checks.array("weights", self.weights, (None, None))
         checks.array("beta", self.beta, (w.shape[1],), like=w)
         checks.array("h", self.h, (len(w),), like=w)
+
+    def __repr__(self) -> str:
+        pairs, d = self.weights.shape
+        return f"RankOneMovement: m = {2 * pairs} neurons in R^{d}, {self.activation.name}"
 
     @property
     def lengths(self) -> Float[Tensor, " p"]:
@@ -159,12 +163,16 @@ def represent_harmonic(
     return g * (2 / math.sqrt(2 * len(weights)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class JointMovement:
     """W* = W_L + S W_Q: ``t_linear`` (p, d) moves f_L, ``quadratic`` with signs S f_Q.  [D]"""
 
     t_linear: Tensor
     quadratic: RankOneMovement
+
+    def __repr__(self) -> str:
+        (pairs, d), sigma = self.t_linear.shape, self.quadratic.activation.name
+        return f"JointMovement: m = {2 * pairs} neurons in R^{d}, {sigma}"
 
     def state(self, signs: Float[Tensor, " p"] | None = None) -> Float[Tensor, "2 p d"]:
         """(s, t) of W_L + S W_Q; S = 1 without ``signs``."""
@@ -206,10 +214,34 @@ def represent_target(
     ``low``: harmonics of degree ≤ k.  ``sparse`` = a p_{k+1}(β·x): with z^{k+1} = Σ_j e_j p_j(z),
     f_Q makes (a/e_{k+1})(β·x)^{k+1}, and f_L makes ``low`` − Σ_{j≤k} (a e_j/e_{k+1}) p_j(β·x).
     Then ‖W_L‖_F² → Σ_ℓ ‖h_ℓ‖²/λ_ℓ over what f_L makes, ~ d^{k−1}, and ‖W*‖_{2,4}^4 ~ d^{k−1}.  [D]
-    Raises :class:`~escape_ntk.checks.InputError` for a sparse part of several directions, or one
-    that is not of the highest degree.
+
+    Arguments:
+
+    * ``weights``: frozen weights (p, d), of length 1;
+    * ``activation``: a name, a function such as ``torch.tanh``, or an Activation;
+    * ``low``: a sequence of :class:`~escape_ntk.models.data.RidgeSum` on the sphere;
+    * ``sparse``: one RidgeSum of one direction, of a higher degree than those.
+
+    Returns a :class:`JointMovement`; its ``state()`` (2, p, d) is what features take.
+
+    Errors: :class:`~escape_ntk.checks.InputError` for a sparse part of several directions, or one
+    that is not of the highest degree, or an activation that lacks a degree.
+
+    Example:
+
+    >>> from escape_ntk.models.data import draw_target
+    >>> from escape_ntk.models.network import draw_weights
+    >>> g = torch.Generator().manual_seed(0)
+    >>> dense, sparse = draw_target(1, 5, g).parts
+    >>> made = represent_target(draw_weights(40, 5, g), "sin(z+pi/4)", [dense], sparse)
+    >>> made, made.state().shape
+    (JointMovement: m = 40 neurons in R^5, sin(z+pi/4), torch.Size([2, 20, 5]))
     """
     activation = as_activation(activation)
+    checks.array("weights", weights, (None, None))
+    low = checks.items("low", low, RidgeSum, "target.parts[:-1], all but the sparse part")
+    checks.instance("sparse", sparse, RidgeSum, "sparse_part(beta, k + 1, 'sphere')")
+    checks.one_of("law of the sparse part", sparse.law, ("sphere",))
     top, d = sparse.degree, sparse.directions.shape[1]
     one = len(sparse.directions) == 1
     if not one or any(part.degree >= top for part in low):

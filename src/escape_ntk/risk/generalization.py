@@ -100,9 +100,29 @@ def gap_bound(
     norm_fourth: float,
     cap: float = 1.0,
 ) -> GapBound:
-    """The bound of this module from R_1, R_2, R_3 = ‖P_{≤k}W‖_F² and ‖W‖_{2,4}^4 of a solution.
+    """How far E ℓ_c on fresh inputs can lie above its mean over the n training inputs.  [D]
 
-    ``mean_kernel`` = E K(x, x), ``complexity`` from :func:`quadratic_complexity`, ``cap`` = c.  [D]
+    Arguments:
+
+    * ``n``: training inputs;
+    * ``mean_kernel``: E K(x, x), such as ``ntk_spectrum(activation, d).trace``;
+    * ``complexity``: that of f_Q, from :func:`quadratic_complexity`;
+    * ``population``, ``empirical``, ``low_degree``, ``norm_fourth``: R_1, R_2,
+      R_3 = ‖P_{≤k}W‖_F² and ‖W‖_{2,4}^4 of a solution, such as
+      :meth:`~escape_ntk.risk.problem.Problem.sizes` gives, the last as norm_2_4 to the fourth;
+    * ``cap``: c, default 1.
+
+    Returns a :class:`GapBound`: one term for each of them, one for chance, and their ``total``.
+
+    Errors: :class:`~escape_ntk.checks.InputError` for negative numbers, and for norms beyond the
+    grid of radii.
+
+    Example:
+
+    >>> sizes = dict(population=0.01, empirical=0.01, low_degree=1.0, norm_fourth=1.0)
+    >>> bound = gap_bound(n=10_000, mean_kernel=1.0, complexity=0.1, **sizes)
+    >>> round(bound.linear, 3), round(bound.quadratic, 3)
+    (0.02, 0.2)
     """
     checks.integer("n", n, least=1)
     sizes = {"population": population, "empirical": empirical, "low_degree": low_degree}

@@ -60,8 +60,9 @@ class _ClosedFormLeak:
     k20: Tensor
     k11: Tensor
 
-    def __init__(self, weights: Tensor, block: int):
+    def __init__(self, weights: Tensor, activation: Activation, block: int):
         checks.array("weights", weights, (None, None))
+        self.activation = activation
         off = float((weights.norm(dim=1) - 1).abs().max())
         if off > 1e-4:
             raise checks.InputError(
@@ -73,8 +74,13 @@ class _ClosedFormLeak:
             )
         self.weights, self.block = weights, checks.integer("block", block, least=1)
 
+    def __repr__(self) -> str:
+        (pairs, d), name = self.weights.shape, type(self).__name__
+        return f"{name}: m = {2 * pairs} neurons in R^{d}, {self.activation.name}"
+
     def value_and_gradient(self, t: Float[Tensor, "p d"]) -> tuple[Tensor, Tensor]:
         """(E f_L(x; t)², its gradient in t), in blocks of ``block`` rows."""
+        checks.layout("t", t, tuple(self.weights.shape), like=self.weights)
         w, m = self.weights, 2 * len(self.weights)
         tau = torch.einsum("pd,pd->p", w, t)
         gradient = torch.empty_like(t)
@@ -96,8 +102,24 @@ class GaussianLeak(_ClosedFormLeak):
     With ĉ_j = E[σ'(Z) he_j(Z)], entrywise by Stein's lemma used twice: κ00 = Σ ĉ_j² G^j,
     κ11 = Σ (j+1) ĉ_{j+1}² G^j,  κ20 = Σ √((j+1)(j+2)) ĉ_{j+2}ĉ_j G^j;
     on the diagonal (G = 1) they are E σ'², E σ''², E σ'σ'''.
-    Memory: three (p, p) matrices.  Raises :class:`~escape_ntk.checks.InputError` for weights that
-    are not of length 1, and for σ with kinks or rises too steep for the series.  Source: [D].
+    Memory: three (p, p) matrices.  Source: [D].
+
+    Arguments:
+
+    * ``weights``: w_r (p, d), of length 1;
+    * ``activation``: a name, a function such as ``torch.tanh``, or an Activation;
+    * ``degree``: terms of the series, at most;
+    * ``block``: rows of the matrices that are used at a time.
+
+    Errors: :class:`~escape_ntk.checks.InputError` for weights that are not of length 1, and for σ
+    with kinks or rises too steep for the series.
+
+    Example:
+
+    >>> leak = GaussianLeak(torch.eye(3)[:2], "erf")
+    >>> value, gradient = leak.value_and_gradient(torch.ones(2, 3))
+    >>> leak, bool(value > 0), gradient.shape
+    (GaussianLeak: m = 4 neurons in R^3, erf, True, torch.Size([2, 3]))
     """
 
     def __init__(
@@ -109,7 +131,7 @@ class GaussianLeak(_ClosedFormLeak):
         block: int = 512,
     ):
         activation = as_activation(activation)
-        super().__init__(weights, block)
+        super().__init__(weights, activation, block)
         gram = weights @ weights.T
         self.degree = _series_degree(gram, checks.integer("degree", degree, least=3))
         c = hermite_coefficients(activation.first, degree + 2)
@@ -132,8 +154,24 @@ class SphereLeak(_ClosedFormLeak):
     κ00 = Σ B η_j² P_j'(G),  κ11 = Σ B η_j² P_j''(G),
     κ20 = Σ B η_jη̇_j P_j'(G) − κ00 − G∘κ11.
     On the diagonal xxᵀ averages to κ00 I + 2(κ20 + κ11) wwᵀ: κ00 = (d E σ'² − E z²σ'²)/(d−1),
-    z = √d τ, the other two from their sum.  Memory: three (p, p) matrices.  Raises
-    :class:`~escape_ntk.checks.InputError` as :class:`GaussianLeak` does.  Source: [D].
+    z = √d τ, the other two from their sum.  Memory: three (p, p) matrices.  Source: [D].
+
+    Arguments:
+
+    * ``weights``: w_r (p, d), of length 1;
+    * ``activation``: a name, a function such as ``torch.tanh``, or an Activation;
+    * ``degree``: terms of the series, at most;
+    * ``block``: rows of the matrices that are used at a time.
+
+    Errors: :class:`~escape_ntk.checks.InputError` for weights that are not of length 1, and for σ
+    with kinks or rises too steep for the series.
+
+    Example:
+
+    >>> leak = SphereLeak(torch.eye(3)[:2], "erf")
+    >>> value, gradient = leak.value_and_gradient(torch.ones(2, 3))
+    >>> leak, bool(value > 0), gradient.shape
+    (SphereLeak: m = 4 neurons in R^3, erf, True, torch.Size([2, 3]))
     """
 
     def __init__(
@@ -145,7 +183,7 @@ class SphereLeak(_ClosedFormLeak):
         block: int = 512,
     ):
         activation = as_activation(activation)
-        super().__init__(weights, block)
+        super().__init__(weights, activation, block)
         d, checked = weights.shape[1], checks.integer("degree", degree, least=3)
         series = _sphere_series(activation, checked, d)
         flat, along = _sphere_diagonal(activation, d)

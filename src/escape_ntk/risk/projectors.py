@@ -6,7 +6,6 @@ The population has Σ = E φφᵀ in place of AᵀA/n; its eigenvectors come fro
 No md × md matrix is ever formed.  P acts on t alone (s does not enter f_L).  Source: [C][D].
 """
 
-import math
 import warnings
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -41,21 +40,44 @@ class Projector(Protocol):
 class TrainingProjector:
     """P_{≤k} and P_{>k} = I − P_{≤k} for the top ``n_k`` eigenvectors of the training Gram matrix.
 
-    That is, for the top right singular vectors of the training features.  [C][D]
-    ``features``: PairFeatures, with movements t (p, d); or ModuleFeatures, with Δ (P,).
-    ``eigenvalues`` (n,) are those of the tangent kernel K of all weights (twice those of A Aᵀ in
-    pair coordinates).
-    Raises :class:`~escape_ntk.checks.RankError` when n_k exceeds the numerical rank; warns with
+    That is, for the top right singular vectors of the training features.  [C][D]  ``low`` and
+    ``high`` project a movement; ``eigenvalues`` (n,) are those of the tangent kernel K of all
+    weights (twice those of A Aᵀ in pair coordinates).
+
+    Arguments:
+
+    * ``features``: PairFeatures, with movements t (p, d); or ModuleFeatures, with Δ (P,);
+    * ``n_k``: directions that are kept, ≤ n;
+    * ``rcond``: eigenvalues below rcond·λ_max count as zero.
+
+    Errors: :class:`~escape_ntk.checks.RankError` when n_k exceeds the numerical rank,
+    :class:`~escape_ntk.checks.InputError` for other objects; a
     :class:`~escape_ntk.checks.CutoffWarning` when the cut falls between near-equal eigenvalues.
+
+    Example:
+
+    >>> X = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
+    >>> projector = TrainingProjector(PairFeatures(X, torch.eye(4), "erf"), 3)
+    >>> t = torch.ones(4, 4)
+    >>> projector, bool(torch.allclose(projector.low(t) + projector.high(t), t))
+    (TrainingProjector: n_k = 3 of rank 8, 8 inputs in R^4, True)
     """
 
     features: PairFeatures | ModuleFeatures
 
     def __init__(self, features: _Features, n_k: int, *, rcond: float = RCOND):
-        checks.integer("n_k", n_k, least=0)
-        checks.number("rcond", rcond, least=0)
+        if not isinstance(features, PairFeatures | ModuleFeatures):
+            raise checks.InputError(
+                checks.message(
+                    expected="features to be PairFeatures or ModuleFeatures",
+                    got=checks.shown(features),
+                    remedy="PairFeatures(X, weights, activation)",
+                )
+            )
+        n_k = checks.integer("n_k", n_k, least=0)
+        rcond = checks.number("rcond", rcond, least=0)
         self.features, self.n_k = features, n_k
-        gram = features.cross_gram(features).double()
+        gram = features.cross_gram(features).double()  # pyright: ignore[reportArgumentType]
         values, vectors = torch.linalg.eigh((gram + gram.T) / 2)
         values, vectors = values.flip(0), vectors.flip(1)
         self.eigenvalues = features.kernel_factor * values
@@ -72,6 +94,11 @@ class TrainingProjector:
         self._gram_pairs = values, vectors
         self._basis = vectors[:, :n_k].to(gram_dtype := features.X.dtype).contiguous()  # (n, n_k)
         self._inverse = (1 / values[:n_k]).to(gram_dtype)  # (n_k,)
+
+    def __repr__(self) -> str:
+        n, *shape = self.features.X.shape
+        inputs = f"{n} inputs in R^{'×'.join(map(str, shape))}"
+        return f"TrainingProjector: n_k = {self.n_k} of rank {self.rank}, {inputs}"
 
     def low_outputs(self, f: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         """U_kU_kᵀ f: what f_L(X; P_{≤k}W) is when f = f_L(X; W)."""
@@ -124,12 +151,31 @@ class TrainingProjector:
 class PopulationProjector:
     """P_{≤k} and P_{>k} for the top ``n_k`` eigenvectors of the population covariance Σ = E φφᵀ.
 
-    ``leak`` gives Σ through its gradient 2Σt: in closed form for both input laws.
     ``eigenvalues`` (n_k + 1,) are those of E φφᵀ over all weights (twice those of Σ in t), with the
     first one outside P_{≤k}: E_x f_L(x; W)² ≤ eigenvalues[n_k]‖W‖² on the range of P_{>k}.
-    Lanczos (ARPACK) in float64 to ``tolerance``; memory (n_k + 1)·p·d.  [D]
-    Raises :class:`~escape_ntk.checks.RankError` when t has no more than n_k + 1 coordinates; warns
-    with :class:`~escape_ntk.checks.CutoffWarning` when the cut falls between near-equal ones.
+    Lanczos (ARPACK) in float64; memory (n_k + 1)·p·d.  [D]
+
+    Arguments:
+
+    * ``leak``: a leak at float64 weights, such as :class:`~escape_ntk.risk.leaks.SphereLeak`; it
+      gives Σ through its gradient 2Σt;
+    * ``shape``: (p, d), that of the weights and of t;
+    * ``n_k``: directions that are kept, < pd − 1;
+    * ``tolerance``: of the eigenvalues, relative;
+    * ``seed``: of the vector that Lanczos starts from.
+
+    Errors: :class:`~escape_ntk.checks.RankError` when t has no more than n_k + 1 coordinates,
+    :class:`~escape_ntk.checks.ShapeError` for a leak of other weights,
+    :class:`~escape_ntk.checks.InputError` for other objects; a
+    :class:`~escape_ntk.checks.CutoffWarning` when the cut falls between near-equal eigenvalues.
+
+    Example:
+
+    >>> from escape_ntk.risk.leaks import SphereLeak
+    >>> weights = torch.nn.functional.normalize(torch.arange(1.0, 10).view(3, 3) % 4).double()
+    >>> projector = PopulationProjector(SphereLeak(weights, "erf"), (3, 3), 2)
+    >>> projector, projector.low(torch.ones(3, 3).double()).shape
+    (PopulationProjector: n_k = 2 of 3×3 coordinates, torch.Size([3, 3]))
     """
 
     def __init__(
@@ -141,8 +187,23 @@ class PopulationProjector:
         tolerance: float = 1e-10,
         seed: int = 0,
     ):
-        size = math.prod(shape)
-        self.n_k = checks.integer("n_k", n_k, least=1)
+        remedy = "SphereLeak(weights, activation), or GaussianLeak"
+        checks.instance("leak", leak, PopulationLeak, remedy)
+        rows, columns = _two(shape)
+        like, size = torch.zeros(rows, columns, dtype=torch.float64), rows * columns
+        own = getattr(leak, "weights", getattr(getattr(leak, "features", None), "weights", like))
+        if isinstance(own, Tensor) and own.dtype != like.dtype:
+            raise checks.ShapeError(
+                checks.message(
+                    expected="a leak at float64 weights",
+                    got=f"one at {own.dtype} weights",
+                    remedy="SphereLeak(weights.double(), activation)",
+                )
+            )
+        checks.array("weights of the leak", own, (rows, columns), like=like)
+        checks.number("tolerance", tolerance, least=0)
+        checks.integer("seed", seed, least=0)
+        self.n_k = n_k = checks.integer("n_k", n_k, least=1)
         if n_k + 1 >= size:
             raise checks.RankError(
                 checks.message(
@@ -153,7 +214,7 @@ class PopulationProjector:
             )
         values, vectors = extreme_eigenpairs(
             lambda t: leak.value_and_gradient(t)[1] / 2,
-            torch.zeros(shape, dtype=torch.float64),
+            like,
             count=n_k + 1,
             largest=True,
             tolerance=tolerance,
@@ -162,6 +223,10 @@ class PopulationProjector:
         self.eigenvalues = STEP_FACTOR * values
         _warn_of_ties(self.eigenvalues, n_k, RCOND)
         self.basis = vectors[:n_k]
+
+    def __repr__(self) -> str:
+        shape = "×".join(map(str, self.basis.shape[1:]))
+        return f"PopulationProjector: n_k = {self.n_k} of {shape} coordinates"
 
     def low(self, t: Float[Tensor, "p d"]) -> Float[Tensor, "p d"]:
         """P_{≤k} t."""
@@ -205,9 +270,23 @@ def worst_leak(
 def spectral_steps(eigenvalues: Tensor, ratio: float = 1.5) -> list[int]:
     """The ranks j ≤ n/2 at which a Gram spectrum falls by ``ratio`` or more: Λ_j ≥ ratio·Λ_{j+1}.
 
-    ``eigenvalues`` (n,) in descending order.  The steps that n inputs can see end at
-    n_0, n_1, …; the last of them is the n_k to keep when k is unknown.  [D][M]
-    Fewer than two, or another order, raise :class:`~escape_ntk.checks.InputError`.
+    The steps that n inputs can see end at n_0, n_1, …; the last of them is the n_k to keep when k
+    is unknown.  [D][M]
+
+    Arguments:
+
+    * ``eigenvalues``: a tensor (n,) in descending order, such as that of a
+      :class:`TrainingProjector`;
+    * ``ratio``: the least fall that counts, > 1.
+
+    Returns a list of ranks.
+
+    Errors: :class:`~escape_ntk.checks.InputError` for fewer than two, or another order.
+
+    Example:
+
+    >>> spectral_steps(torch.tensor([9.0, 1.0, 0.9, 0.85, 0.8, 0.7]))
+    [1]
     """
     checks.number("ratio", ratio, least=1, strict=True)
     values = checks.array("eigenvalues", eigenvalues, (None,))
@@ -215,12 +294,24 @@ def spectral_steps(eigenvalues: Tensor, ratio: float = 1.5) -> list[int]:
         raise checks.InputError(
             checks.message(
                 expected="two or more eigenvalues in descending order",
-                got=str(values)[:80],
+                got=checks.shown(values.tolist()),
                 remedy="sort them: eigenvalues.sort(descending=True).values",
             )
         )
     half = values[: len(values) // 2 + 1]
     return (1 + torch.nonzero(half[:-1] >= ratio * half[1:]).flatten()).tolist()
+
+
+def _two(shape: tuple[int, int]) -> tuple[int, int]:
+    """(p, d) of a movement t."""
+    if not isinstance(shape, tuple | list) or len(shape) != 2:
+        remedy = "tuple(weights.shape)"
+        expected = "shape to be (p, d), two integers"
+        raise checks.InputError(
+            checks.message(expected=expected, got=checks.shown(shape), remedy=remedy)
+        )
+    p, d = (checks.integer("an entry of shape", side, least=1) for side in shape)
+    return p, d
 
 
 def _warn_of_ties(values: Tensor, n_k: int, rcond: float) -> None:

@@ -33,6 +33,20 @@ class Penalties:
     The coefficient λ plotted in the published figure multiplies a *sum* over the training set:
     there ``empirical`` = n·λ (see the chapter on that figure).  Source: [A][C] for
     λ_1 and λ_2, [R] for λ_3 and λ_4, [M] for the sum.
+
+    Arguments, numbers ≥ 0, each 0 by default:
+
+    * ``population``: λ_1, of R_1, E_x f_L(x; P_{>k}W)² over the law of the inputs;
+    * ``empirical``: λ_2, of R_2, its mean over the training set;
+    * ``low_degree``: λ_3, of R_3 = ‖P_{≤k}W‖_F²;
+    * ``norm``: λ_4, of R_4 = ‖W‖_{2,4}^8.
+
+    Errors: :class:`~escape_ntk.checks.InputError` for what is no number ≥ 0.
+
+    Example:
+
+    >>> Penalties(empirical=10.0)
+    Penalties(population=0.0, empirical=10.0, low_degree=0.0, norm=0.0)
     """
 
     population: float = 0.0
@@ -42,7 +56,18 @@ class Penalties:
 
     def __post_init__(self):
         for field in fields(self):
-            checks.number(f"penalty λ ({field.name})", getattr(self, field.name), least=0)
+            given = getattr(self, field.name)
+            value = checks.number(f"penalty λ ({field.name})", given, least=0)
+            object.__setattr__(self, field.name, value)
+
+
+def as_penalties(given: Penalties | None) -> Penalties:
+    """``given``; without penalties, None, all are 0.
+
+    Other objects raise :class:`~escape_ntk.checks.InputError`.
+    """
+    p = Penalties() if given is None else given
+    return checks.instance("penalties", p, Penalties, "Penalties(empirical=1.0)")
 
 
 def low_degree_size(projector: TrainingProjector, t: Float[Tensor, "p d"]):
@@ -77,13 +102,31 @@ class RiskValue:
 
 
 class RegularizedRisk:
-    """L_λ at fixed training data, with its gradient in (s, t).
+    """L_λ at fixed training data, with its gradient in (s, t).  [A][C][R]
 
-    ``model``: ``"joint"`` f_L + f_Q, ``"linear"`` f_L alone, ``"quadratic"`` f_Q alone.
-    ``features`` at the n training inputs, ``y`` (n,), ``projector`` for λ_1, λ_2, λ_3 > 0 and
-    ``population`` for λ_1 > 0.  One gradient costs four products (n, d)×(d, p); λ_2 adds O(n n_k).
-    Raises :class:`~escape_ntk.checks.InputError` when one of these is missing, when the projector
-    is that of other features, and for penalties on f_L where f_Q alone is the model.
+    :meth:`~escape_ntk.risk.problem.Problem.risk` puts one together.  One gradient costs four
+    products (n, d)×(d, p); λ_2 adds O(n n_k).
+
+    Arguments:
+
+    * ``features``: at the n training inputs;
+    * ``y``: what is fitted, (n,);
+    * ``model``: ``"joint"`` f_L + f_Q, ``"linear"`` f_L alone, ``"quadratic"`` f_Q alone;
+    * ``penalties``: λ_1…λ_4; None: all 0;
+    * ``projector``: a TrainingProjector of these features, for λ_1, λ_2, λ_3 > 0;
+    * ``population``: R_1, such as :class:`~escape_ntk.risk.leaks.SphereLeak`, for λ_1 > 0.
+
+    Errors: :class:`~escape_ntk.checks.InputError` when one of these is missing, when the projector
+    is that of other features, and for penalties on f_L where f_Q alone is the model;
+    :class:`~escape_ntk.checks.ShapeError` for a ``y`` or a leak that does not fit.
+
+    Example:
+
+    >>> features = PairFeatures(torch.ones(3, 4), torch.eye(4)[:2], "erf")
+    >>> risk = RegularizedRisk(features, torch.ones(3), penalties=Penalties(norm=0.1))
+    >>> value, gradient = risk.value_and_gradient(features.zero_state())
+    >>> value.loss, gradient.shape
+    (1.0, torch.Size([2, 2, 4]))
     """
 
     def __init__(
@@ -96,24 +139,30 @@ class RegularizedRisk:
         projector: TrainingProjector | None = None,
         population: PopulationLeak | None = None,
     ):
-        self.features, self._projector, self._population = features, projector, population
+        remedy = "PairFeatures(X, weights, activation)"
+        self.features = checks.instance("features", features, PairFeatures, remedy)
+        for name, part, kind, remedy in (
+            ("projector", projector, TrainingProjector, "TrainingProjector(features, n_k)"),
+            ("population", population, PopulationLeak, "SphereLeak(weights, activation)"),
+        ):
+            if part is not None:
+                checks.instance(name, part, kind, remedy)
+        self._projector, self._population = projector, population
         self.y = checks.array("y", y, (len(features),), like=features.X)
         self.model = checks.one_of("model", model, MODELS)
-        given = Penalties() if penalties is None else penalties
-        self.penalties = checks.instance("penalties", given, Penalties, "Penalties(empirical=1.0)")
-        p = self.penalties
+        self.penalties = p = as_penalties(penalties)
         if model == "quadratic" and (p.population or p.empirical or p.low_degree):
             raise checks.InputError(
                 checks.message(
                     expected="only λ_4 (norm) with f_Q alone: R_1, R_2, R_3 are about f_L",
-                    got=p,
+                    got=str(p),
                     remedy='set the others to 0, or use model="joint"',
                 )
             )
         if p.population or p.empirical or p.low_degree:
-            _given("projector", projector, p)
+            _same_weights("projector", _given("projector", projector, p), features)
         if p.population:
-            _given("population", population, p)
+            _same_weights("population", _given("population", population, p), features)
         if p.empirical and self.projector.features is not features:
             raise checks.InputError(
                 checks.message(
@@ -122,6 +171,9 @@ class RegularizedRisk:
                     remedy="TrainingProjector(features, n_k) with the same features object",
                 )
             )
+
+    def __repr__(self) -> str:
+        return f"RegularizedRisk: {self.model} model over {self.features!r}; {self.penalties}"
 
     @property
     def projector(self) -> TrainingProjector:
@@ -165,6 +217,15 @@ class RegularizedRisk:
             values["norm"] = fourth.square()
             gradient.add_(slope, alpha=2 * p.norm * float(fourth))
         return RiskValue(**{name: float(v) for name, v in values.items()}), gradient
+
+
+def _same_weights(name: str, part: object, features: PairFeatures) -> None:
+    """Refuse a projector or leak of weights that are not like those of the features."""
+    owner = part if hasattr(part, "weights") else getattr(part, "features", None)
+    if owner is not None:
+        own = getattr(owner, "weights", None)
+        shape = tuple(features.weights.shape)
+        checks.layout(f"weights of the {name}", own, shape, like=features.weights)
 
 
 def _given(name: str, part: _Part | None, penalties: Penalties) -> _Part:

@@ -111,9 +111,22 @@ class Chapter:
         strip = html.provenance(runs.read, commands(runs.points, self.experiments))
         if isinstance(piece, html.Html):
             return html.Html(piece.text + strip.text) if origin else piece
-        from matplotlib import pyplot as plt  # a second to import: not for the command line
-        from myst_nb import glue  # a page has it
-
-        glue(name, piece, display=False)
-        plt.close(piece)
+        _hand_over(name, piece)
         return strip
+
+    @staticmethod
+    def live(name: str, figure: "Figure", seconds: float, what: str) -> html.Html:
+        """In a cell of the page: the ``figure`` of what it just computed, and its strip.
+
+        The page sets it where it says ``name``; ``what`` took so many ``seconds``.
+        """
+        _hand_over(name, figure)
+        return html.live(seconds, what)
+
+
+def _hand_over(name: str, figure: "Figure") -> None:
+    from matplotlib import pyplot as plt  # a second to import: not for the command line
+    from myst_nb import glue  # a page has it
+
+    glue(name, figure, display=False)
+    plt.close(figure)

@@ -183,6 +183,13 @@ def each(points: Sequence[Point], value: Value[V]) -> Measure[list[V]]:
     return lambda runs, broken: [value(record, broken) for record in runs(points)]
 
 
+def over_seeds(
+    point: Callable[[int], Point], seeds: Iterable[int], value: Value[V]
+) -> Measure[list[V]]:
+    """Measures ``value`` in one run of ``point`` for each seed."""
+    return each([point(seed) for seed in seeds], value)
+
+
 def summary_value(right: str, broken: str) -> Value[float]:
     """The summary entry ``right``; ``broken`` for the control."""
     return lambda record, control: float(record.summary[broken if control else right])

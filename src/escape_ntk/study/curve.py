@@ -136,7 +136,8 @@ def draw_problem(c: Curve) -> Problem:
 def observer(problem: Problem) -> Callable[[Tensor], dict[str, float]]:
     """Losses, leaks, sizes, and how much of each part of f* each term carries on fresh inputs.
 
-    ``linear_on_part0`` is E[f_L p_0]/E[p_0²] over the fresh inputs, and so on: 1 is learned.
+    Named as by :class:`~escape_ntk.risk.problem.Problem`; R_1 is the mean over the fresh inputs.
+    ``test_linear`` and ``test_quadratic``: mean squares of f_L and f_Q there.
     """
     parts = problem.target.part_values(problem.fresh)  # (parts, n_test)
     shares, goal = parts / parts.square().mean(1, keepdim=True), parts.sum(0)
@@ -147,18 +148,18 @@ def observer(problem: Problem) -> Callable[[Tensor], dict[str, float]]:
         fresh_linear, fresh_quadratic = problem.test.terms(state)
         leak = fresh_linear - kept @ problem.projector.dual_coefficients(linear)
         out = {
-            "train_loss": mean_square(linear + quadratic - problem.y),
-            "test_loss": mean_square(fresh_linear + fresh_quadratic - goal),
-            "empirical_leak": mean_square(problem.projector.high_outputs(linear)),
-            "population_leak": mean_square(leak),
+            "train": mean_square(linear + quadratic - problem.y),
+            "test": mean_square(fresh_linear + fresh_quadratic - goal),
+            "R_2": mean_square(problem.projector.high_outputs(linear)),
+            "R_1": mean_square(leak),
             "test_linear": mean_square(fresh_linear),
             "test_quadratic": mean_square(fresh_quadratic),
-            "norm_frobenius": float(from_pairs(state).norm()),
+            "norm_F": float(from_pairs(state).norm()),
             "norm_2_4": float(norm_2_4_to_the_4(state)[0]) ** 0.25,
         }
         for j, share in enumerate(shares):
-            out[f"linear_on_part{j}"] = float((fresh_linear * share).mean())
-            out[f"quadratic_on_part{j}"] = float((fresh_quadratic * share).mean())
+            out[f"linear_{j}"] = float((fresh_linear * share).mean())
+            out[f"quadratic_{j}"] = float((fresh_quadratic * share).mean())
         return out
 
     return observe

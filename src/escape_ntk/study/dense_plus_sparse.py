@@ -4,6 +4,7 @@ f* = (dense + sparse)/√2 on the sphere, k = 1 or 2.  All methods of one (seed,
 same target, training, validation and test sets.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,21 +12,21 @@ import torch
 from torch import Tensor
 
 from escape_ntk import checks
-from escape_ntk.models.data import (
-    Target,
-    draw_inputs,
-    draw_target,
-)
+from escape_ntk.kernels.spectrum import ntk_spectrum
+from escape_ntk.models.data import Target, draw_inputs, draw_target
 from escape_ntk.models.network import activation, draw_weights
 from escape_ntk.models.pairs import PairFeatures
 from escape_ntk.numerics.polynomials import cumulative_multiplicity
 from escape_ntk.risk.constructions import JointMovement, represent_target
+from escape_ntk.risk.generalization import GapBound, gap_bound, quadratic_complexity
 from escape_ntk.risk.problem import Problem
 from escape_ntk.study.point import Draws, Point
 
 SINE = "sin(z+pi/4)"
 PARTS = ("dense", "sparse", "rest")
 """The three parts of a test error: what is missed of each part of f*, and everything else."""
+SIZES = ("R_1", "R_2", "R_3", "norm_fourth")
+"""What bounds the gap: both leaks, ‖P_{≤k}W‖_F² and ‖W‖_{2,4}^4."""
 
 
 @dataclass(frozen=True)
@@ -130,14 +131,30 @@ def measure(problem: Problem, state: Tensor) -> dict[str, float]:
 
 
 def sizes(problem: Problem, state: Tensor) -> dict[str, float]:
-    """R_1, R_2, R_3 and ‖W‖_{2,4}^4."""
+    """The four :data:`SIZES`."""
     found = problem.sizes(state)
-    return {
-        "population": found["R_1"],
-        "empirical": found["R_2"],
-        "low_degree": found["R_3"],
-        "norm_fourth": found["norm_2_4"] ** 4,
-    }
+    found["norm_fourth"] = found["norm_2_4"] ** 4
+    return {name: found[name] for name in SIZES}
+
+
+def bound_on_gap(
+    problem: Problem,
+    sizes: Mapping[str, float],
+    generator: torch.Generator,
+    cap: float = 1.0,
+) -> GapBound:
+    """The generalisation bound for a solution of these :func:`sizes`, for losses up to ``cap``."""
+    n, d = problem.X.shape
+    return gap_bound(
+        n=n,
+        mean_kernel=ntk_spectrum(problem.activation, d).trace,
+        complexity=quadratic_complexity(problem.weights, problem.activation, n, generator),
+        population=sizes["R_1"],
+        empirical=sizes["R_2"],
+        low_degree=sizes["R_3"],
+        norm_fourth=sizes["norm_fourth"],
+        cap=cap,
+    )
 
 
 def samples(factor: float, d: int, k: int) -> int:

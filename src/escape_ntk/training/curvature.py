@@ -63,6 +63,8 @@ def hessian_vector(
 
 def _check_bilinear(risk: RegularizedRisk) -> None:
     """Refuse the network itself: these formulas are for its Taylor model."""
+    remedy = "problem.risk(penalties), or RegularizedRisk(features, y)"
+    checks.instance("risk", risk, RegularizedRisk, remedy)
     if not risk.features.bilinear:
         raise checks.InputError(
             checks.message(
@@ -85,7 +87,7 @@ def _norm_hessian(state: Tensor, v: Tensor) -> Tensor:
     return 2 * size * turned + 2 * (slope * v).sum() * slope
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Curvature:
     """The lowest eigenvalue of ∇²_W L_λ in the coordinates of all weights, with its direction.
 
@@ -96,6 +98,10 @@ class Curvature:
     direction: Tensor
     residual: float
     n_products: int
+
+    def __repr__(self) -> str:
+        accuracy = f"residual {self.residual:.2g}, {self.n_products} products"
+        return f"Curvature: eigenvalue {self.eigenvalue:.4g}, {accuracy}"
 
 
 def lowest_curvature(
@@ -109,10 +115,33 @@ def lowest_curvature(
 ) -> Curvature:
     """λ_min(∇²_W L_λ) at ``state`` by Lanczos (ARPACK) on exact Hessian–vector products.
 
-    Eigenvalues in all weights are twice those in (s, t).  ``tolerance`` is relative to |λ_min| +
-    ``scale``: give a scale where λ_min is close to 0, as it is where training has ended.  When
-    ``max_products`` are not enough, :class:`~escape_ntk.checks.InputError` says so.
+    Eigenvalues in all weights are twice those in (s, t).  [D]
+
+    Arguments:
+
+    * ``risk``: over :class:`~escape_ntk.models.pairs.PairFeatures`;
+    * ``state``: (s, t) of shape (2, p, d);
+    * ``scale``: ≥ 0; give one where λ_min is close to 0, as it is where training has ended;
+    * ``tolerance``: relative to |λ_min| + ``scale``;
+    * ``max_products``: Hessian–vector products, ≥ 20;
+    * ``seed``: of the vector that Lanczos starts from.
+
+    Returns a :class:`Curvature`: ``eigenvalue``, ``direction`` (2, p, d), ``residual``,
+    ``n_products``.
+
+    Errors: :class:`~escape_ntk.checks.InputError` when ``max_products`` are not enough, and for the
+    network itself in place of its Taylor model.
+
+    Example:
+
+    >>> from escape_ntk.risk.problem import dense_plus_sparse_problem
+    >>> p = dense_plus_sparse_problem(d=5, n=30, m=40)
+    >>> lowest = lowest_curvature(p.risk(), p.zero_state())  # W = 0 is a saddle
+    >>> lowest.eigenvalue < 0, lowest.direction.shape
+    (True, torch.Size([2, 20, 5]))
     """
+    _check_bilinear(risk)
+    checks.integer("seed", seed, least=0)
     risk.features.check_state(state)
     shift = checks.number("scale", scale, least=0) / STEP_FACTOR
     checks.number("tolerance", tolerance, least=0, strict=True)
@@ -182,7 +211,7 @@ def gradient_norm(risk: RegularizedRisk, state: Float[Tensor, "2 p d"]) -> float
     return math.sqrt(STEP_FACTOR) * float(risk.value_and_gradient(state)[1].norm())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StationaryPoint:
     """Where :func:`perturbed_descent` ended; ``reached``: both tolerances hold there."""
 
@@ -193,6 +222,15 @@ class StationaryPoint:
     rounds: int
     perturbations: int
     reached: bool
+
+    def __repr__(self) -> str:
+        ended = "reached" if self.reached else "not reached"
+        least = f"lowest curvature {self.curvature.eigenvalue:.2g}"
+        work = f"{self.rounds} rounds, {self.perturbations} perturbations"
+        return (
+            f"StationaryPoint: {ended}, L = {self.value:.4g}, gradient {self.gradient:.2g}, "
+            f"{least}, {work}"
+        )
 
 
 def perturbed_descent(
@@ -209,10 +247,37 @@ def perturbed_descent(
 ) -> StationaryPoint:
     """Descent to ‖∇_W L_λ‖ ≤ gradient_tolerance and λ_min(∇²_W L_λ) ≥ −curvature_tolerance.
 
-    Rounds of gradient flow of length ``round_time``.  Where the gradient is small and the curvature
-    is not, a normal perturbation with ‖W‖_F = ``radius`` is added.  After ``max_rounds``, or when
-    the flow breaks down, ``reached`` is False.  [L] Jin et al. (2017), with flow for descent.
+    Rounds of gradient flow.  Where the gradient is small and the curvature is not, a normal
+    perturbation is added.  [L] Jin et al. (2017), with flow for descent.
+
+    Arguments:
+
+    * ``risk``: over :class:`~escape_ntk.models.pairs.PairFeatures`;
+    * ``state``: where it starts, (s, t) of shape (2, p, d);
+    * ``radius``: ‖W‖_F of a perturbation;
+    * ``gradient_tolerance``, ``curvature_tolerance``: what is to be reached;
+    * ``round_time``: length of a round;
+    * ``max_rounds``: after these, or when the flow breaks down, ``reached`` is False;
+    * ``seed``: of the perturbations;
+    * ``run``: where to save, for a computation that may be killed.
+
+    Returns a :class:`StationaryPoint`.
+
+    Errors: :class:`~escape_ntk.checks.InputError` for numbers that are not positive, and for the
+    network itself in place of its Taylor model.
+
+    Example:
+
+    >>> from escape_ntk.risk.problem import dense_plus_sparse_problem
+    >>> p = dense_plus_sparse_problem(d=5, n=30, m=40)
+    >>> found = perturbed_descent(p.risk(), p.zero_state(), radius=0.1, gradient_tolerance=0.1,
+    ...     curvature_tolerance=0.1, round_time=100.0, max_rounds=20)
+    >>> found.gradient <= 0.1 and found.curvature.eigenvalue >= -0.1
+    True
     """
+    _check_bilinear(risk)
+    checks.integer("seed", seed, least=0)
+    checks.instance("run", run, Run, "Run(saves), or leave it out")
     for name, number in (
         ("radius", radius),
         ("gradient_tolerance", gradient_tolerance),

@@ -43,15 +43,41 @@ def gradient_descent(
     allow_unstable: bool = False,
     run: Run = UNSAVED,
 ) -> Trajectory:
-    """``n_steps`` steps W ← W − step·∇_W L_λ, in pair coordinates (s, t) ← (s, t) − 2·step·∇.
+    """``n_steps`` steps W ← W − step·∇_W L_λ, in pair coordinates (s, t) ← (s, t) − 2·step·∇.  [D]
 
-    Measurements after the steps named in ``record_at`` (0 is the start).  A step beyond 2/ρ at the
-    start raises :class:`~escape_ntk.checks.StabilityError` unless ``allow_unstable``, a time that
-    is not a whole step :class:`~escape_ntk.checks.InputError`; a run that leaves the finite numbers
-    ends with Outcome.DIVERGED.
+    Arguments:
+
+    * ``risk``: a :class:`~escape_ntk.risk.regularizer.RegularizedRisk`;
+    * ``state``: where it starts, (s, t) of shape (2, p, d);
+    * ``step``: of descent, at most 2/ρ at the start unless ``allow_unstable``;
+    * ``n_steps``: how many;
+    * ``record_at``: increasing step counts after which is measured; 0 is the start;
+    * ``observe``: (s, t) ↦ named numbers, such as
+      :meth:`~escape_ntk.risk.problem.Problem.measure`;
+    * ``allow_unstable``: take any step;
+    * ``run``: where to save, for a computation that may be killed.
+
+    Returns a :class:`~escape_ntk.training.trajectory.Trajectory`; a run that leaves the finite
+    numbers ends with Outcome.DIVERGED.
+
+    Errors: :class:`~escape_ntk.checks.StabilityError` for a step beyond 2/ρ,
+    :class:`~escape_ntk.checks.InputError` for a time that is not a whole step.
+
+    Example:
+
+    >>> from escape_ntk.risk.problem import dense_plus_sparse_problem
+    >>> p = dense_plus_sparse_problem(d=5, n=30, m=40)
+    >>> start, times = p.zero_state(), [0, 10]
+    >>> gradient_descent(
+    ...     p.risk(), start, step=1.0, n_steps=10, record_at=times, observe=p.losses
+    ... ).n_steps
+    10
     """
-    checks.number("step", step, least=0, strict=True)
-    checks.integer("n_steps", n_steps, least=1)
+    _check_risk(risk)
+    step = checks.number("step", step, least=0, strict=True)
+    n_steps = checks.integer("n_steps", n_steps, least=1)
+    checks.flag("allow_unstable", allow_unstable)
+    checks.instance("run", run, Run, "Run(saves), or leave it out")
     recorder = Recorder(record_at, observe)
     whole = (recorder.times == np.rint(recorder.times)).all() and recorder.times[-1] <= n_steps
     if not whole:
@@ -105,6 +131,11 @@ def _kept(state: Tensor, done: int, recorder: Recorder) -> dict:
 
 def _result(recorder: Recorder, state: Tensor, outcome: Outcome, done: int) -> Trajectory:
     return Trajectory(recorder.times, recorder.values(), state, outcome, done, done)
+
+
+def _check_risk(risk: RegularizedRisk) -> None:
+    remedy = "problem.risk(penalties), or RegularizedRisk(features, y)"
+    checks.instance("risk", risk, RegularizedRisk, remedy)
 
 
 def _check_step(step: float, limit: float) -> None:

@@ -131,18 +131,44 @@ def gradient_flow(
 ) -> Trajectory:
     """Integrate the gradient flow of ``risk`` from ``state`` (2, p, d) to ``t_end``.  [D][L]
 
-    Local error per step ≤ atol + rtol·rms, in rms over s and over t.  Measurements at the times
-    ``record_at`` by cubic Hermite interpolation: declared times cost no gradients; ``best`` and
-    ``keep`` ask for states, see :class:`~escape_ntk.training.trajectory.Recorder`.  A ``run`` that
-    saves goes on where it was killed and ends with the same numbers.
-    Outcomes: REACHED_END, DIVERGED, MAX_GRADIENTS (looked at between steps: the start and a step
-    under way are finished), STEP_UNDERFLOW.  A time beyond ``t_end`` raises
-    :class:`~escape_ntk.checks.InputError`.
+    Local error per step ≤ atol + rtol·rms, in rms over s and over t.  Measurements by cubic Hermite
+    interpolation: declared times cost no gradients.
+
+    Arguments:
+
+    * ``risk``: a :class:`~escape_ntk.risk.regularizer.RegularizedRisk`;
+    * ``state``: where it starts, (s, t) of shape (2, p, d);
+    * ``t_end``: time in steps of size 1 on all weights;
+    * ``record_at``: increasing times at which is measured, from 0 to ``t_end``;
+    * ``observe``: (s, t) ↦ named numbers, such as
+      :meth:`~escape_ntk.risk.problem.Problem.measure`;
+    * ``rtol``, ``atol``: tolerances of a step;
+    * ``max_gradients``: looked at between steps: the start and a step under way are finished;
+    * ``best``, ``keep``: ask for states, see
+      :class:`~escape_ntk.training.trajectory.Recorder`;
+    * ``run``: where to save; a run goes on where it was killed and ends with the same numbers.
+
+    Returns a :class:`~escape_ntk.training.trajectory.Trajectory`; its outcomes: REACHED_END,
+    DIVERGED, MAX_GRADIENTS, STEP_UNDERFLOW.
+
+    Errors: :class:`~escape_ntk.checks.InputError` for a time beyond ``t_end`` and other numbers
+    that cannot be, :class:`~escape_ntk.checks.ShapeError` for a state that does not fit.
+
+    Example:
+
+    >>> from escape_ntk.risk.problem import dense_plus_sparse_problem
+    >>> p = dense_plus_sparse_problem(d=5, n=30, m=40)
+    >>> start, times = p.zero_state(), [0, 10]
+    >>> gradient_flow(p.risk(), start, t_end=10, record_at=times, observe=p.losses).outcome
+    <Outcome.REACHED_END: 'reached_end'>
     """
-    checks.number("t_end", t_end, least=0, strict=True)
-    checks.number("rtol", rtol, least=0, strict=True)
-    checks.number("atol", atol, least=0, strict=True)
-    checks.integer("max_gradients", max_gradients, least=1)
+    remedy = "problem.risk(penalties), or RegularizedRisk(features, y)"
+    checks.instance("risk", risk, RegularizedRisk, remedy)
+    t_end = checks.number("t_end", t_end, least=0, strict=True)
+    rtol = checks.number("rtol", rtol, least=0, strict=True)
+    atol = checks.number("atol", atol, least=0, strict=True)
+    max_gradients = checks.integer("max_gradients", max_gradients, least=1)
+    checks.instance("run", run, Run, "Run(saves), or leave it out")
     recorder, run = Recorder(record_at, observe, best=best, keep=keep), run.part()
     if recorder.times[-1] > t_end:
         raise checks.InputError(

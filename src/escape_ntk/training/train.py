@@ -49,7 +49,9 @@ def train(
     * ``run``: where to save, for a computation that may be killed.
 
     Returns a :class:`~escape_ntk.training.trajectory.Trajectory`: ``times``, ``values`` by name,
-    ``state`` at the end, ``outcome``.
+    ``state`` at the end, ``outcome``.  Names: ``train`` and ``test``, mean square errors;
+    ``linear_0``, ``quadratic_1``, …, the share of part 0, 1 of the target that f_L, f_Q has
+    learned; ``R_2``; ``norm_2_4``.  ``problem.sizes(run.state)`` adds R_1 and R_3.
 
     Errors: :class:`~escape_ntk.checks.InputError` for what does not fit,
     :class:`~escape_ntk.checks.UnknownNameError` for another method or model.
@@ -63,7 +65,9 @@ def train(
     """
     checks.instance("problem", problem, Problem, "dense_plus_sparse_problem(d=20, n=150, m=1000)")
     checks.one_of("method", method, METHODS)
-    checks.number("step", step, least=0, strict=True)
+    step = checks.number("step", step, least=0, strict=True)
+    if measure is not None:
+        checks.function("measure", measure, "a function of the state that returns named numbers")
     risk = problem.risk(penalties, model=model)
     state = problem.zero_state() if start is None else start
     times = log_times(t_end, n_times)

@@ -26,7 +26,27 @@ class Outcome(enum.StrEnum):
 
 @dataclass(frozen=True, repr=False)
 class Trajectory:
-    """Measurements (one array of len(times) per name; NaN after an early end) and the end state."""
+    """What a training run hands back: measurements over time, end state, and outcome.  [D]
+
+    Save it with numpy: ``np.savez(file, times=run.times, state=run.state, **run.values)``.
+
+    Arguments, which training functions fill in:
+
+    * ``times``: when it was measured, (n,);
+    * ``values``: measurements by name, each (n,); NaN after an early end;
+    * ``state``: (s, t) at the end, (2, p, d);
+    * ``outcome``: an :class:`Outcome`, or its text;
+    * ``n_gradients``, ``n_steps``, ``n_rejected``: how much work it was;
+    * ``kept``: states by name that were asked for, see :class:`Recorder`.
+
+    Errors: :class:`~escape_ntk.checks.InputError` for what does not fit.
+
+    Example:
+
+    >>> end, values = torch.zeros(2, 3, 4), {"test": np.array([1.0, 0.5])}
+    >>> Trajectory(np.array([0.0, 1.0]), values, end, Outcome.REACHED_END, 9, 3)
+    Trajectory: reached_end at t = 1; test 0.5
+    """
 
     times: np.ndarray
     values: Mapping[str, np.ndarray]
@@ -38,8 +58,31 @@ class Trajectory:
     kept: Mapping[str, Tensor] = field(default_factory=dict)
     """States that were asked for: :class:`Recorder`."""
 
+    def __post_init__(self):
+        checks.instance("state", self.state, Tensor, "the end state (2, p, d)")
+        for name in ("n_gradients", "n_steps", "n_rejected"):
+            checks.integer(name, getattr(self, name), least=0)
+        for name, table in (("values", self.values), ("kept", self.kept)):
+            checks.instance(name, table, Mapping, "a dictionary by name")
+        ended = checks.one_of("outcome", self.outcome, tuple(str(outcome) for outcome in Outcome))
+        object.__setattr__(self, "outcome", Outcome(ended))
+        times = _numbers("times", self.times)
+        columns = [_numbers(name, column) for name, column in self.values.items()]
+        if times.ndim != 1 or not len(times) or any(c.shape != times.shape for c in columns):
+            raise checks.InputError(
+                checks.message(
+                    expected="times (n,), n ≥ 1, and for each name values (n,)",
+                    got=f"times {times.shape}, values {[c.shape for c in columns]}",
+                    remedy="one number a time",
+                )
+            )
+
     def plot(self, *names: str):
-        """Draw measurements over time, all of them or those of ``names``: a matplotlib figure."""
+        """Draw measurements over time, all of them or those of ``names``: a matplotlib figure.
+
+        ``run.plot("test").savefig("test.png")`` keeps it; an unknown name raises
+        :class:`~escape_ntk.checks.UnknownNameError`.
+        """
         from escape_ntk.display.style import measurements  # matplotlib comes with it
 
         for name in names:
@@ -50,6 +93,20 @@ class Trajectory:
     def __repr__(self) -> str:
         last = ", ".join(f"{name} {values[-1]:.3g}" for name, values in self.values.items())
         return f"Trajectory: {self.outcome} at t = {self.times[-1]:g}; {last}"
+
+
+def _numbers(name: object, value: object) -> np.ndarray:
+    """``value`` as an array of float64; else :class:`~escape_ntk.checks.InputError`."""
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError):
+        raise checks.InputError(
+            checks.message(
+                expected=f"{name} to be an array of numbers",
+                got=checks.shown(value),
+                remedy="np.array([0.0, 1.0, 10.0])",
+            )
+        ) from None
 
 
 class Recorder:
@@ -68,7 +125,7 @@ class Recorder:
         best: str | None = None,
         keep: Sequence[int] = (),
     ):
-        self.times = np.asarray(times, dtype=np.float64)
+        self.times = _numbers("record times", times)
         ordered = self.times.ndim == 1 and len(self.times) and (np.diff(self.times) > 0).all()
         if not ordered or self.times[0] < 0 or not np.isfinite(self.times).all():
             raise checks.InputError(
@@ -78,9 +135,12 @@ class Recorder:
                     remedy="np.unique(times)",
                 )
             )
-        self.observe = observe
+        remedy = "a function of the state that returns named numbers"
+        self.observe = checks.function("observe", observe, remedy)
         self.rows: list[dict[str, float]] = []
-        self.best, self.keep = best, frozenset(keep)
+        self.best = None if best is None else checks.instance("best", best, str, 'best="test"')
+        places = "keep=(0, 5): places among the times"
+        self.keep = frozenset(checks.items("keep", keep, int, places))
         self.kept: dict[str, Tensor] = {}
 
     @property
@@ -91,7 +151,7 @@ class Recorder:
 
     def record(self, state: Any) -> None:
         """Measure ``state`` as the next declared time."""
-        row = {name: float(v) for name, v in self.observe(state).items()}
+        row = self._measured(state)
         if len(self.rows) in self.keep:
             self.kept[str(len(self.rows))] = state.clone()
         if self.best is not None:
@@ -101,6 +161,23 @@ class Recorder:
             if row[self.best] < least:
                 self.kept["best"] = state.clone()
         self.rows.append(row)
+
+    def _measured(self, state: Any) -> dict[str, float]:
+        """What ``observe`` says of ``state``, if it is named numbers."""
+        seen = self.observe(state)
+        try:
+            row = {str(name): float(value) for name, value in seen.items()}
+        except (AttributeError, TypeError, ValueError, RuntimeError):
+            raise checks.InputError(
+                checks.message(
+                    expected="a measurement to return a dictionary of numbers by name",
+                    got=checks.shown(seen),
+                    remedy='lambda state: {"size": float(state.norm())}',
+                )
+            ) from None
+        if self.best is not None:
+            checks.one_of("best", self.best, tuple(row))
+        return row
 
     def values(self) -> dict[str, np.ndarray]:
         """One array per measurement, NaN where the run ended before."""
@@ -129,9 +206,26 @@ class Recorder:
 
 
 def log_times(t_end: float, n_times: int, *, start: float = 1.0) -> np.ndarray:
-    """0 and ``n_times`` − 1 times, equally spaced in log t from ``start`` to ``t_end``."""
-    checks.integer("n_times", n_times, least=3)
-    checks.number("t_end", t_end, least=start, strict=True)
+    """0, and times equally spaced in log t from ``start`` to ``t_end``.  [D]
+
+    Arguments:
+
+    * ``t_end``: the last time, > ``start``;
+    * ``n_times``: how many there are, that at 0 included, ≥ 3;
+    * ``start``: the first time after 0.
+
+    Returns an array (n_times,).
+
+    Errors: :class:`~escape_ntk.checks.InputError` for numbers that cannot be.
+
+    Example:
+
+    >>> log_times(100.0, 4).tolist()
+    [0.0, 1.0, 10.0, 100.0]
+    """
+    n_times = checks.integer("n_times", n_times, least=3)
+    start = checks.number("start", start, least=0, strict=True)
+    t_end = checks.number("t_end", t_end, least=start, strict=True)
     return np.concatenate([[0.0], np.geomspace(start, t_end, n_times - 1)])
 
 

@@ -157,12 +157,43 @@ class Leaks(Point):
         }, {"factor": np.array(self.factors), **{k: np.array(v) for k, v in rows.items()}}
 
 
+@dataclass(frozen=True)
+class Drawn(Point):
+    """What all runs on a :class:`Scene` share."""
+
+    seed: int
+    d: int = 20
+    n: int = 200
+    k: int = 1
+    activation: str = SINE
+
+
+@dataclass(frozen=True)
+class OverWidths(Drawn):
+    """One row of numbers for the scene of each width."""
+
+    widths: tuple[int, ...] = (512, 1024, 2048, 4096, 8192)
+
+    def compute(self, run: Run = UNSAVED) -> Result:
+        """Arrays over the width."""
+
+        def row(m: int, run: Run) -> dict[str, float]:
+            return self.row(Scene.draw(self, m))
+
+        widths = np.array(self.widths, dtype=float)
+        return {}, {"width": widths, **run.tabulate(self.widths, row)}
+
+    def row(self, scene: "Scene") -> dict[str, float]:
+        """What is measured at one width."""
+        raise NotImplementedError
+
+
 KINDS = ("inside", "random_signs", "memorizing", "same_sign")
 """Four kinds of movement; the second and third lie in P_{>k}."""
 
 
 @dataclass(frozen=True)
-class Movements(Point):
+class Movements(OverWidths):
     """Four kinds of movement of one Frobenius norm, that of the explicit f_Q = (β·x)².
 
     Mean squares of f_L on the training set and, exactly, on the population, over the width.
@@ -173,56 +204,33 @@ class Movements(Point):
         "sphere", "sphere", tools=(*PROJECTED, "random_signs", "represent_power")
     )
 
-    seed: int
-    d: int = 20
-    n: int = 200
-    k: int = 1
-    widths: tuple[int, ...] = (512, 1024, 2048, 4096, 8192)
     n_signs: int = 10
-    activation: str = SINE
 
-    def compute(self, run: Run = UNSAVED) -> Result:
-        """Arrays over the width: train and population for each kind."""
-        rows: dict[str, list[float]] = {}
-        for m in self.widths:
-            scene = Scene.draw(self, m)
-            for kind in KINDS:
-                draws = self.n_signs if kind == "random_signs" else 1
-                pairs = [scene.mean_squares(scene.movement(kind)[1]) for _ in range(draws)]
-                for side, values in zip(
-                    ("train", "population"), zip(*pairs, strict=True), strict=True
-                ):
-                    rows.setdefault(f"{kind}_{side}", []).append(float(np.mean(values)))
-        widths = np.array(self.widths, dtype=float)
-        return {}, {"width": widths, **{name: np.array(v) for name, v in rows.items()}}
+    def row(self, scene: "Scene") -> dict[str, float]:
+        """Train and population for each kind."""
+        found = {}
+        for kind in KINDS:
+            draws = self.n_signs if kind == "random_signs" else 1
+            pairs = [scene.mean_squares(scene.movement(kind)[1]) for _ in range(draws)]
+            for side, values in zip(("train", "population"), zip(*pairs, strict=True), strict=True):
+                found[f"{kind}_{side}"] = float(np.mean(values))
+        return found
 
 
 @dataclass(frozen=True)
-class EqualSigns(Point):
+class EqualSigns(OverWidths):
     """P_{>k}W of the explicit movement with equal signs, in the scenes of :class:`Movements`."""
 
     experiment: ClassVar[str] = "directions-equal-signs"
     draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=(*PROJECTED, "represent_power"))
 
-    seed: int
-    d: int = 20
-    n: int = 200
-    k: int = 1
-    widths: tuple[int, ...] = (512, 1024, 2048, 4096, 8192)
-    activation: str = SINE
-
-    def compute(self, run: Run = UNSAVED) -> Result:
-        """Over the width: mean squares of f_L, and the share of ‖t‖² that P_{>k} keeps."""
-        rows: dict[str, list[float]] = {"train": [], "population": [], "kept": []}
-        for m in self.widths:
-            scene = Scene.draw(self, m)
-            t = scene.movement("same_sign")[1]
-            high = scene.projector.high(t)
-            kept = float(high.square().sum() / t.square().sum())
-            for name, value in zip(rows, (*scene.mean_squares(high), kept), strict=True):
-                rows[name].append(value)
-        widths = np.array(self.widths, dtype=float)
-        return {}, {"width": widths, **{name: np.array(v) for name, v in rows.items()}}
+    def row(self, scene: "Scene") -> dict[str, float]:
+        """Mean squares of f_L, and the share of ‖t‖² that P_{>k} keeps."""
+        t = scene.movement("same_sign")[1]
+        high = scene.projector.high(t)
+        train, population = scene.mean_squares(high)
+        kept = float(high.square().sum() / t.square().sum())
+        return {"train": train, "population": population, "kept": kept}
 
 
 @dataclass(frozen=True)
@@ -275,18 +283,13 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Memorizing(Point):
+class Memorizing(Drawn):
     """Pure noise of variance 1 as labels: fitted inside P_{≤k}, and along memorising directions."""
 
     experiment: ClassVar[str] = "directions-memorizing"
     draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=(*PROJECTED, "represent_power"))
 
-    seed: int
-    d: int = 20
-    n: int = 200
-    k: int = 1
     m: int = 4096
-    activation: str = SINE
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """Training error left, E f_L² of the memorising movement, and its size per neuron."""
@@ -305,7 +308,7 @@ class Memorizing(Point):
 
 
 @dataclass(frozen=True)
-class Views(Point):
+class Views(Drawn):
     """f_L and f_Q along the four movements, at training and at fresh inputs, for the reader's hand.
 
     Along the movement c·W the model predicts c f_L + c² f_Q.
@@ -316,13 +319,8 @@ class Views(Point):
         "sphere", "sphere", tools=(*PROJECTED, "random_signs", "represent_power")
     )
 
-    seed: int
-    d: int = 20
-    n: int = 200
-    k: int = 1
     m: int = 4096
     n_shown: int = 120
-    activation: str = SINE
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """For each kind: (2, n_shown) of f_L and f_Q on both sets; β·x on both sets."""

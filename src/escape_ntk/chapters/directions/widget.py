@@ -10,8 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from escape_ntk.checks import InputError, NonFiniteError, ShapeError, message
-from escape_ntk.display.fragment import limited, numbers
-from escape_ntk.display.html import Html
+from escape_ntk.display.html import Html, limited, numbers
 
 MOVES = {
     "inside": "inside <i>P</i><sub>≤<i>k</i></sub>",

@@ -9,9 +9,9 @@ from escape_ntk.chapters.end_to_end import runs as e
 from escape_ntk.numerics.stats import Numbers, mean_interval
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import Finding, Runs, at_least, at_most, ends, found, slopes_by_seed
+from escape_ntk.study.dense_plus_sparse import SIZES
 
 SEEDS = e.SEEDS
-SIZES = ("population", "empirical", "low_degree", "norm_fourth")
 SETTINGS = (*e.METHODS, "all four")
 
 

@@ -14,8 +14,8 @@ SHARES = {
     "quadratic_dense": ("dense in $f_Q$", COLOURS["quadratic"], "-"),
 }
 LEAKS = {
-    "population": ("$R_1$", COLOURS["leak"]),
-    "empirical": ("$R_2$", COLOURS["test"]),
+    "R_1": ("$R_1$", COLOURS["leak"]),
+    "R_2": ("$R_2$", COLOURS["test"]),
 }
 
 

@@ -57,9 +57,9 @@ def end_rows(runs: Runs) -> list[list[str]]:
                 label,
                 f"{mean['error']:.3f}",
                 f"{mean['train']:.1e}",
-                f"{mean['population']:.3f}",
-                f"{mean['empirical']:.1e}",
-                f"{mean['low_degree']:.1f}",
+                f"{mean['R_1']:.3f}",
+                f"{mean['R_2']:.1e}",
+                f"{mean['R_3']:.1f}",
                 f"{mean['norm_fourth']:.0f}",
             ]
         )

@@ -14,17 +14,17 @@ from torch import Tensor
 
 from escape_ntk import checks
 from escape_ntk.chapters.end_to_end import chapter
-from escape_ntk.kernels.spectrum import ntk_spectrum
 from escape_ntk.models.data import random_signs
 from escape_ntk.models.pairs import NetworkFeatures, PairFeatures, to_pairs
 from escape_ntk.numerics.stats import rms
 from escape_ntk.risk.constructions import JointMovement
-from escape_ntk.risk.generalization import gap_bound, quadratic_complexity
 from escape_ntk.risk.problem import Problem
 from escape_ntk.risk.regularizer import Penalties, norm_2_4_to_the_4
 from escape_ntk.study.dense_plus_sparse import (
     PARTS,
+    SIZES,
     Wide,
+    bound_on_gap,
     draw_problem,
     error_by_part,
     explicit,
@@ -140,14 +140,8 @@ class Descent(Wide):
 
     def _bound(self, problem: Problem, summary: dict, generator) -> dict[str, float]:
         """The generalisation bound at the end, and the error of the zero predictor, for cap 1."""
-        act = problem.activation
-        keys = ("population", "empirical", "low_degree", "norm_fourth")
-        bound = gap_bound(
-            n=self.n,
-            mean_kernel=ntk_spectrum(act, self.d).trace,
-            complexity=quadratic_complexity(problem.weights, act, self.n, generator),
-            **{key: summary[f"end_{key}"] for key in keys},
-        )
+        ends = {name: summary[f"end_{name}"] for name in SIZES}
+        bound = bound_on_gap(problem, ends, generator)
         goal = problem.target(problem.fresh)
         return {"bound": bound.total, "zero": float(goal.abs().clamp(max=1.0).mean())}
 

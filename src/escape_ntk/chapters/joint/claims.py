@@ -76,7 +76,10 @@ for k, tail in ((2, ""), (1, "-k1")):
             of(k, e.solution_points(SEEDS)), slope_beyond("width", WIDE, "mean_square", "equal")
         ),
     )
-    for name, words in (("population", "population leak"), ("empirical", "leak on 3n_k inputs")):
+    for name, leak, words in (
+        ("population", "R_1", "population leak"),
+        ("empirical", "R_2", "leak on 3n_k inputs"),
+    ):
         chapter.claim(
             f"joint-{name}{tail}",
             f"k = {k}: the {words} of W* (mean square of f_L outside the good directions of the "
@@ -86,7 +89,7 @@ for k, tail in ((2, ""), (1, "-k1")):
             tolerance=f"{TEN}.05",
             broken="f_L makes the sparse part",
             judge=slope_near(-0.5, 0.05),
-            measure=leak_slopes(k, name),
+            measure=leak_slopes(k, leak),
         )
     for name, key, words in (
         ("low-degree", "linear", "‖W_L‖_F²"),

@@ -41,8 +41,8 @@ def explicit_solution(
     power_law(error, width, rows, "#777777", "equal signs", 0.5)
     error.set(xlabel="width $m$", ylabel="mean square error of $W^*$")
     for key, label, colour in (
-        ("population", "$R_1$", COLOURS["leak"]),
-        ("empirical", "$R_2$", COLOURS["test"]),
+        ("R_1", "$R_1$", COLOURS["leak"]),
+        ("R_2", "$R_2$", COLOURS["test"]),
     ):
         m, rows = _by(budgets, key, "m")
         power_law(leaks, m, rows, colour, label, -0.5)

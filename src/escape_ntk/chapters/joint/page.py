@@ -37,10 +37,10 @@ def budget_rows(runs: Runs) -> list[list[str]]:
                 [
                     str(k),
                     str(m),
-                    f"{mean['population']:.4f}",
-                    f"{mean['empirical']:.4f}",
-                    f"{mean['training_population']:.3f}",
-                    f"{mean['low_degree']:.2f}",
+                    f"{mean['R_1']:.4f}",
+                    f"{mean['R_2']:.4f}",
+                    f"{mean['training_R_1']:.3f}",
+                    f"{mean['R_3']:.2f}",
                     f"{mean['linear_norm']:.2f}",
                     f"{mean['norm_fourth']:.1f}",
                 ]

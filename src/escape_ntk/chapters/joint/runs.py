@@ -13,20 +13,19 @@ import torch
 from torch import Tensor
 
 from escape_ntk.chapters.joint import chapter
-from escape_ntk.kernels.spectrum import ntk_spectrum
 from escape_ntk.models.data import draw_inputs, draw_target, random_signs
 from escape_ntk.models.network import activation, draw_weights
 from escape_ntk.models.pairs import PairFeatures, to_pairs
 from escape_ntk.numerics.polynomials import cumulative_multiplicity
 from escape_ntk.numerics.stats import rms
 from escape_ntk.risk.constructions import JointMovement, represent_harmonic
-from escape_ntk.risk.generalization import gap_bound, quadratic_complexity
 from escape_ntk.risk.leaks import SphereLeak
 from escape_ntk.risk.projectors import PopulationProjector, Projector, TrainingProjector
 from escape_ntk.risk.regularizer import Penalties, norm_2_4_to_the_4
 from escape_ntk.study.dense_plus_sparse import (
     SINE,
     Wide,
+    bound_on_gap,
     draw_problem,
     explicit,
     sizes,
@@ -62,21 +61,20 @@ class Solution(Point):
         target = draw_target(self.k, self.d, generator, F64)
         X = draw_inputs(self.n, self.d, self.draws.inputs, generator, dtype=F64)
         goal = target(X)
-        rows: dict[str, list[float]] = {}
-        for m in self.widths:
+
+        def row(m: int, run: Run) -> dict[str, float]:
             weights = draw_weights(m, self.d, generator, law=self.draws.weights, dtype=F64)
             mean, variance, coherent = explicit(weights, self.activation, target).moments(X)
             bias = float((mean - goal).square().mean())
-            row = {
+            return {
                 "mean_square": bias + float(variance.mean()),
                 "bias": bias,
                 "variance": float(variance.mean()),
                 "equal": float((mean + coherent - goal).square().mean()),
             }
-            for name, value in row.items():
-                rows.setdefault(name, []).append(value)
-        arrays = {name: np.array(values) for name, values in rows.items()}
-        return {}, {"width": np.array(self.widths, dtype=float), **arrays}
+
+        widths = np.array(self.widths, dtype=float)
+        return {}, {"width": widths, **run.tabulate(self.widths, row, generator)}
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ class Budgets(Point):
 
     P_{≤k} of the population covariance (by Lanczos), and of n = ``factor``·n_k training inputs.
     R_2 under the population's projector is the exact mean over the signs, the others are means over
-    drawn ones.  ``population_linear``: the leak if f_L makes the sparse part, in place of f_Q.
+    drawn ones.  ``R_1_linear``: the leak if f_L makes the sparse part, in place of f_Q.
     """
 
     experiment: ClassVar[str] = "joint-leaks"
@@ -104,7 +102,7 @@ class Budgets(Point):
     activation: str = SINE
 
     def compute(self, run: Run = UNSAVED) -> Result:
-        """Mean over signs of R_1, R_2, ‖P_{≤k}W*‖_F² and ‖W*‖_{2,4}^4."""
+        """Mean over signs of R_1, R_2, R_3 = ‖P_{≤k}W*‖_F² and ‖W*‖_{2,4}^4."""
         generator = torch.Generator().manual_seed(self.seed)
         exact = {"generator": generator, "dtype": F64}
         target, n_k = draw_target(self.k, self.d, **exact), cumulative_multiplicity(self.d, self.k)
@@ -124,7 +122,7 @@ class Budgets(Point):
                 | {"norm_fourth": float(norm_2_4_to_the_4(state)[0])}
             )
         summary = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-        summary["empirical"] = _mean_empirical_leak(features, population, made)
+        summary["R_2"] = _mean_empirical_leak(features, population, made)
         alone = represent_harmonic(weights, act, target.parts[1])
         summary |= {
             "linear_norm": float(made.t_linear.square().sum() / 2),
@@ -146,13 +144,13 @@ def _mean_empirical_leak(
 
 
 def _leaks(prefix: str, leak, features, projector: Projector, t: Tensor) -> dict[str, float]:
-    """R_1, R_2 and ‖P_{≤k}W‖_F² of a movement under one projector."""
+    """R_1, R_2 and R_3 = ‖P_{≤k}W‖_F² of a movement under one projector."""
     low = projector.low(t)
     high = t - low
     return {
-        f"{prefix}population": float(leak.value_and_gradient(high)[0]),
-        f"{prefix}empirical": float(features.linear(high).square().mean()),
-        f"{prefix}low_degree": float(low.square().sum() / 2),
+        f"{prefix}R_1": float(leak.value_and_gradient(high)[0]),
+        f"{prefix}R_2": float(features.linear(high).square().mean()),
+        f"{prefix}R_3": float(low.square().sum() / 2),
     }
 
 
@@ -175,22 +173,21 @@ class Norms(Point):
     def compute(self, run: Run = UNSAVED) -> Result:
         """One value of each for each d."""
         generator = torch.Generator().manual_seed(self.seed)
-        rows: dict[str, list[float]] = {}
-        for d in self.dims:
+
+        def row(d: int, run: Run) -> dict[str, float]:
             target = draw_target(self.k, d, generator, F64)
             weights = draw_weights(self.m, d, generator, law=self.draws.weights, dtype=F64)
             made = explicit(weights, self.activation, target)
             signs = random_signs(len(weights), generator)
             alone = represent_harmonic(weights, activation(self.activation), target.parts[1])
-            row = {
+            return {
                 "linear": float(made.t_linear.square().sum() / 2),
                 "norm_fourth": float(norm_2_4_to_the_4(made.state(signs))[0]),
                 "linear_alone": float(alone.square().sum() / 2),
             }
-            for name, value in row.items():
-                rows.setdefault(name, []).append(value)
-        arrays = {name: np.array(values) for name, values in rows.items()}
-        return {}, {"d": np.array(self.dims, dtype=float), **arrays}
+
+        dims = np.array(self.dims, dtype=float)
+        return {}, {"d": dims, **run.tabulate(self.dims, row, generator)}
 
 
 @dataclass(frozen=True)
@@ -221,13 +218,7 @@ class Gap(Wide):
         goal, found = problem.target(problem.fresh), sizes(problem, trained.state)
         train = sum(problem.features.terms(trained.state)) - problem.y
         fresh = sum(problem.test.terms(trained.state)) - goal
-        bound = gap_bound(
-            n=self.n,
-            mean_kernel=ntk_spectrum(problem.activation, self.d).trace,
-            complexity=quadratic_complexity(problem.weights, problem.activation, self.n, generator),
-            cap=self.cap,
-            **found,
-        )
+        bound = bound_on_gap(problem, found, generator, self.cap)
         names = ("population_leak", "empirical_leak", "linear", "quadratic", "chance")
         return {
             "train": self._loss(train),
@@ -237,7 +228,7 @@ class Gap(Wide):
             "rms": rms(fresh),
             "outcome": str(trained.outcome),
             "n_gradients": trained.n_gradients,
-            **{f"R_{name}": value for name, value in found.items()},
+            **found,
             **{f"bound_{name}": getattr(bound, name) for name in names},
             "bound": bound.total,
         }, {}

@@ -9,7 +9,7 @@ from escape_ntk.chapters.landscape import runs as e
 from escape_ntk.chapters.regularizer import runs as regularizer
 from escape_ntk.numerics.stats import Numbers, log_slope, mean_interval
 from escape_ntk.records.store import Record
-from escape_ntk.study.claims import Finding, Runs, at_most, each, found, slope_near
+from escape_ntk.study.claims import Finding, Runs, at_most, each, found, over_seeds, slope_near
 
 SEEDS, FEW = regularizer.SEEDS, regularizer.SEEDS[:3]
 PARTS = {
@@ -48,7 +48,7 @@ chapter.claim(
     tolerance="1e-9 in each of five draws (m = 750)",
     broken="the cross term twice",
     judge=at_most(1e-9),
-    measure=each([e.SignMean(seed) for seed in SEEDS], identity_gap),
+    measure=over_seeds(e.SignMean, SEEDS, identity_gap),
 )
 
 
@@ -255,7 +255,7 @@ chapter.claim(
     tolerance="1e-3 in each of five draws",
     broken="linear in 1/ε",
     judge=at_most(1e-3),
-    measure=each([e.Escape(seed) for seed in SEEDS], line_gap),
+    measure=over_seeds(e.Escape, SEEDS, line_gap),
 )
 
 

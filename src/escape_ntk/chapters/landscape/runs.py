@@ -423,7 +423,7 @@ class ManyStarts(Point):
                 observe=partial(measure, problem),
             )
             values.append(risk.value_and_gradient(trained.state)[0].total(penalties))
-            tests.append(float(trained.values["test_loss"][-1]))
+            tests.append(float(trained.values["test"][-1]))
         zero_value = risk.value_and_gradient(zero)[0].total(penalties)
         return {"zero": zero_value}, {"value": np.array(values), "test": np.array(tests)}
 

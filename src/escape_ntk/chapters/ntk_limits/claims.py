@@ -15,10 +15,9 @@ from escape_ntk.study.claims import (
     Finding,
     Measure,
     Runs,
-    Value,
     at_most,
-    each,
     found,
+    over_seeds,
     ratio_below_one,
     slope_near,
     slope_value,
@@ -28,11 +27,6 @@ EXPECTED_SLOPES = (0.0, -1.0, -2.0)
 """Slopes of λ_1, λ_2, λ_3 in the dimension."""
 TINY = 1e-9
 """In place of the trace of forgotten degrees: κ must exist when n exceeds those kept."""
-
-
-def over_seeds(point: type, value: Value[float]) -> Measure[list[float]]:
-    """Measures ``value`` in five draws."""
-    return each([point(seed) for seed in e.SEEDS], value)
 
 
 # ---------------------------------------------------------------- width
@@ -46,7 +40,7 @@ chapter.claim(
     tolerance="±0.05, 95 % interval over five draws",
     broken="the limit for the other law of w",
     judge=slope_near(-0.5, 0.05),
-    measure=over_seeds(e.KernelWidth, slope_value("width", "matched", "mismatched")),
+    measure=over_seeds(e.KernelWidth, e.SEEDS, slope_value("width", "matched", "mismatched")),
 )
 
 chapter.claim(
@@ -57,7 +51,7 @@ chapter.claim(
     tolerance="±0.1, 95 % interval over five draws",
     broken="all outer signs a_r = +1",
     judge=slope_near(-1.0, 0.1),
-    measure=over_seeds(e.Lazy, slope_value("width", "own", "one_sign")),
+    measure=over_seeds(e.Lazy, e.SEEDS, slope_value("width", "own", "one_sign")),
 )
 
 chapter.claim(
@@ -68,7 +62,7 @@ chapter.claim(
     tolerance="±0.1, 95 % interval over five draws",
     broken="the infinite-width predictor of the other law of w",
     judge=slope_near(-0.5, 0.1),
-    measure=over_seeds(e.Lazy, slope_value("width", "infinite", "other_law")),
+    measure=over_seeds(e.Lazy, e.SEEDS, slope_value("width", "infinite", "other_law")),
 )
 
 
@@ -142,7 +136,7 @@ chapter.claim(
     tolerance="2 % in each of five draws of 2·10⁷ triples (d = 20)",
     broken="the eigenvalues of Gaussian w",
     judge=at_most(0.02),
-    measure=over_seeds(e.EigenvalueSamples, eigenvalue_gap),
+    measure=over_seeds(e.EigenvalueSamples, e.SEEDS, eigenvalue_gap),
 )
 
 

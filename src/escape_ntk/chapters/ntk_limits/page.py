@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib import pyplot as plt
 
 from escape_ntk.chapters.ntk_limits import chapter, figures
 from escape_ntk.chapters.ntk_limits import runs as e
@@ -37,9 +36,7 @@ def show_live(
     sizes: Sequence[int], measured: np.ndarray, foreseen: np.ndarray, seconds: float
 ) -> html.Html:
     """In a cell of the page: the figure of what the reader just computed, and its strip."""
-    from myst_nb import glue  # a page has it
-
     figure = figures.live_staircase(sizes, measured, foreseen)
-    glue("fig-live-staircase", figure, display=False)
-    plt.close(figure)
-    return html.live(seconds, "shares learned, measured and foreseen")
+    return chapter.live(
+        "fig-live-staircase", figure, seconds, "shares learned, measured and foreseen"
+    )

@@ -1,7 +1,7 @@
 """Experiments behind the chapter *NTK limits*: width, lazy training, eigenvalues, the staircase."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -321,21 +321,31 @@ class Blindness(Point):
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """Four errors, each relative to E h² = 1."""
-        generator = torch.Generator().manual_seed(self.seed)
-        exact = {"generator": generator, "dtype": F64}
-        act, beta = activation(self.activation), random_direction(self.d, **exact)
-        parts = {
-            "sparse": sparse_part(beta, self.degree, "sphere"),
-            "dense": dense_part(self.d, self.degree, "sphere", n_directions=20 * self.d, **exact),
-        }
-        X = draw_inputs(self.n, self.d, self.draws.inputs, **exact)
-        ridge = SphereRidge(X, act)
+        parts, ridge, leaning = one_degree(self, lambda w, beta: w + self.lean * beta)
         out = {name: ridge.error(Target((part,))) for name, part in parts.items()}
-        w = draw_weights(self.m, self.d, law=self.draws.weights, **exact) + self.lean * beta
-        w = w / w.norm(dim=1, keepdim=True)
-        fresh = draw_inputs(self.n_test, self.d, self.draws.inputs, **exact)
-        leaning = finite_errors(X, w, parts, fresh, act)
         return out | {f"{name}_leaning": error for name, error in leaning.items()}, {}
+
+
+def one_degree(
+    point: "Blindness | Stretched", moved: Callable[[Tensor, Tensor], Tensor]
+) -> tuple[dict[str, RidgeSum], SphereRidge, dict[str, float]]:
+    """(A sparse and a dense harmonic, the infinite kernel's fit, errors of a finite one).
+
+    The finite kernel has the weights ``moved(w, β)``, brought back to length 1.  β, the dense
+    part, training inputs, weights and fresh inputs, in this order, from the point's seed.
+    """
+    exact = {"generator": torch.Generator().manual_seed(point.seed), "dtype": F64}
+    act, d, law = activation(point.activation), point.d, point.draws.inputs
+    beta = random_direction(d, **exact)
+    parts = {
+        "sparse": sparse_part(beta, point.degree, "sphere"),
+        "dense": dense_part(d, point.degree, "sphere", n_directions=20 * d, **exact),
+    }
+    X = draw_inputs(point.n, d, law, **exact)
+    w = moved(draw_weights(point.m, d, law=point.draws.weights, **exact), beta)
+    w = w / w.norm(dim=1, keepdim=True)
+    fresh = draw_inputs(point.n_test, d, law, **exact)
+    return parts, SphereRidge(X, act), finite_errors(X, w, parts, fresh, act)
 
 
 def finite_errors(X, w, parts: dict[str, RidgeSum], Z, act) -> dict[str, float]:
@@ -370,19 +380,8 @@ class Stretched(Point):
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """Errors on the sparse and on the dense harmonic, each relative to E h² = 1."""
-        generator = torch.Generator().manual_seed(self.seed)
-        exact = {"generator": generator, "dtype": F64}
-        act, beta = activation(self.activation), random_direction(self.d, **exact)
-        parts = {
-            "sparse": sparse_part(beta, self.degree, "sphere"),
-            "dense": dense_part(self.d, self.degree, "sphere", n_directions=20 * self.d, **exact),
-        }
-        X = draw_inputs(self.n, self.d, self.draws.inputs, **exact)
-        w = draw_weights(self.m, self.d, law=self.draws.weights, **exact)
-        w = w + (math.sqrt(1 + self.spread) - 1) * (w @ beta)[:, None] * beta
-        w = w / w.norm(dim=1, keepdim=True)
-        fresh = draw_inputs(self.n_test, self.d, self.draws.inputs, **exact)
-        return finite_errors(X, w, parts, fresh, act), {}
+        more = math.sqrt(1 + self.spread) - 1
+        return one_degree(self, lambda w, beta: w + more * (w @ beta)[:, None] * beta)[-1], {}
 
 
 SEEDS = (1, 2, 3, 4, 5)

@@ -23,9 +23,9 @@ from escape_ntk.study.claims import (
     Measure,
     Runs,
     at_most,
-    each,
     found,
     inside_intervals,
+    over_seeds,
     ratio_one,
 )
 
@@ -50,11 +50,11 @@ def flow_gaps(
 ) -> dict[str, float]:
     """Largest differences between flow and descent for t ≥ 100: relative, and for train excess.
 
-    ``train_loss`` is |difference| − 1e-4 over the value: at most 0.005 means within .5 % + 1e-4.
+    ``train`` is |difference| − 1e-4 over the value: at most 0.005 means within .5 % + 1e-4.
     """
     late = flow["times"] >= 100
     out = {}
-    for name, slack in (("test_loss", 0.0), ("empirical_leak", 0.0), ("train_loss", 1e-4)):
+    for name, slack in (("test", 0.0), ("R_2", 0.0), ("train", 1e-4)):
         own, exact = flow[name][late], descent[name][late]
         out[name] = float((np.maximum(np.abs(own - exact) - slack, 0.0) / exact).max())
     return out
@@ -98,7 +98,7 @@ def stiff_flow_for_descent(runs: Runs, broken: bool) -> dict[str, float]:
     if broken:
         (flow,) = runs(f.live_points((1,), (1e-2,)))
     gaps = flow_gaps(flow.arrays, descent.arrays)
-    return {name: gaps[name] for name in ("test_loss", "train_loss")}
+    return {name: gaps[name] for name in ("test", "train")}
 
 
 # ---------------------------------------------------------------- the published numbers
@@ -135,7 +135,7 @@ chapter.claim(
     tolerance=THREE_SEEDS,
     broken="λ multiplies the mean over the training set",
     judge=inside_intervals,
-    measure=compared([c for c in FINALS if c.panel == "test_loss"]),
+    measure=compared([c for c in FINALS if c.panel == "test"]),
 )
 
 chapter.claim(
@@ -210,7 +210,7 @@ chapter.claim(
 def final_train_loss(runs: Runs, broken: bool) -> list[float]:
     """Training losses at the end; the control's before the runs have fitted."""
     time = np.array([30.0 if broken else f.Curve.t_end])
-    return panel_values("train_loss", runs(f.figure_points(SEEDS)), time)[:, 0].tolist()
+    return panel_values("train", runs(f.figure_points(SEEDS)), time)[:, 0].tolist()
 
 
 # ---------------------------------------------------------------- what each penalty does
@@ -239,17 +239,17 @@ def gain_of_r2(runs: Runs, broken: bool) -> dict[str, np.ndarray]:
     without = runs(f.figure_points(SEEDS, lambdas=(0.0,)))
     with_r2 = runs(f.figure_points(SEEDS, lambdas=(1e-5 if broken else 1e-2,)))
     return {
-        "gain": final(without, "test_loss") - final(with_r2, "test_loss"),
-        "share_without": final(without, "quadratic_on_part1"),
-        "share_with": final(with_r2, "quadratic_on_part1"),
+        "gain": final(without, "test") - final(with_r2, "test"),
+        "share_without": final(without, "quadratic_1"),
+        "share_with": final(with_r2, "quadratic_1"),
     }
 
 
 def clean_and_useless(values: Mapping[str, np.ndarray]) -> Finding:
     """Population leak ≤ 0.005, and yet test loss ≥ 0.4, in every run."""
-    ok = values["population_leak"].max() <= 0.005 and values["test_loss"].min() >= 0.4
+    ok = values["R_1"].max() <= 0.005 and values["test"].min() >= 0.4
     means = {name: float(v.mean()) for name, v in values.items()}
-    return found(ok, **means, runs=len(values["test_loss"]))
+    return found(ok, **means, runs=len(values["test"]))
 
 
 @chapter.claim(
@@ -266,11 +266,8 @@ def r1_alone(runs: Runs, broken: bool) -> dict[str, np.ndarray]:
     other = (f.SUM_NO_R1, (1e-2,)) if broken else (f.R1_ALONE, (0.0,))
     records = runs(f.figure_points(R1_SEEDS, *other))
     without = runs(f.figure_points(R1_SEEDS, lambdas=(0.0,)))
-    values = {
-        name: final(records, name)
-        for name in ("population_leak", "test_loss", "quadratic_on_part1")
-    }
-    for name in ("population_leak", "test_loss"):
+    values = {name: final(records, name) for name in ("R_1", "test", "quadratic_1")}
+    for name in ("R_1", "test"):
         values[f"{name}_without"] = final(without, name)
     return values
 
@@ -298,9 +295,7 @@ chapter.claim(
     tolerance="95 % interval over three paired seeds within [0.8, 1.25]",
     broken="R_2 (λ = 1e-2) in place of R_1",
     judge=ratio_one(0.8, 1.25),
-    measure=over_unregularised(
-        "empirical_leak", (f.R1_ALONE, 0.0, R1_SEEDS), (f.SUM_NO_R1, 1e-2, R1_SEEDS)
-    ),
+    measure=over_unregularised("R_2", (f.R1_ALONE, 0.0, R1_SEEDS), (f.SUM_NO_R1, 1e-2, R1_SEEDS)),
 )
 
 chapter.claim(
@@ -312,9 +307,7 @@ chapter.claim(
     tolerance="95 % interval over ten paired seeds within [0.8, 1.25]",
     broken="R_1 alone in place of R_2",
     judge=ratio_one(0.8, 1.25),
-    measure=over_unregularised(
-        "population_leak", (f.SUM_NO_R1, 1e-2, SEEDS), (f.R1_ALONE, 0.0, R1_SEEDS)
-    ),
+    measure=over_unregularised("R_1", (f.SUM_NO_R1, 1e-2, SEEDS), (f.R1_ALONE, 0.0, R1_SEEDS)),
 )
 
 
@@ -346,9 +339,9 @@ def added_r1(runs: Runs, broken: bool) -> dict[str, np.ndarray]:
     """Change of the test loss, and both population leaks."""
     without, with_r1 = paired_with_r1(runs, f.SUM_UNIT_R1, (1e-5 if broken else 1e-2,))
     return {
-        "change": final(with_r1, "test_loss") - final(without, "test_loss"),
-        "leak_without": final(without, "population_leak"),
-        "leak_with": final(with_r1, "population_leak"),
+        "change": final(with_r1, "test") - final(without, "test"),
+        "leak_without": final(without, "R_1"),
+        "leak_with": final(with_r1, "R_1"),
     }
 
 
@@ -361,8 +354,9 @@ chapter.claim(
     tolerance="at least 0.7 in each of ten draws",
     broken="overlap with the first d eigenvectors together",
     judge=at_most(0.3),
-    measure=each(
-        [f.DroppedConstant(seed) for seed in SEEDS],
+    measure=over_seeds(
+        f.DroppedConstant,
+        SEEDS,
         lambda record, broken: 1 - float(record.summary["first_d" if broken else "next"]),
     ),
 )

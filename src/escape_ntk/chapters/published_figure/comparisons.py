@@ -11,10 +11,10 @@ from escape_ntk.numerics.stats import Interval, welch_interval
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import Runs
 
-SEEDS = tuple(range(1, 11))
+SEEDS = f.SEEDS
 """Seeds of the figure itself."""
-R1_SEEDS = (1, 2, 3)
-PAIRED_SEEDS = (1, 2, 3)
+R1_SEEDS = SEEDS[:3]
+PAIRED_SEEDS = SEEDS[:3]
 """Seeds on which another hypothesis is compared with the first one, pair by pair."""
 PENALTY_VISIBLE = (0.0, 1e-5, 1e-4)
 """λ whose published penalty ends well above zero; the others end within two pixels of it."""
@@ -29,7 +29,7 @@ def panel_values(panel: str, records: Sequence[Record], times: np.ndarray) -> np
     for record in records:
         own, a = record.arrays["times"], record.arrays
         if panel == "penalty":
-            rows.append(published.penalty(own, record.config["n"] * a["empirical_leak"], times))
+            rows.append(published.penalty(own, record.config["n"] * a["R_2"], times))
         else:
             rows.append(np.interp(np.log1p(times), np.log1p(own), a[panel]))
     return np.array(rows)
@@ -51,9 +51,8 @@ class Comparison:
     @property
     def label(self) -> str:
         """For example ``test 1e-1`` or ``test 1e-1 − 1e-2``."""
-        panel = {"test_loss": "test", "penalty": "penalty"}[self.panel]
         tail = "" if self.minus is None else f" − {short(self.minus)}"
-        return f"{panel} {short(self.lam)}{tail}"
+        return f"{self.panel} {short(self.lam)}{tail}"
 
     def published(self) -> float:
         """The digitised number."""
@@ -83,11 +82,11 @@ def _curve(panel: str, lam: float) -> published.DigitizedCurve:
 
 
 FINALS = (
-    *(Comparison("test_loss", lam) for lam in f.LAMBDAS),
+    *(Comparison("test", lam) for lam in f.LAMBDAS),
     *(Comparison("penalty", lam) for lam in PENALTY_VISIBLE),
 )
 """Every final value that could be digitised well above zero."""
-LARGEST = Comparison("test_loss", 1e-1, minus=1e-2)
+LARGEST = Comparison("test", 1e-1, minus=1e-2)
 """What the largest λ costs; on one seed both runs see the same data, so it varies little."""
 COMPARISONS = (*FINALS, LARGEST)
 
@@ -151,10 +150,10 @@ def residuals(
 def shifted_mean_curve(runs: Runs, hypothesis: f.Hypothesis, lam: float):
     """(times, test loss): the first hypothesis' mean over its seeds plus the mean paired shift."""
     first = runs(f.figure_points(SEEDS, lambdas=(lam,)))
-    mean = np.mean([r.arrays["test_loss"] for r in first], axis=0)
+    mean = np.mean([r.arrays["test"] for r in first], axis=0)
     if hypothesis != f.SUM_NO_R1:
         other = runs(f.figure_points(PAIRED_SEEDS, hypothesis, (lam,)))
-        base = {r.config["seed"]: r.arrays["test_loss"] for r in first}
-        shifts = [r.arrays["test_loss"] - base[r.config["seed"]] for r in other]
+        base = {r.config["seed"]: r.arrays["test"] for r in first}
+        shifts = [r.arrays["test"] - base[r.config["seed"]] for r in other]
         mean = mean + np.mean(shifts, axis=0)
     return first[0].arrays["times"], mean

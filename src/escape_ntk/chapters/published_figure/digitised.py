@@ -15,13 +15,13 @@ import numpy as np
 
 from escape_ntk import checks
 
-PANELS = ("test_loss", "penalty")
+PANELS = ("test", "penalty")
 """The panels that were read off.  The third, of the training loss, was not."""
 N_SEEDS = 3
 """Each published curve is the mean of this many runs.  [C]"""
 DIMENSION = 100
 """d of the published figure: the base of its logarithmic time axis.  [C]"""
-PIXEL = MappingProxyType({"test_loss": 0.004, "penalty": 1.5})
+PIXEL = MappingProxyType({"test": 0.004, "penalty": 1.5})
 """Height of one pixel of the digitised image."""
 
 
@@ -60,7 +60,7 @@ def attribution() -> str:
 
 @functools.cache
 def curves(panel: str) -> tuple[DigitizedCurve, ...]:
-    """The curves of ``"test_loss"`` or ``"penalty"``, by increasing λ."""
+    """The curves of ``"test"`` or ``"penalty"``, by increasing λ."""
     checks.one_of("panel", panel, PANELS)
     out = []
     for label, points in _document()[panel].items():

@@ -46,11 +46,11 @@ def log_x(t: np.ndarray) -> np.ndarray:
 def figure_panels(runs: Mapping[float, Sequence[Run]], panels: Sequence[str]) -> Figure:
     """Curves over descent time for each λ: mean of own seeds, prediction band, published marks.
 
-    ``panels`` among test_loss, penalty, train_loss (which has no published values).
+    ``panels`` among test, penalty, train (which has no published values).
     """
     titles = {
-        "train_loss": "training loss",
-        "test_loss": "test loss",
+        "train": "training loss",
+        "test": "test loss",
         "penalty": "penalty  $\\sum_i f_L(x_i;P_{>k}W)^2$",
     }
     figure, axes = new_axes(len(panels), 5.6 if len(panels) > 2 else 3.6, columns=2)
@@ -78,7 +78,7 @@ def own_values(panel: str, records: Sequence[Run]) -> np.ndarray:
     if panel != "penalty":
         return np.array([r.arrays[panel] for r in records])
     times = records[0].arrays["times"]
-    sums = [r.config["n"] * r.arrays["empirical_leak"] for r in records]
+    sums = [r.config["n"] * r.arrays["R_2"] for r in records]
     return np.array([published.penalty(times, values, times) for values in sums])
 
 
@@ -108,7 +108,7 @@ def finals_by_hypothesis(rows: Sequence) -> Figure:
     """
     names = list(dict.fromkeys(row.hypothesis.name for row in rows))
     figure, axes = new_axes(2, 3.9, width_ratios=(6, 3.6))
-    titles = {"test_loss": "final test loss", "penalty": "final penalty"}
+    titles = {"test": "final test loss", "penalty": "final penalty"}
     for ax, (panel, title) in zip(axes, titles.items(), strict=True):
         here = [r for r in rows if r.comparison.panel == panel and r.comparison.minus is None]
         lambdas = sorted({row.comparison.lam for row in here})
@@ -155,7 +155,7 @@ def hypothesis_curves(cases: Mapping[float, Mapping[str, tuple[np.ndarray, np.nd
             curves.items(), (HYPOTHESIS_COLOURS[0], HYPOTHESIS_COLOURS[3]), strict=True
         ):
             ax.plot(log_x(times), values, color=colour, label=name)
-        (curve,) = (c for c in published.curves("test_loss") if c.lam == lam)
+        (curve,) = (c for c in published.curves("test") if c.lam == lam)
         times = np.geomspace(max(curve.times[0], 1.0), curve.times[-1], 24)
         ax.plot(
             log_x(times),
@@ -197,9 +197,9 @@ def live_overlay(times: np.ndarray, flow: np.ndarray, descent: np.ndarray) -> Fi
 def flow_over_descent(pairs: Mapping[str, tuple[Run, Run]]) -> Figure:
     """Flow (line) over descent (dots): test loss, penalty and training loss of each named pair."""
     panels = {
-        "test_loss": "test loss",
-        "empirical_leak": "$R_2$",
-        "train_loss": "training loss",
+        "test": "test loss",
+        "R_2": "$R_2$",
+        "train": "training loss",
     }
     figure, axes = new_axes(3, 2.7)
     for flow, descent in pairs.values():
@@ -231,10 +231,10 @@ def flow_over_descent(pairs: Mapping[str, tuple[Run, Run]]) -> Figure:
 def what_each_penalty_does(cases: Mapping[str, Sequence[Run]]) -> Figure:
     """Test loss, both leaks, and f_Q's share of the quadratic part, over time, case by case."""
     names = {
-        "test_loss": "test loss",
-        "population_leak": "population leak  $E\\,f_L(x;P_{>k}W)^2$",
-        "empirical_leak": "empirical leak  $R_2$",
-        "quadratic_on_part1": "share of the quadratic part in $f_Q$",
+        "test": "test loss",
+        "R_1": "population leak  $E\\,f_L(x;P_{>k}W)^2$",
+        "R_2": "empirical leak  $R_2$",
+        "quadratic_1": "share of the quadratic part in $f_Q$",
     }
     colours = ("#8c8c8c", "#CC79A7", "#0072B2")
     figure, axes = new_axes(4, 5.6, columns=2)
@@ -256,7 +256,7 @@ def shares_over_time(records: Sequence[Run]) -> Figure:
     figure, axes = new_axes(2, 3.1, sharey=True)
     for ax, (j, part) in zip(axes, enumerate(("linear part", "quadratic part")), strict=True):
         for term, label in (("linear", "$f_L$"), ("quadratic", "$f_Q$")):
-            values = np.array([r.arrays[f"{term}_on_part{j}"] for r in records])
+            values = np.array([r.arrays[f"{term}_{j}"] for r in records])
             times = log_x(records[0].arrays["times"])
             ax.plot(times, values.mean(0), color=COLOURS[term], label=label)
             ax.fill_between(

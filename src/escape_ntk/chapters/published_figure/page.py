@@ -2,8 +2,6 @@
 
 from collections import Counter
 
-from matplotlib import pyplot as plt
-
 from escape_ntk import chapters
 from escape_ntk.chapters.published_figure import chapter, figures
 from escape_ntk.chapters.published_figure import runs as f
@@ -31,7 +29,7 @@ def curves(runs: Runs) -> dict[float, list[Record]]:
 @chapter.figure("fig-home")
 def home(runs: Runs):
     """Test loss and penalty: the figure of the home page and of the README."""
-    return figures.figure_panels(curves(runs), ("test_loss", "penalty"))
+    return figures.figure_panels(curves(runs), ("test", "penalty"))
 
 
 @chapter.figure("ledger")
@@ -52,7 +50,7 @@ def ledger(runs: Runs) -> html.Html:
 @chapter.figure("fig-published")
 def published(runs: Runs):
     """All three panels."""
-    return figures.figure_panels(curves(runs), ("test_loss", "penalty", "train_loss"))
+    return figures.figure_panels(curves(runs), ("test", "penalty", "train"))
 
 
 @chapter.table("finals", ["final value", "published", "own mean", "95 % for a three-seed mean", ""])
@@ -78,12 +76,8 @@ def shares(runs: Runs):
 
 def show_live(times, flow, descent, seconds: float) -> html.Html:
     """In a cell of the page: its live figure, and the strip that says how long that took."""
-    from myst_nb import glue  # a page has it
-
     figure = figures.live_overlay(times, flow, descent)
-    glue("fig-live", figure, display=False)
-    plt.close(figure)
-    return html.live(seconds, "descent and flow together")
+    return chapter.live("fig-live", figure, seconds, "descent and flow together")
 
 
 @chapter.table(

@@ -21,6 +21,7 @@ from escape_ntk.study.claims import (
     ends,
     found,
     largest_value,
+    over_seeds,
     ratio_one,
     slope_near,
     slope_value,
@@ -54,7 +55,7 @@ chapter.claim(
     tolerance="95 % interval over five draws of weights holds 1 and lies within ±0.1",
     broken="equal signs",
     judge=ratio_one(0.9, 1.1, held=True),
-    measure=each([e.SignDraws(seed) for seed in e.SEEDS], summary_value("drawn", "equal")),
+    measure=over_seeds(e.SignDraws, e.SEEDS, summary_value("drawn", "equal")),
 )
 
 chapter.claim(
@@ -128,7 +129,7 @@ for k, sure in ((1, "h is constant, no randomness"), (2, "95 % interval over fiv
 def movement_from_zero(runs: Runs, broken: bool) -> list[float]:
     """The gradient at the start or the relative change of the training loss, whichever is more."""
     records = runs([e.Saddle(seed, 1e-4 if broken else 0.0) for seed in e.SEEDS])
-    losses = [r.arrays["train_loss"] for r in records]
+    losses = [r.arrays["train"] for r in records]
     moved = [abs(loss[-1] - loss[0]) / loss[0] for loss in losses]
     return [
         float(max(r.summary["start_gradient"], by)) for r, by in zip(records, moved, strict=True)

@@ -72,7 +72,7 @@ def saddle(runs: Mapping[float, Sequence[Run]]) -> Figure:
     shades = ("#8c8c8c", "#fdd0a2", "#fdae6b", "#e6550d", "#7f2704")
     for (scale, records), colour in zip(runs.items(), shades, strict=False):
         label = "0" if scale == 0 else f"$10^{{{round(np.log10(scale))}}}$"
-        for ax, name in zip(axes, ("train_loss", "test_loss"), strict=True):
+        for ax, name in zip(axes, ("train", "test"), strict=True):
             values = np.array([r.arrays[name] for r in records])
             times = records[0].arrays["times"] + 1
             ax.plot(times, values.mean(0), color=colour, label=label)

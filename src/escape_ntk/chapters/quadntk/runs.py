@@ -205,8 +205,8 @@ class Saddle(Point):
 
         def observe(state: Tensor) -> dict[str, float]:
             return {
-                "train_loss": mean_square(problem.features.terms(state)[1] - problem.y),
-                "test_loss": mean_square(problem.test.terms(state)[1] - goal),
+                "train": mean_square(problem.features.terms(state)[1] - problem.y),
+                "test": mean_square(problem.test.terms(state)[1] - goal),
             }
 
         trained = gradient_flow(

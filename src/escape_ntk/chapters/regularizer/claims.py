@@ -112,7 +112,7 @@ chapter.claim(
     tolerance="each of 27 runs (three seeds)",
     broken="sorted by λ_1 instead of λ_2",
     judge=separated((0.1, 1.0), (0.0, 0.01)),
-    measure=split("empirical_leak", OUTSIDE),
+    measure=split("R_2", OUTSIDE),
 )
 
 chapter.claim(
@@ -124,7 +124,7 @@ chapter.claim(
     tolerance="each of 27 runs (three seeds)",
     broken="sorted by λ_1 instead of λ_2",
     judge=separated((-0.25, 0.25), (0.4, 1.0)),
-    measure=split("quadratic_on_part1"),
+    measure=split("quadratic_1"),
 )
 
 
@@ -139,7 +139,7 @@ chapter.claim(
 )
 def leak_ratios(runs: Runs, broken: bool) -> np.ndarray:
     """Population leak with the penalty over that without, same seed and other λ."""
-    cells = table(runs, "population_leak")
+    cells = table(runs, "R_1")
     if broken:
         ratios = [v / cells[one, 0.0] for (one, two), v in cells.items() if two > 0]
     else:
@@ -147,13 +147,13 @@ def leak_ratios(runs: Runs, broken: bool) -> np.ndarray:
     return np.concatenate(ratios)
 
 
-COEFFICIENTS = ("linear_on_part1", "quadratic_on_part1")
+COEFFICIENTS = ("linear_1", "quadratic_1")
 """The true quadratic's coefficient in f_L and in f_Q."""
 
 
 def error_in_quadratic(record: Record) -> float:
     """The part of the test loss that lies along the target's quadratic part."""
-    learned = last(record, "linear_on_part1") + last(record, "quadratic_on_part1")
+    learned = last(record, "linear_1") + last(record, "quadratic_1")
     return OUTSIDE * (1 - learned) ** 2
 
 
@@ -189,7 +189,7 @@ def added_to_the_other(runs: Runs, broken: bool) -> dict[str, list[float]]:
     for (one, two, seed), r in at.items():
         if one > 0 and two > 0:
             base = at[(one, 0.0, seed) if broken else (0.0, two, seed)]
-            changes["test"].append(last(r, "test_loss") - last(base, "test_loss"))
+            changes["test"].append(last(r, "test") - last(base, "test"))
             changes["quadratic"].append(error_in_quadratic(r) - error_in_quadratic(base))
             for name in COEFFICIENTS:
                 changes[name].append(last(base, name) - last(r, name))
@@ -216,7 +216,7 @@ def weak_r1(runs: Runs, broken: bool) -> np.ndarray:
     both = SUM_SCALED_R1.lambdas
     kind = (SUM_UNIT_R1, both[:1]) if broken else (SUM_SCALED_R1, both)
     without, with_r1 = paired_with_r1(runs, *kind)
-    return final(with_r1, "test_loss") - final(without, "test_loss")
+    return final(with_r1, "test") - final(without, "test")
 
 
 # ---------------------------------------------------------------- all settings, small
@@ -273,7 +273,7 @@ chapter.claim(
     tolerance="95 % interval over five draws below 1 in each setting; partly in most",
     broken="R_3 in place of R_2",
     judge=change_everywhere(-1),
-    measure=switched(["empirical"], "test_loss", "low_degree"),
+    measure=switched(["empirical"], "test", "low_degree"),
 )
 
 chapter.claim(
@@ -285,7 +285,7 @@ chapter.claim(
     tolerance="95 % interval over five draws below 1 in each setting; partly in most",
     broken="R_3 in place of R_1",
     judge=change_everywhere(-1),
-    measure=switched(["population"], "population_leak", "low_degree"),
+    measure=switched(["population"], "R_1", "low_degree"),
 )
 
 chapter.claim(
@@ -297,7 +297,7 @@ chapter.claim(
     tolerance="95 % interval over five draws above 1 in each of 24 pairs; partly in most",
     broken="R_2 in their place",
     judge=change_everywhere(1),
-    measure=switched(["population", "low_degree", "norm"], "test_loss", "empirical"),
+    measure=switched(["population", "low_degree", "norm"], "test", "empirical"),
 )
 
 
@@ -316,7 +316,7 @@ def added_under_noise(runs: Runs, broken: bool) -> dict[str, np.ndarray]:
     groups = e.by_setting(runs(e.noise_points(SEEDS)))
     base = groups[() if broken else ("empirical",)]
     return {
-        " ".join(on): log_ratios("test_loss", base, group)
+        " ".join(on): log_ratios("test", base, group)
         for on, group in groups.items()
         if len(on) == (1 if broken else 2)
     }
@@ -344,7 +344,7 @@ def over_usual(runs: Runs, broken: bool) -> dict[float, float]:
     records = runs(e.scan_points(FEW)[name])
     means = {
         factor: np.mean(
-            [r.summary["test_loss"] for r in records if r.config[name] == factor * e.BASE[name]]
+            [r.summary["test"] for r in records if r.config[name] == factor * e.BASE[name]]
         )
         for factor in e.DECADES
     }
@@ -389,6 +389,6 @@ def ranks_and_errors(runs: Runs, broken: bool) -> dict[str, object]:
         half = len(gram) // 2
         largest = 1 + int((gram[:half] / gram[1 : half + 1]).argmax())
         ranks.add(largest if broken else spectral_steps(gram)[-1])
-        errors.setdefault(r.config["n_k"], []).append(r.summary["test_loss"])
+        errors.setdefault(r.config["n_k"], []).append(r.summary["test"])
     means = {n_k: float(np.mean(v)) for n_k, v in errors.items()}
     return {"ranks": sorted(ranks), "errors": means}

@@ -21,10 +21,10 @@ def penalty_ablation(runs: Sequence[Run]) -> Figure:
     """Four final values over λ_2, one line for each λ_1: mean and range of the draws."""
     figure, axes = new_axes(4, 5.2, 2, sharex=True)
     panels = {
-        "test_loss": ("test error", False),
-        "quadratic_on_part1": ("share of the quadratic\nin $f_Q$", False),
-        "empirical_leak": ("empirical leak $R_2$", True),
-        "population_leak": ("population leak $R_1$", True),
+        "test": ("test error", False),
+        "quadratic_1": ("share of the quadratic\nin $f_Q$", False),
+        "R_2": ("empirical leak $R_2$", True),
+        "R_1": ("population leak $R_1$", True),
     }
     rows = sorted({r.config["penalty_population"] for r in runs})
     columns = sorted({r.config["penalty_empirical"] for r in runs})
@@ -62,16 +62,14 @@ def _with_range(ax: Axes, x, cells: Sequence[Sequence[float]], colour, mark: str
 def sixteen_settings(groups: Mapping[tuple[str, ...], Sequence[Run]]) -> Figure:
     """All on/off settings: which λ are on (left), test error and population leak of each draw."""
     figure, axes = new_axes(3, 5.4, sharey=True, gridspec_kw={"width_ratios": (0.42, 1, 1)})
-    order = sorted(groups, key=lambda on: np.mean([r.summary["test_loss"] for r in groups[on]]))
+    order = sorted(groups, key=lambda on: np.mean([r.summary["test"] for r in groups[on]]))
     for place, on in enumerate(reversed(order)):
         for name, index in PENALTIES.items():
             face = "#000000" if name in on else "none"
             axes[0].plot(index, place, "o", ms=7, mfc=face, mec="#b0b0b0", mew=0.8)
         colour = COLOURS["quadratic"] if "empirical" in on else "#8c8c8c"
         leak_colour = COLOURS["leak"] if "population" in on else "#8c8c8c"
-        for ax, key, shade in zip(
-            axes[1:], ("test_loss", "population_leak"), (colour, leak_colour), strict=True
-        ):
+        for ax, key, shade in zip(axes[1:], ("test", "R_1"), (colour, leak_colour), strict=True):
             values = [r.summary[key] for r in groups[on]]
             ax.plot(values, [place] * len(values), "o", ms=4, mfc="none", color=shade)
             ax.plot(np.mean(values), place, "|", ms=14, mew=2.4, color=shade)
@@ -92,7 +90,7 @@ def sensitivity(scans: Mapping[str, Sequence[Run]]) -> Figure:
     figure, axes = new_axes(len(scans), 4.8, 2, sharey=True)
     for ax, (name, runs) in zip(axes, scans.items(), strict=True):
         x = sorted({r.config[name] for r in runs})
-        cells = [[r.summary["test_loss"] for r in runs if r.config[name] == v] for v in x]
+        cells = [[r.summary["test"] for r in runs if r.config[name] == v] for v in x]
         _with_range(ax, x, cells, COLOURS["test"], "o", None)
         ax.axvline(x[len(x) // 2], color="#555555", lw=1, ls="--")
         ax.set(xscale="log", xlabel=f"$\\lambda_{PENALTIES[name]}$")
@@ -125,7 +123,7 @@ def where_to_cut(runs: Sequence[Run], foreseen: Numbers, n_1: int) -> Figure:
     axes[0].set(xlabel="rank", ylabel="eigenvalue of $K$")
     axes[0].legend()
     x = sorted({r.config["n_k"] for r in runs})
-    cells = [[r.summary["test_loss"] for r in runs if r.config["n_k"] == v] for v in x]
+    cells = [[r.summary["test"] for r in runs if r.config["n_k"] == v] for v in x]
     _with_range(axes[1], x, cells, COLOURS["test"], "o", None)
     axes[1].axvline(n_1, color="#555555", lw=1, ls="--")
     axes[1].annotate("$n_1$", (n_1, 0), (4, 4), textcoords="offset points", color="#555555")

@@ -27,7 +27,7 @@ def ablation(runs: Runs):
 )
 def published_size(runs: Runs) -> list[list[str]]:
     """One row for each (λ_1, λ_2): means, with the range of the test loss."""
-    names = ("test_loss", "quadratic_on_part1", "empirical_leak", "population_leak")
+    names = ("test", "quadratic_1", "R_2", "R_1")
     test, share, empirical, population = (table(runs, name) for name in names)
     return [
         [
@@ -57,10 +57,7 @@ def noise(runs: Runs) -> list[list[str]]:
     """One row for each setting: its λ, and mean errors and leak."""
     rows = []
     for on, group in e.by_setting(runs(e.noise_points(SEEDS))).items():
-        means = [
-            np.mean([r.summary[key] for r in group])
-            for key in ("test_loss", "train_loss", "population_leak")
-        ]
+        means = [np.mean([r.summary[key] for r in group]) for key in ("test", "train", "R_1")]
         rows.append([setting_name(on), *(f"{mean:.3f}" for mean in means)])
     return rows
 

@@ -52,23 +52,14 @@ def draw_problem(config, n_k: int, label_noise: float = 0.0) -> Problem:
     return Problem(target, weights, act, X, fresh, n_k, law, labels)
 
 
-def measure(problem: Problem, state: Tensor) -> dict[str, float]:
-    """Losses, leaks and norms at ``state``, and how much of each part each term has learned.
+MEASURED = ("train", "test", "R_1", "R_2", "R_3", "norm_2_4", "linear_0", "quadratic_1")
+"""Losses, leaks, norms; what f_L has learned of the linear part, and f_Q of the quadratic one."""
 
-    ``share_quadratic``: coefficient of the sparse quadratic in f_Q; ``share_linear``: of the linear
-    part in f_L.  Over the fresh inputs.
-    """
-    losses, sizes, shares = (f(state) for f in (problem.losses, problem.sizes, problem.shares))
-    return {
-        "train_loss": losses["train"],
-        "test_loss": losses["test"],
-        "population_leak": sizes["R_1"],
-        "empirical_leak": sizes["R_2"],
-        "low_degree": sizes["R_3"],
-        "norm_2_4": sizes["norm_2_4"],
-        "share_quadratic": shares["quadratic_1"],
-        "share_linear": shares["linear_0"],
-    }
+
+def measure(problem: Problem, state: Tensor) -> dict[str, float]:
+    """What is :data:`MEASURED`, at ``state``."""
+    found = problem.losses(state) | problem.sizes(state) | problem.shares(state)
+    return {name: found[name] for name in MEASURED}
 
 
 @dataclass(frozen=True)
@@ -124,7 +115,7 @@ class Regularized(Point):
 
 @dataclass(frozen=True)
 class NoisyLabels(Regularized):
-    """The same with noise of deviation ``label_noise`` on the labels; ``train_loss`` without it."""
+    """The same with noise of deviation ``label_noise`` on the labels; ``train`` without it."""
 
     experiment: ClassVar[str] = "regularizer-noise"
 

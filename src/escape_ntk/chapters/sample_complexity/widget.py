@@ -10,8 +10,7 @@ from itertools import pairwise
 
 from escape_ntk.chapters.sample_complexity.cells import Cell, Grid, cells_of
 from escape_ntk.chapters.sample_complexity.figures import METHODS
-from escape_ntk.display.fragment import limited, numbers
-from escape_ntk.display.html import Html
+from escape_ntk.display.html import Html, limited, numbers
 from escape_ntk.display.style import COLOURS, Run
 
 PARTS = {

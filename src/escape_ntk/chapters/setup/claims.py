@@ -4,22 +4,12 @@ from escape_ntk.chapters.setup import chapter
 from escape_ntk.chapters.setup import runs as f
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import (
-    Measure,
-    Value,
     at_most,
-    each,
+    over_seeds,
     slope_near,
     slope_value,
     summary_value,
 )
-
-SEEDS = tuple(range(1, 11))
-
-
-def over_seeds(point: type, value: Value[float]) -> Measure[list[float]]:
-    """Measures ``value`` in ten draws."""
-    return each([point(seed) for seed in SEEDS], value)
-
 
 chapter.claim(
     "setup-zero-start",
@@ -29,7 +19,7 @@ chapter.claim(
     tolerance="1e-12 (rounding of a sum of m terms in float64)",
     broken="independent instead of paired weights",
     judge=at_most(1e-12),
-    measure=over_seeds(f.Initialization, summary_value("paired", "unpaired")),
+    measure=over_seeds(f.Initialization, f.SEEDS, summary_value("paired", "unpaired")),
 )
 
 chapter.claim(
@@ -40,7 +30,9 @@ chapter.claim(
     tolerance="±0.1, 95 % interval over ten draws",
     broken="f_Q left out of the expansion",
     judge=slope_near(3.0, 0.1),
-    measure=over_seeds(f.RemainderOrder, slope_value("size", "second_order", "first_order")),
+    measure=over_seeds(
+        f.RemainderOrder, f.SEEDS, slope_value("size", "second_order", "first_order")
+    ),
 )
 
 chapter.claim(
@@ -52,7 +44,7 @@ chapter.claim(
     broken="random signs on the movements",
     judge=slope_near(-0.25, 0.05),
     measure=over_seeds(
-        f.QuadraticScale, slope_value("width", "remainder_same", "remainder_random")
+        f.QuadraticScale, f.SEEDS, slope_value("width", "remainder_same", "remainder_random")
     ),
 )
 
@@ -65,7 +57,7 @@ chapter.claim(
     broken="all signs equal",
     judge=slope_near(-0.5, 0.05),
     measure=over_seeds(
-        f.QuadraticScale, slope_value("width", "remainder_random", "remainder_same")
+        f.QuadraticScale, f.SEEDS, slope_value("width", "remainder_random", "remainder_same")
     ),
 )
 
@@ -78,7 +70,7 @@ chapter.claim(
     tolerance="1e-10 after 200 steps in float64",
     broken="step η in pair coordinates",
     judge=at_most(1e-10),
-    measure=over_seeds(f.PairDescent, summary_value("right", "wrong")),
+    measure=over_seeds(f.PairDescent, f.SEEDS, summary_value("right", "wrong")),
 )
 
 chapter.claim(
@@ -90,7 +82,7 @@ chapter.claim(
     tolerance="1e-10 in float64",
     broken="n_k − 1 directions",
     judge=at_most(1e-10),
-    measure=over_seeds(f.DenseProjector, summary_value("right", "one_too_few")),
+    measure=over_seeds(f.DenseProjector, f.SEEDS, summary_value("right", "one_too_few")),
 )
 
 
@@ -109,5 +101,5 @@ chapter.claim(
     tolerance="4 standard errors of a million fresh inputs, in each of ten draws",
     broken="the κ_20 term set to zero",
     judge=at_most(4.0),
-    measure=over_seeds(f.LeakClosedForm, leak_error),
+    measure=over_seeds(f.LeakClosedForm, f.SEEDS, leak_error),
 )

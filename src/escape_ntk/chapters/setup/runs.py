@@ -28,12 +28,13 @@ from escape_ntk.training.descent import gradient_descent
 from escape_ntk.training.run import UNSAVED, Run
 
 
-def _network(point) -> tuple[TwoLayerNetwork, torch.Generator]:
-    """The paired network of a point's seed, m, d and activation, and the generator after it."""
+def _draw(point) -> tuple[TwoLayerNetwork, Tensor, torch.Generator]:
+    """The paired network of a point's seed, m, d and activation, n inputs, and the generator."""
     generator = torch.Generator().manual_seed(point.seed)
     law = point.draws.weights
     weights = draw_weights(point.m, point.d, generator, law=law, dtype=torch.float64)
-    return paired_network(weights, activation(point.activation)), generator
+    X = draw_inputs(point.n, point.d, point.draws.inputs, generator, dtype=torch.float64)
+    return paired_network(weights, activation(point.activation)), X, generator
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,7 @@ class Initialization(Point):
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """Both networks on the same inputs."""
-        network, generator = _network(self)
-        X = draw_inputs(self.n, self.d, self.draws.inputs, generator, dtype=torch.float64)
+        network, X, generator = _draw(self)
         law = self.draws.weights
         free = draw_weights(2 * self.m, self.d, generator, law=law, dtype=torch.float64)
         unpaired = TwoLayerNetwork(free, network.signs, network.activation)
@@ -77,8 +77,7 @@ class RemainderOrder(Point):
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """Remainders of both expansions along one random direction (float64)."""
-        network, generator = _network(self)
-        X = draw_inputs(self.n, self.d, self.draws.inputs, generator, dtype=torch.float64)
+        network, X, generator = _draw(self)
         direction = torch.randn(self.m, self.d, generator=generator, dtype=torch.float64)
         sizes = np.geomspace(1e-3, 1e-1, 9)
         second, first = [], []
@@ -114,17 +113,19 @@ class QuadraticScale(Point):
         beta = random_direction(self.d, generator, dtype=torch.float64)
         X = draw_inputs(self.n, self.d, self.draws.inputs, generator, dtype=torch.float64)
         goal = (X @ beta).square()
-        rows: dict[str, list[float]] = {}
-        for m in self.widths:
+
+        def row(m: int, run: Run) -> dict[str, float]:
             law = self.draws.weights
             weights = draw_weights(m, self.d, generator, law=law, dtype=torch.float64)
             signs = torch.randint(0, 2, (m // 2, 1), generator=generator) * 2.0 - 1
-            for label, s in (("same", torch.ones_like(signs)), ("random", signs)):
-                for name, f in _terms_along(weights, X, beta, s.double(), act).items():
-                    value = rms(f - goal) if name == "quadratic" else rms(f)
-                    rows.setdefault(f"{name}_{label}", []).append(value)
+            return {
+                f"{name}_{label}": rms(f - goal) if name == "quadratic" else rms(f)
+                for label, s in (("same", torch.ones_like(signs)), ("random", signs))
+                for name, f in _terms_along(weights, X, beta, s.double(), act).items()
+            }
+
         widths = np.array(self.widths, dtype=float)
-        return {}, {"width": widths, **{name: np.array(v) for name, v in rows.items()}}
+        return {}, {"width": widths, **run.tabulate(self.widths, row, generator)}
 
 
 def _terms_along(weights: Tensor, X: Tensor, beta: Tensor, signs: Tensor, act) -> dict[str, Tensor]:
@@ -170,9 +171,8 @@ class PairDescent(Point):
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """Relative differences with the right step and with the wrong one."""
-        network, generator = _network(self)
+        network, X, generator = _draw(self)
         weights = network.weights[: self.m // 2]
-        X = draw_inputs(self.n, self.d, self.draws.inputs, generator, dtype=torch.float64)
         target = published_target(random_direction(self.d, generator, dtype=torch.float64))
         start = 0.1 * torch.randn(self.m, self.d, generator=generator, dtype=torch.float64)
         features = PairFeatures(X, weights, network.activation)
@@ -223,9 +223,8 @@ class LeakClosedForm(Point):
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """Closed form, Monte Carlo mean, its standard error, and the broken closed form."""
-        network, generator = _network(self)
+        network, X, generator = _draw(self)
         weights = network.weights[: self.m // 2]
-        X = draw_inputs(self.n, self.d, self.draws.inputs, generator, dtype=torch.float64)
         projector = TrainingProjector(PairFeatures(X, weights, network.activation), self.d)
         t = weights + 0.5 * torch.randn(weights.shape, generator=generator, dtype=torch.float64)
         t = projector.high(t)
@@ -259,9 +258,8 @@ class DenseProjector(Point):
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """Relative errors of P_{>k}t with the right n_k and with one direction too few."""
-        network, generator = _network(self)
+        network, X, generator = _draw(self)
         weights = network.weights[: self.m // 2]
-        X = draw_inputs(self.n, self.d, self.draws.inputs, generator, dtype=torch.float64)
         t = torch.randn(weights.shape, generator=generator, dtype=torch.float64)
         features = PairFeatures(X, weights, network.activation)
         A = (features.first[:, :, None] * X[:, None, :]).flatten(1)  # (n, p·d), dense
