@@ -3,20 +3,26 @@
 import dataclasses
 import math
 
+import matplotlib
 import numpy as np
 import pytest
 import torch
+from matplotlib import pyplot as plt
 from torch import nn
 
-from escape_ntk.chapters.your_network import real_sets, study
+from escape_ntk import chapters
+from escape_ntk.chapters.your_network import effects, figures, real_sets, study
 from escape_ntk.chapters.your_network.copies import Copies, dense, pooled
 from escape_ntk.chapters.your_network.modules import default_module
 from escape_ntk.checks import InputError
 from escape_ntk.models.modules import ModuleFeatures, empirical_leak
+from escape_ntk.numerics.stats import Interval
 from escape_ntk.records.store import RecordStore
 from escape_ntk.risk.projectors import TrainingProjector
-from escape_ntk.study.sweep import run_point
+from escape_ntk.study.claims import Runs
+from escape_ntk.study.sweep import LiveResult, run_point
 
+matplotlib.use("Agg")
 TINY = {"steps": 12, "moments": 5, "shares": (0.1, 0.5)}
 
 
@@ -213,3 +219,85 @@ def test_cells_leave_rows_to_judge_by():
 def test_bad_points_are_refused(fields, word):
     with pytest.raises(InputError, match=word):
         dataclasses.replace(tiny("tanh"), **fields)
+
+
+def result(point, **losses) -> LiveResult:
+    """A record made by hand."""
+    summary = {f"loss_{name}": value for name, value in losses.items()}
+    return LiveResult(point.experiment, dataclasses.asdict(point), summary, {})
+
+
+def test_an_effect_is_the_mean_of_logarithms_over_seeds():
+    """Two cells for each seed: the seeds give the interval, not the cells."""
+    ratios = {1: (0.5, 0.8), 2: (0.6, 0.9), 3: (0.7, 0.6)}
+    runs = [
+        result(study.cell(seed, "wine", n, "tanh"), leak_stopped=r, plain_stopped=1.0)
+        for seed, pair in ratios.items()
+        for n, r in zip((30, 60), pair, strict=True)
+    ]
+    got = effects.over_seeds(runs, "leak_stopped", "plain_stopped")
+    logs = [math.log(a * b) / 2 for a, b in ratios.values()]
+    assert got.value == pytest.approx(math.exp(np.mean(logs)))
+    half = 4.302653 * np.std(logs, ddof=1) / math.sqrt(3)
+    assert got.high / got.value == pytest.approx(math.exp(half), rel=1e-6)
+    assert len(effects.of(runs, n=30, network="tanh")) == 3 and not effects.of(runs, n=120)
+
+
+class HandMade:
+    """Answers for records: one rule for all losses."""
+
+    def __init__(self, losses):
+        self.losses = losses
+
+    def __call__(self, points):
+        return [result(point, **self.losses(point)) for point in points]
+
+
+def measured(name: str, losses, broken=False) -> list[float]:
+    runs: Runs = HandMade(losses)  # pyright: ignore
+    return chapters.claim(name).measure(runs, broken)
+
+
+def test_claims_of_the_sets_weigh_sets_alike():
+    """R_2 at .9 of plain in each cell of digits and at .8 elsewhere: seven numbers come out."""
+
+    def losses(point):
+        mine = 0.9 if point.data == "digits" else 0.8
+        return {"leak_stopped": mine, "plain_stopped": 1.0, "plain_end": 1.5}
+
+    got = measured("study-stopping", losses)
+    assert got == pytest.approx([0.8, 0.9, 0.8, 0.8, 0.8, 0.8, 0.8])
+    assert measured("study-stopping", losses, broken=True) == pytest.approx([1.5] * 7)
+    finding = chapters.claim("study-stopping").judge(got)
+    assert finding.measured["sets"] == finding.measured["below"] == 7
+
+
+def test_claims_of_sizes_and_steps_compare_ratios():
+    def by_size(point):
+        return {"leak_stopped": 0.5 if point.n == 30 else 0.8, "plain_stopped": 1.0}
+
+    got = measured("study-plenty", by_size)
+    assert got == pytest.approx([0.5 / 0.8] * 6)  # iris has one size
+    assert measured("study-plenty", by_size, broken=True) == pytest.approx([0.8 / 0.5] * 6)
+
+    def by_step(point):
+        return {"leak_stopped": 0.6 if point.rate == 0.1 else 0.9, "plain_stopped": 1.0}
+
+    assert measured("study-step", by_step) == pytest.approx([0.6 / 0.9] * 10)
+    assert measured("study-step", by_step, broken=True) == pytest.approx([0.9 / 0.6] * 10)
+
+
+def test_effect_sizes_are_drawn_where_they_are():
+    rows = {
+        ("wine", 30, "tanh"): Interval(0.8, 0.7, 0.9),
+        ("wine", 30, "relu"): Interval(1.1, 1.0, 1.3),
+        ("iris", 30, "tanh"): Interval(1.0, 0.9, 1.2),
+    }
+    figure = figures.effect_sizes({"a": rows, "b": rows})
+    figure.canvas.draw()
+    first = figure.axes[0]
+    spans = [tuple(line.get_xdata()) for line in first.lines if len(line.get_xdata()) == 2]
+    assert spans[1:] == [(r.low, r.high) for r in rows.values()]  # the first is the line at 1
+    words = [label.get_text() for label in first.get_yticklabels()]
+    assert words == ["n = 30", "n = 30", "wine", "iris"]
+    plt.close(figure)
