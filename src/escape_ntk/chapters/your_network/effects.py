@@ -33,7 +33,13 @@ GROUPS = {"leak_stopped": STOPPED, "leak_end": ENDS}
 
 def log_ratio(run: Run, mine: str, other: str) -> float:
     """log of a test loss over another of the same run."""
-    return math.log(run.summary[f"loss_{mine}"] / run.summary[f"loss_{other}"])
+    return math.log(loss(run, mine) / loss(run, other))
+
+
+def loss(run: Run, method: str) -> float:
+    """The test loss; 1, that of the training mean, where every setting diverged."""
+    found = run.summary[f"loss_{method}"]
+    return 1.0 if found is None else found
 
 
 def over_seeds(runs: Iterable[Run], mine: str, other: str) -> Interval:

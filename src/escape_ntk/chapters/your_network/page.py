@@ -9,8 +9,8 @@ from escape_ntk.chapters.your_network import modules as m
 from escape_ntk.chapters.your_network.claims import POINTS, STUDY
 from escape_ntk.chapters.your_network.real_sets import SETS
 from escape_ntk.display import html
+from escape_ntk.display.style import Run
 from escape_ntk.numerics.stats import Interval, mean_interval
-from escape_ntk.records.store import Record
 from escape_ntk.study.claims import Runs, plus_minus
 
 show = chapter.show
@@ -92,7 +92,7 @@ def study_parts(runs: Runs) -> html.Html:
     others = effects.STOPPED
     header = [label.replace("$", "") for label in others.values()]
 
-    def row(words: object, cell: Sequence[Record]) -> list[object]:
+    def row(words: object, cell: Sequence[Run]) -> list[object]:
         return [
             words, *(written(effects.over_seeds(cell, "leak_stopped", other)) for other in others)
         ]  # fmt: skip
@@ -109,13 +109,13 @@ def study_parts(runs: Runs) -> html.Html:
     )
 
 
-def losses(records: Sequence[Record]) -> html.Html:
+def losses(records: Sequence[Run]) -> html.Html:
     """Mean test losses of every method, in units of the variance, and accuracies of R_2."""
     methods = ["leak_stopped", "leak_end", *effects.STOPPED, *effects.ENDS]
     rows = []
     for data, n, network in study.CELLS:
         cell = effects.of(records, data=data, n=n, network=network)
-        means = [np.mean([r.summary[f"loss_{method}"] for r in cell]) for method in methods]
+        means = [np.mean([effects.loss(r, method) for r in cell]) for method in methods]
         rows.append([SETS[data].words, n, network, *(f"{mean:.3f}" for mean in means)])
     heads = [method.replace("_", ", ").replace("leak", "R_2") for method in methods]
     return html.table(
@@ -125,7 +125,7 @@ def losses(records: Sequence[Record]) -> html.Html:
     )
 
 
-def at_edges(records: Sequence[Record]) -> html.Html:
+def at_edges(records: Sequence[Run]) -> html.Html:
     """How often validation chose the first or the last value of a grid."""
     rows = []
     for network in study.NETWORKS:
@@ -188,7 +188,7 @@ def methods(runs: Runs):
 @chapter.table(
     "methods",
     ["trained with", "", "test loss", "accuracy", "R_2 over it", "strength (range)", "at an edge"],
-    "Means and 95 % intervals over ten seeds, in the last comparison of ratios of like with like; "
+    "Means and 95 % intervals over ten seeds of test losses, accuracies, ratios of like with like; "
     "medians of the strengths that validation chose, and in how many runs at an edge of their grid",
 )
 def method_rows(runs: Runs) -> list[list[str]]:
