@@ -62,7 +62,7 @@ def effect_sizes(panels: Mapping[str, Mapping[tuple[str, int, str], Interval]]) 
         ax.set_xscale("log")
         ax.set_xticks([0.5, 1, 2], ["0.5", "1", "2"], fontsize=8)
         ax.xaxis.set_minor_formatter(NullFormatter())
-        ax.set_xlim(0.3, 3)
+        ax.set_xlim(0.25, 2.5)
         ax.set_title(title, fontsize=9)
     first = [min(height[c] for c in cells if c[0] == words) for words in sets]
     ticks = [*height.values(), *(y - 0.9 for y in first)]
@@ -71,10 +71,12 @@ def effect_sizes(panels: Mapping[str, Mapping[tuple[str, int, str], Interval]]) 
         label.set_fontweight("bold")
     for ax in axes:
         ax.tick_params(axis="y", length=0)
+        ax.grid(visible=False, axis="y")
     axes[0].invert_yaxis()
+    figure.supxlabel("← $R_2$ better       ratio of test losses       $R_2$ worse →", fontsize=9)
     handles, labels = axes[0].get_legend_handles_labels()
     once = dict(zip(labels, handles, strict=True))
-    figure.legend(once.values(), once, loc="outside lower center", ncols=2, fontsize=8)
+    figure.legend(once.values(), once, loc="outside upper center", ncols=2, fontsize=8)
     return figure
 
 
