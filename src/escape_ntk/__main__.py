@@ -26,6 +26,8 @@ INTERRUPTED = 130
 SEED = r"[0-9]{1,9}"
 """A seed: experiments make others from it, which PyTorch must be able to take."""
 MOST_SEEDS = 100_000
+PATHS = ("records", "root", "csv", "parquet")
+"""Options that name a file or folder."""
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -54,10 +56,10 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 def parser() -> argparse.ArgumentParser:
     """The four commands and their options."""
     top = argparse.ArgumentParser(prog="escape-ntk", description="Experiments, claims, records.")
-    where = {"type": Path, "help": "folder of the records (default: the book's)"}
-    top.add_argument("--records", **where)
+    where = "folder of the records (default: the book's)"
+    top.add_argument("--records", help=where)
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--records", default=argparse.SUPPRESS, **where)
+    common.add_argument("--records", default=argparse.SUPPRESS, help=where)
     commands = top.add_subparsers(dest="command", required=True)
 
     def command(name: str, words: str) -> argparse.ArgumentParser:
@@ -70,8 +72,8 @@ def parser() -> argparse.ArgumentParser:
     inside = command("records", "what is stored: all databases, or one of them as a table")
     inside.add_argument("name", nargs="?", help="a database, such as curves")
     files = inside.add_mutually_exclusive_group()
-    files.add_argument("--csv", type=Path, metavar="FILE", help="write a table; - for the screen")
-    files.add_argument("--parquet", type=Path, metavar="FILE", help="the same for pandas and kin")
+    files.add_argument("--csv", metavar="FILE", help="write a table; - for the screen")
+    files.add_argument("--parquet", metavar="FILE", help="the same for pandas and kin")
     return top
 
 
@@ -80,7 +82,7 @@ def _run_options(run: argparse.ArgumentParser) -> None:
     run.add_argument("--scale", default="full", help="live or full (default: full)")
     run.add_argument("--seeds", help="for example 1,2,5-8 (default: those of the claims)")
     run.add_argument("--data", help="of cnn: digits (default) or cifar10")
-    run.add_argument("--root", type=Path, help="folder of the packed archive, for --data cifar10")
+    run.add_argument("--root", help="folder of the packed archive, for --data cifar10")
     run.add_argument("--workers", type=int, default=1, help="processes that share the cores")
     run.add_argument("--device", help="of mlp: runs side by side on this device, cuda or cpu")
     run.add_argument("--scheduler", help="tcp://…: on a Dask cluster; no folder need be shared")
@@ -257,6 +259,11 @@ def _do(args: argparse.Namespace) -> int:
     from escape_ntk import checks  # imports PyTorch: not for --help
     from escape_ntk.records.store import RecordStore, default_root
 
+    try:
+        _check_words(args)
+    except checks.EscapeNTKError as error:
+        print(f"escape-ntk: {error}", file=sys.stderr)
+        return 2
     store = RecordStore(args.records or default_root())
     commands = {
         "list": lambda: list_experiments(store),
@@ -280,6 +287,24 @@ def _do(args: argparse.Namespace) -> int:
         print(f"escape-ntk: {error}", file=sys.stderr)
         return 2
     return 1 if said and args.command == "records" else 0
+
+
+def _check_words(args: argparse.Namespace) -> None:
+    """Refuse an option that is left empty, as by a shell variable that is not set; make paths."""
+    from escape_ntk import checks
+
+    for option, value in vars(args).items():
+        if not isinstance(value, str) or option == "seeds":  # parse_seeds says more
+            continue
+        if not value.strip():
+            flag = option if option in ("name", "command") else f"--{option}"
+            raise checks.InputError(
+                checks.message(
+                    expected=f"a value for {flag}", got=repr(value), remedy=f"leave {flag} out"
+                )
+            )
+        if option in PATHS:
+            setattr(args, option, Path(value))
 
 
 def _print_anywhere() -> None:

@@ -6,14 +6,15 @@ ones about arguments also from :class:`ValueError`.  ``assert`` is for impossibi
 
 import inspect
 import math
+import operator
 from collections.abc import Callable, Sequence
-from numbers import Integral
-from typing import Any, SupportsFloat, TypeVar, cast
+from typing import Any, SupportsFloat, SupportsIndex, TypeVar, cast
 
 import torch
 from torch import Tensor
 
 _Kind = TypeVar("_Kind")
+_PRECISIONS = (torch.float32, torch.float64)
 
 
 class EscapeNTKError(Exception):
@@ -60,6 +61,10 @@ class CutoffWarning(UserWarning):
     """Part of a spectrum was cut off as numerically zero."""
 
 
+class DerivativeWarning(UserWarning):
+    """A module's values and its derivatives, as automatic differentiation has them, differ."""
+
+
 def message(*, expected: str, got: object, remedy: str) -> str:
     """One sentence in the house's order: expected, got, remedy."""
     return f"expected {expected}; got {got}; remedy: {remedy}"
@@ -76,11 +81,16 @@ def shown(value: object) -> str:
 
 
 def integer(name: str, value: object, *, least: int, remedy: str = "") -> int:
-    """Return ``value`` as int if it is an integer ≥ ``least``, numpy's included.
+    """Return ``value`` as int if it is an integer ≥ ``least``, of Python, NumPy or torch.
 
-    Else raise :class:`InputError`.
+    Else raise :class:`InputError`; a bool is no integer.
     """
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+    truth = isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool")
+    try:
+        whole = None if truth else operator.index(cast(SupportsIndex, value))
+    except TypeError:
+        whole = None
+    if whole is None or whole < least:
         raise InputError(
             message(
                 expected=f"{name} to be an integer ≥ {least}",
@@ -88,7 +98,7 @@ def integer(name: str, value: object, *, least: int, remedy: str = "") -> int:
                 remedy=remedy or f"pass {name}={least} or more",
             )
         )
-    return int(value)
+    return whole
 
 
 def instance(name: str, value: object, kind: type[_Kind], remedy: str) -> _Kind:
@@ -124,9 +134,9 @@ def flag(name: str, value: object) -> bool:
 
 
 def floating(name: str, value: object) -> torch.dtype:
-    """Return ``value`` if it is a floating dtype of torch; else raise :class:`InputError`."""
-    if not isinstance(value, torch.dtype) or not value.is_floating_point:
-        expected = f"{name} to be a floating torch.dtype"
+    """Return ``value`` if it is torch.float32 or torch.float64; else raise :class:`InputError`."""
+    if not isinstance(value, torch.dtype) or value not in _PRECISIONS:
+        expected = f"{name} to be a torch.dtype of single or double precision"
         remedy = f"{name}=torch.float32 or {name}=torch.float64"
         raise InputError(message(expected=expected, got=shown(value), remedy=remedy))
     return value
@@ -220,15 +230,25 @@ def array(
     """
     value = layout(name, value, shape, like=like)
     if not bool(torch.isfinite(value).all()):
-        bad = int((~torch.isfinite(value)).sum())
         raise NonFiniteError(
             message(
                 expected=f"{name} to be finite",
-                got=f"{bad} NaN or infinite entries",
+                got=f"{_bad_entries(value)}",
                 remedy=f"look at {name} before this call",
             )
         )
     return value
+
+
+def _bad_entries(value: Tensor) -> str:
+    """How many entries are NaN or infinite, and the row (from 0) that has most of them."""
+    bad = ~torch.isfinite(value)
+    text = f"{int(bad.sum())} NaN or infinite entries"
+    if not value.ndim:
+        return text
+    by_row = bad.flatten(1).sum(1).tolist() if value.ndim > 1 else bad.tolist()
+    where = "most of them" if sum(map(bool, by_row)) > 1 else "all"
+    return f"{text}, {where} in row {by_row.index(max(by_row))}"
 
 
 def layout(
@@ -256,6 +276,9 @@ def layout(
                 remedy=f"{name}.to_dense(), or a tensor on the CPU",
             )
         )
+    if value.dtype not in _PRECISIONS:
+        expected = f"{name} in float32 or float64: half precision carries three digits"
+        raise ShapeError(message(expected=expected, got=value.dtype, remedy=f"{name}.float()"))
     wanted = "(" + ", ".join("·" if s is None else str(s) for s in shape) + ")"
     fits = value.ndim == len(shape) and all(
         s is None or s == got for s, got in zip(shape, value.shape, strict=True)

@@ -232,6 +232,30 @@ def test_the_folder_of_records_may_be_named_before_or_after(tmp_path, capsys):
         assert " 0/60 " in capsys.readouterr().out
 
 
+OPTIONS = [
+    *(["run", "mlp", flag] for flag in ("--device", "--scheduler", "--data", "--root", "--scale")),
+    ["records", "curves", "--csv"],
+    ["records", "curves", "--parquet"],
+    *([command, "--records"] for command in ("list", "claims", "records")),
+]
+
+
+@pytest.mark.parametrize("empty", ["", " ", "\t"])
+@pytest.mark.parametrize("words", OPTIONS, ids=" ".join)
+def test_an_option_left_empty_is_refused(words, empty, capsys, monkeypatch, tmp_path):
+    """As by ``--root $FOLDER`` where the variable is not set: never the folder one stands in."""
+    monkeypatch.chdir(tmp_path)
+    assert main([*words, empty]) == 2
+    assert f"expected a value for {words[-1]}; got {empty!r}; remedy" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_left_empty_is_refused(capsys, tmp_path):
+    for words in (["run", ""], ["records", " "], ["--records", "", "list"]):
+        assert main(words) == 2
+        assert "expected a value for " in capsys.readouterr().err
+
+
 def test_claims_without_records_name_the_command(tmp_path, capsys):
     assert main(["--records", str(tmp_path), "claims"]) == 2
     assert "escape-ntk run setup" in capsys.readouterr().err

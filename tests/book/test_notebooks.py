@@ -75,7 +75,10 @@ def uncheckable(page: Path) -> list[str]:
     return [c.source for c in checked if not c.outputs or not c.execution_count]
 
 
-REMEDY = "run `make notebooks PAGES=book/<page>.md`"
+REMEDY = (
+    "run `make notebooks PAGES=book/<page>.md`; after a change of prose alone, in seconds, "
+    "`.venv/bin/python book/tools/pair_notebooks.py --text book/<page>.md`"
+)
 PAGES = pytest.mark.parametrize("page", executable_pages(BOOK), ids=lambda page: page.stem)
 
 

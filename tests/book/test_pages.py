@@ -76,7 +76,8 @@ def test_every_role_in_the_book_resolves(roles, evaluated):
 def test_every_claim_is_stated_in_its_chapter(evaluated):
     for name, row in evaluated.items():
         chapter = (ROOT / "book" / f"{row['chapter']}.md").read_text("utf-8")
-        assert f"{{claim}}`{name}`" in chapter, name
+        stated = f"{{claim}}`{name}`" in chapter
+        assert stated, f"expected {{claim}}`{name}` beside its sentence in book/{row['chapter']}.md"
 
 
 def test_seeds_are_abbreviated():

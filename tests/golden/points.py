@@ -23,6 +23,7 @@ from escape_ntk.chapters.quadntk import runs as quadntk
 from escape_ntk.chapters.regularizer import runs as regularizer
 from escape_ntk.chapters.sample_complexity import runs as sample_complexity
 from escape_ntk.chapters.setup import runs as foundations
+from escape_ntk.chapters.your_network import layer_sweep
 from escape_ntk.chapters.your_network import modules as any_module
 from escape_ntk.chapters.your_network import runs as own_network
 from escape_ntk.chapters.your_network import study as real_data
@@ -139,6 +140,9 @@ POINTS: dict[str, Point] = {
     "modules-closed-form": any_module.ClosedForm(1, d=4, pairs=4, n=10, n_k=3),
     "modules-remainder": any_module.Remainder(1, "mlp", "tanh", n=20, halvings=3),
     "modules-remainder/cnn": any_module.Remainder(1, "cnn", "softplus", n=10, halvings=3),
+    "modules-sweep": layer_sweep.LayerSweep(
+        1, names=("Linear", "LayerNorm", "LSTM", "EmbeddingBag", "checkpoint")
+    ),
     "own-network": own_network.OwnNetwork(
         1, n=10, n_test=12, width=8, n_k=3, leaks=(1.0, 3.0), decays=(0.1,), steps=20, every=10
     ),

@@ -1,6 +1,6 @@
 """What is stored of computed numbers, and how today's are compared with them.
 
-``golden.json`` holds the machine that wrote it, the tolerances, and for each tiny run its
+``golden.json`` holds the machine that wrote most of it, the tolerances, and for each tiny run its
 configuration, its class's defaults, its summary and its whole arrays.  ``ledger.json`` holds the
 rows of the claims ledger.  Text, integers, booleans and None are compared exactly, floats relative
 to the larger of themselves and a millionth of the largest in their array.
@@ -85,6 +85,10 @@ class Tolerance:
                     exception.get("counts", False) and self.place == "elsewhere",
                 )
         return Allowed(self.relative)
+
+
+EVERYWHERE = Tolerance(1e-9)
+"""Of the ledger: fits and means of stored numbers, in float64, that rounding moves by 1e-12."""
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,11 @@ import pytest
 import torch
 from scipy import special
 
-from escape_ntk.checks import InputError
+from escape_ntk.checks import CutoffWarning, InputError
 from escape_ntk.kernels.ntk import (
     CLOSED_FORMS,
+    RCOND,
+    RCOND_SINGLE,
     KernelRidge,
     dual_on_sphere,
     empirical_ntk,
@@ -285,8 +287,195 @@ def test_kernel_ridge_of_a_singular_kernel_is_the_pseudoinverse():
 
 
 @pytest.mark.parametrize("below", [0.0, 0.5, 0.9])
-def test_what_rounding_pushed_below_zero_counts_as_zero(below):
-    """(K + ridge·I)^{−1} of a kernel is at most 1/ridge, also along −0.9·ridge."""
-    ridge, y = 1e-9, torch.ones(2, dtype=F64)
-    alpha = KernelRidge(torch.tensor([1.0, -below * ridge], dtype=F64).diag()).dual(y, ridge)
+@pytest.mark.parametrize(("dtype", "cut"), [(F64, RCOND), (torch.float32, RCOND_SINGLE)])
+def test_what_rounding_pushed_below_zero_counts_as_zero(below, dtype, cut):
+    """(K + ridge·I)^{−1} of a kernel is at most 1/ridge, also along what the precision allows."""
+    ridge, y = 2 * cut, torch.ones(2, dtype=F64)
+    alpha = KernelRidge(torch.tensor([1.0, -below * cut], dtype=dtype).diag()).dual(y, ridge)
     torch.testing.assert_close(alpha, torch.tensor([1 / (1 + ridge), 1 / ridge], dtype=F64))
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.1, 0.999, 5.0])
+@pytest.mark.parametrize("dtype", [F64, torch.float32])
+def test_an_indefinite_matrix_is_solved_as_it_stands_and_named(ridge, dtype):
+    """Eigenvalues −1, 1 and 3."""
+    K = torch.eye(3, dtype=F64)
+    K[0, 1] = K[1, 0] = 2.0
+    y = torch.tensor([1.0, -1.0, 0.0], dtype=F64)
+    with pytest.warns(CutoffWarning, match=r"1 of 3 eigenvalues are negative .*-1 \(λ_max 3\)"):
+        alpha = KernelRidge(K.to(dtype)).dual(y, ridge)
+    torch.testing.assert_close(K @ alpha + ridge * alpha, y)
+
+
+def test_a_ridge_that_cancels_a_negative_eigenvalue_is_cut():
+    K, y = torch.diag(torch.tensor([2.0, -1.0], dtype=F64)), torch.ones(2, dtype=F64)
+    with pytest.warns(CutoffWarning, match="1 of 2 eigenvalues are negative"):
+        with pytest.warns(CutoffWarning, match="1 of 2 kernel eigenvalues below"):
+            alpha = KernelRidge(K).dual(y, 1.0)
+    assert alpha.tolist() == pytest.approx([1 / 3, 0])
+
+
+def test_a_kernel_in_single_precision_is_cut_at_its_rounding():
+    """Ridgeless on a spectrum that dies out: cut at RCOND, rounding would be inverted."""
+    X, Z = (draw_inputs(n, 3, "sphere", seeded(s), dtype=F64) for n, s in ((200, 0), (50, 1)))
+    y, want = ((3 * points[:, 0]).sin() for points in (X, Z))
+    y = y + 0.1 * torch.randn(200, generator=seeded(2), dtype=F64)
+
+    def error(dtype) -> tuple[float, int, float]:
+        K, across = (infinite_ntk(A.to(dtype), X.to(dtype), SIN) for A in (X, Z))
+        fit = KernelRidge(K)
+        small = int((fit.eigenvalues <= fit.rcond * fit.eigenvalues.max()).sum())
+        with pytest.warns(CutoffWarning, match=f"{small} of 200 kernel eigenvalues below") as said:
+            gap = across.double() @ fit.dual(y, 0.0) - want
+        assert len(said) == 1
+        return float(gap.square().mean().sqrt()), small, fit.rcond
+
+    single, cut, rcond = error(torch.float32)
+    double, fewer, _ = error(F64)
+    assert cut > fewer and rcond == RCOND_SINGLE and single < 1.5 * double
+    K = infinite_ntk(X.float(), X.float(), SIN).double()  # control: the cut of float64 on it
+    with pytest.warns(CutoffWarning):
+        alpha = KernelRidge(K).dual(y, 0.0)
+    assert float((infinite_ntk(Z, X, SIN) @ alpha - want).square().mean().sqrt()) > 3 * single
+
+
+# ---------------------------------------------------------------- gradients in the inputs
+
+
+def central(function, Z: torch.Tensor, h: float = 1e-5) -> torch.Tensor:
+    """∇function by central differences."""
+    steps = h * torch.eye(Z.numel(), dtype=F64).view(-1, *Z.shape)
+    with torch.no_grad():
+        slopes = [float(function(Z + e) - function(Z - e)) / (2 * h) for e in steps]
+    return torch.tensor(slopes, dtype=F64).view_as(Z)
+
+
+def hard_pairs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """X on the sphere and 0; Y with x, 2x, −x, 0 and another; random weights of the entries."""
+    X = draw_inputs(2, 3, "sphere", seeded(), dtype=F64)
+    zero, other = torch.zeros(1, 3, dtype=F64), draw_inputs(1, 3, "gaussian", seeded(1), dtype=F64)
+    X, Y = torch.cat([X, zero]), torch.cat([X[:1], 2 * X[:1], -X[1:], zero, other])
+    return X, Y, torch.randn(len(X), len(Y), generator=seeded(2), dtype=F64)
+
+
+@pytest.mark.parametrize("route", ["auto", "quadrature"])
+@pytest.mark.parametrize("weight_law", WEIGHT_LAWS)
+@pytest.mark.parametrize("act", SMOOTH, ids=lambda act: act.name)
+def test_gradients_in_the_inputs_also_where_inputs_are_parallel_or_zero(act, weight_law, route):
+    X, Y, c = hard_pairs()
+
+    def total(A, B):
+        return (c * infinite_ntk(A, B, act, weight_law=weight_law, route=route)).sum()
+
+    A, B = X.clone().requires_grad_(), Y.clone().requires_grad_()
+    in_x, in_y = torch.autograd.grad(total(A, B), (A, B))
+    close = dict(rtol=0, atol=2e-7)
+    torch.testing.assert_close(in_x, central(lambda Z: total(Z, Y), X), **close)
+    torch.testing.assert_close(in_y, central(lambda Z: total(X, Z), Y), **close)
+    torch.testing.assert_close(torch.func.grad(lambda Z: total(Z, Y))(X), in_x, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("weight_law", WEIGHT_LAWS)
+def test_gradients_on_the_sphere_know_the_lengths_of_the_inputs(weight_law):
+    """The series would give the slope in x·y/d alone: without its part along x."""
+    act, (X, Y) = activation("sigmoid(z-1)"), pair_of_inputs("sphere")
+    A = X.clone().requires_grad_()
+    ours = torch.autograd.grad(infinite_ntk(A, Y, act, weight_law=weight_law).sum(), A)[0]
+    expected = central(
+        lambda Z: infinite_ntk(Z, Y, act, weight_law=weight_law, route="quadrature").sum(), X
+    )
+    torch.testing.assert_close(ours, expected, rtol=0, atol=1e-8)
+    tau = (A @ Y.T) / D
+    kernel = D * tau * dual_on_sphere(tau, act, D, weight_law=weight_law)
+    by_series = torch.autograd.grad(kernel.sum(), A)[0]
+    assert float((by_series - ours).norm() / ours.norm()) > 0.01  # control
+
+
+def test_gradients_of_the_relu_kernel():
+    X, _, c = hard_pairs()
+    c, act = c[:2, :2], RELU
+    Z = X[:2].clone().requires_grad_()
+    K = infinite_ntk(Z, Z, act)
+    rows = torch.autograd.grad(K.diagonal().sum(), Z, retain_graph=True)[0]  # K(x, x) = |x|²/2
+    torch.testing.assert_close(rows, X[:2], rtol=0, atol=1e-6)
+    one = torch.autograd.grad(infinite_ntk(Z, X[:2], act).diagonal().sum(), Z)[0]
+    torch.testing.assert_close(one, X[:2] / 2, rtol=0, atol=1e-6)  # mean of both sides of a kink
+    apart = torch.autograd.grad(K[0, 1], Z)[0]
+    expected = central(lambda W: infinite_ntk(W, W, act)[0, 1], X[:2])
+    torch.testing.assert_close(apart, expected, rtol=0, atol=1e-8)
+    for Y in (0 * X[:1], X[:1], -X[:1]):
+        for W in (X[:2], X):
+            A = W.clone().requires_grad_()
+            gradient = torch.autograd.grad(infinite_ntk(A, Y, act).sum(), A)[0]
+            assert bool(gradient.isfinite().all())
+            tangent = torch.func.jvp(lambda V, Y=Y: infinite_ntk(V, Y, act).sum(), (W,), (W,))[1]
+            assert float(tangent) == pytest.approx(float((gradient * W).sum()), abs=1e-6)
+
+
+@pytest.mark.parametrize("law", WEIGHT_LAWS)
+def test_second_derivatives_of_a_closed_form_at_equal_inputs(law):
+    """∇_x∇_yᵀ K at x = y, where rounding may have made |x − y|² negative."""
+    X = draw_inputs(6, 3, "sphere", seeded(), dtype=F64)
+
+    def mixed(route, x):
+        def slope(b):
+            a = x.clone().requires_grad_()
+            K = infinite_ntk(a[None], b[None], SIN, weight_law=law, route=route)
+            return torch.autograd.grad(K.sum(), a, create_graph=route == "closed")[0]
+
+        if route == "closed":
+            return torch.autograd.functional.jacobian(slope, x)
+        steps = 1e-5 * torch.eye(3, dtype=F64)
+        return torch.stack([(slope(x + e) - slope(x - e)) / 2e-5 for e in steps], 1)
+
+    for x in X:
+        torch.testing.assert_close(mixed("closed", x), mixed("quadrature", x), rtol=0, atol=1e-8)
+
+
+def test_gradients_of_the_empirical_kernel():
+    X, Y, c = hard_pairs()
+    weights, A = draw_weights(20, 3, seeded(1), dtype=F64), X.clone().requires_grad_()
+    for act in SMOOTH:
+        ours = torch.autograd.grad((c * empirical_ntk(A, Y, weights, act, block=3)).sum(), A)[0]
+        expected = central(lambda Z, act=act: (c * empirical_ntk(Z, Y, weights, act)).sum(), X)
+        torch.testing.assert_close(ours, expected, rtol=0, atol=1e-8)
+
+
+# ---------------------------------------------------------------- no number silently wrong
+
+
+@pytest.mark.parametrize("off", [1e-10, 1e-6, 9e-5])
+@pytest.mark.parametrize("weight_law", WEIGHT_LAWS)
+def test_inputs_beside_the_sphere(off, weight_law):
+    X, Y = pair_of_inputs("sphere")
+    act, X = activation("sigmoid(z-1)"), (1 + off) * X
+    auto, exact = (
+        infinite_ntk(X, Y, act, weight_law=weight_law, route=route)
+        for route in ("auto", "quadrature")
+    )
+    torch.testing.assert_close(auto, exact, rtol=1e-9, atol=0)
+    if off > 1e-7:
+        with pytest.raises(InputError, match=f"off by up to {off:.2g}".replace("+", ".")):
+            infinite_ntk(X, Y, act, weight_law=weight_law, route="series")
+
+
+@pytest.mark.parametrize("weight_law", WEIGHT_LAWS)
+@pytest.mark.parametrize("act", ACTIVATIONS.values(), ids=lambda act: act.name)
+def test_single_precision_is_right_to_its_rounding(act, weight_law):
+    """Also on the diagonal of ReLU, far along the sine's alternating series, and at x = 0."""
+    X = torch.cat([draw_inputs(8, D, "gaussian", seeded(), dtype=F64), torch.zeros(1, D)]).float()
+    X[1] *= 1.5
+    single = infinite_ntk(X, X, act, weight_law=weight_law)
+    double = infinite_ntk(X.double(), X.double(), act, weight_law=weight_law)
+    assert single.dtype == torch.float32 and bool(single.isfinite().all())
+    torch.testing.assert_close(single.double(), double, rtol=1e-7, atol=1e-30)
+    assert bool((single[-1] == 0).all())
+
+
+def test_the_relu_kernel_is_homogeneous_at_any_length():
+    X, Y = pair_of_inputs("gaussian")
+    K = infinite_ntk(X, Y, RELU)
+    for scale in (1e-100, 1e-30, 1e30, 1e100):
+        torch.testing.assert_close(
+            infinite_ntk(scale * X, scale * Y, RELU) / scale / scale, K, rtol=1e-12, atol=0
+        )

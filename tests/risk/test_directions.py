@@ -353,3 +353,31 @@ def test_a_spectrum_out_of_order_is_refused(values):
 def test_a_ratio_of_one_is_refused():
     with pytest.raises(InputError, match="ratio"):
         spectral_steps(torch.ones(4), ratio=1.0)
+
+
+@pytest.mark.parametrize("values", [[4.0, 4, 0, 0, 0, 0], [4, 4, 1e-8, 1e-12, -1e-13, -9e-13]])
+def test_steps_among_what_rounding_left_do_not_count(values):
+    assert spectral_steps(torch.tensor(values, dtype=F64)) == [2]
+
+
+def with_spectrum(values: list[float]) -> PairFeatures:
+    """One linear neuron pair in as many dimensions: Gram matrix diag(values)/2."""
+    flat = Activation("z", lambda z: z, torch.ones_like, torch.zeros_like)
+    X = torch.tensor(values, dtype=F64).sqrt().diag()
+    return PairFeatures(X, torch.ones(1, len(values), dtype=F64), flat)
+
+
+def test_the_gap_is_the_last_step_of_the_spectrum():
+    features = with_spectrum([9.0, 4, 4, 1, 1, 0.9, 0.9, 0.3])
+    kept = TrainingProjector(features, "gap")
+    assert kept.n_k == 3 and spectral_steps(kept.eigenvalues) == [1, 3]  # 0.9 → 0.3 is beyond n/2
+    t = torch.randn(1, 8, generator=seeded(), dtype=F64)
+    torch.testing.assert_close(kept.low(t), TrainingProjector(features, 3).low(t), rtol=0, atol=0)
+    assert TrainingProjector(with_spectrum([4.0, 4, 0, 0, 0, 0]), "gap").n_k == 2
+    assert kept.eigenvectors().shape == (3, 1, 8)
+
+
+@pytest.mark.parametrize("values", [[1.0, 1, 1, 1], [2.0], [1.0, 1, 1, 1e-3], [0.0, 0, 0]])
+def test_a_spectrum_without_a_step_has_no_gap(values):
+    with pytest.raises(RankError, match=r"expected a spectrum with a step.*pass n_k as an integer"):
+        TrainingProjector(with_spectrum(values), "gap")

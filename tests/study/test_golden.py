@@ -1,6 +1,6 @@
 """Every class of experiment at a tiny size: its numbers are those stored in golden/golden.json.
 
-``python tests/golden/remake.py golden`` stores today's and prints what changed.
+``python tests/golden/remake.py golden`` stores what moved and prints it.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import types
 from unittest.mock import patch
 
 import pytest
-from golden import points, stored
+from golden import points, remake, stored
 from golden.points import POINTS
 from golden.spy import Seen, spied
 from golden.stored import GOLDEN, Allowed, Tolerance, moved
@@ -56,7 +56,9 @@ def unlike_declared(seen: Seen, draws: Draws) -> str:
 @pytest.mark.parametrize("label", POINTS)
 def test_numbers_are_those_stored_and_draws_those_declared(label):
     """One test of one run: wherever it is run, it is run once."""
-    assert label in SAVED["runs"], f"no stored numbers: python tests/golden/remake.py for {label}"
+    assert label in SAVED["runs"], (
+        f"no stored numbers: python tests/golden/remake.py golden {label}"
+    )
     entry, seen = today(label)
     assert told(moved(label, SAVED["runs"][label], entry, TOLERANCE)) == ""
     again = from_configuration(POINTS[label].experiment, entry["config"])
@@ -240,3 +242,44 @@ def test_the_machine_that_wrote_it_is_named_and_others_get_more_room():
     other = {**SAVED, "machine": {**stored.machine(), "torch": "0.0"}}
     assert Tolerance.of(own).relative == 1e-9 and Tolerance.of(own).place == "here"
     assert Tolerance.of(other).relative == 1e-8 and Tolerance.of(other).place == "elsewhere"
+
+
+def test_what_is_within_its_tolerance_stays_as_it_is_stored():
+    tolerance = Tolerance(1e-9)
+    old = {"summary": {"a": 1.0}}
+    near, far = {"summary": {"a": 1 + 1e-10}}, {"summary": {"a": 1 + 1e-8}}
+    assert remake.kept_or_new("run", old, near, tolerance) is old
+    assert remake.kept_or_new("run", old, far, tolerance) is far
+    assert remake.kept_or_new("run", stored.ABSENT, near, tolerance) is near
+    assert remake.asked_for("setup-x", ()) and remake.asked_for("setup-x", ("mlp", "setup-*"))
+    assert not remake.asked_for("setup-x", ("mlp",))
+
+
+def test_only_the_run_that_is_asked_for_is_made_anew(tmp_path, monkeypatch):
+    """Its entry had been another; that of a second run had too, and keeps what it has."""
+    label, other = "setup-dense-projector", "setup-initialization"
+    spoilt = stored.load(GOLDEN)
+    kept = spoilt["runs"][label]
+    spoilt["runs"][label] = {"class": "Attic"}
+    spoilt["runs"][other] = {"class": "Barn"}
+    stored.save(tmp_path / "golden.json", spoilt)
+    monkeypatch.setattr(remake, "GOLDEN", tmp_path / "golden.json")
+    told_changes = [str(change) for change in remake.golden([label], False)]
+    new = stored.load(tmp_path / "golden.json")
+    assert told(moved(label, kept, new["runs"][label], TOLERANCE)) == ""
+    assert new["runs"][other] == {"class": "Barn"} and new["machine"] == SAVED["machine"]
+    assert {line.split(":")[0] for line in told_changes} == {label}
+
+
+def test_a_number_that_is_perhaps_zero_is_asked_about(tmp_path, monkeypatch):
+    spoilt = stored.load(GOLDEN)
+    del spoilt["runs"]["setup-dense-projector"]
+    spoilt["tolerance"]["exceptions"] = []
+    stored.save(tmp_path / "golden.json", spoilt)
+    monkeypatch.setattr(remake, "GOLDEN", tmp_path / "golden.json")
+    said = [
+        line
+        for line in remake.golden(["setup-dense-projector"], False)
+        if remake.ROUNDING in str(line)
+    ]
+    assert said and all("setup-dense-projector summary.right = " in line for line in said)

@@ -1,16 +1,13 @@
 """The claims ledger is the one stored in golden/ledger.json: a row that moves is seen.
 
-``python tests/golden/remake.py ledger`` stores today's and prints what changed.
+``python tests/golden/remake.py ledger`` stores what moved and prints it.
 """
 
 from pathlib import Path
 
 import pytest
 from golden import stored
-from golden.stored import LEDGER, Tolerance, moved_rows
-
-EVERYWHERE = Tolerance(1e-9)
-"""Rows are fits and means of stored numbers, in float64: rounding moves them by 1e-12 or less."""
+from golden.stored import EVERYWHERE, LEDGER, moved_rows
 
 
 def told(changes) -> str:
@@ -19,7 +16,8 @@ def told(changes) -> str:
 
 
 def test_rows_are_those_stored(ledger_rows):
-    assert told(moved_rows(stored.load(LEDGER), ledger_rows, EVERYWHERE)) == ""
+    moved = told(moved_rows(stored.load(LEDGER), ledger_rows, EVERYWHERE))
+    assert moved == "", f"if that is meant: python tests/golden/remake.py ledger\n{moved}"
 
 
 def test_no_row_knows_where_it_was_evaluated():

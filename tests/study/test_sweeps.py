@@ -68,6 +68,15 @@ def test_an_error_of_a_point_is_not_retried(tmp_path, points):
         sweep.run_points(points, RecordStore(tmp_path), executor=Refusing(), progress=False)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_names_its_point_and_the_points_behind_it_are_not_begun(tmp_path, workers):
+    points, store = [Quick(1), Failing(5), *(Slow(seed, 3600.0) for seed in range(9))], tmp_path
+    with pytest.raises(ZeroDivisionError) as caught:
+        sweep.run_points(points, RecordStore(store), workers=workers, progress=False)
+    assert caught.value.__notes__ == [f"at the point {Failing(5)}"]
+    assert RecordStore(store).experiments() == ["quick"]
+
+
 # ---------------------------------------------------------------- cut short
 
 

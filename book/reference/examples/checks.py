@@ -37,7 +37,11 @@ assert text == "expected an even m; got 5; remedy: use m=6"
 assert issubclass(checks.RecordError, checks.EscapeNTKError)
 for kind in (checks.RankError, checks.StabilityError, checks.DataFileError):
     assert issubclass(kind, checks.InputError) and issubclass(kind, ValueError)
-for kind in (checks.RecordWarning, checks.CutoffWarning):
+for kind in (
+    checks.RecordWarning,
+    checks.CutoffWarning,
+    checks.DerivativeWarning,
+):
     assert issubclass(kind, UserWarning)
 
 # Objects are guarded like numbers.

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from escape_ntk import checks
-from escape_ntk.kernels.ntk import dual_on_sphere, infinite_ntk, ridge_factor
+from escape_ntk.kernels.ntk import SPHERE_TOLERANCE, dual_on_sphere, infinite_ntk, ridge_factor
 from escape_ntk.models.data import Target
 from escape_ntk.models.network import WEIGHT_LAWS, Activation, ActivationLike
 from escape_ntk.models.network import activation as as_activation
@@ -272,9 +272,9 @@ class SphereRidge:
     def __init__(self, X: Float[Tensor, "n d"], activation: ActivationLike, *, ridge: float = 0.0):
         activation = as_activation(activation)
         self.X = X
-        gram = infinite_ntk(X, X, activation)
-        off = float((X.square().mean(1) - 1).abs().max())
-        if off > 1e-4:
+        gram = infinite_ntk(X.detach(), X.detach(), activation)
+        off = float((X.detach().double().square().mean(1) - 1).abs().max())
+        if off > 2 * SPHERE_TOLERANCE[X.dtype]:
             raise checks.InputError(
                 checks.message(
                     expected="inputs of length √d",

@@ -218,6 +218,7 @@ def random_direction(
     d: int, generator: torch.Generator, *, dtype: torch.dtype = torch.float32
 ) -> Float[Tensor, " d"]:
     """β uniform on the unit sphere of R^d."""
+    checks.floating("dtype", dtype)
     b = torch.randn(d, generator=generator, dtype=torch.float64, device=generator.device)
     return (b / b.norm()).to(dtype)
 
@@ -247,6 +248,7 @@ def dense_part(
 
     ``n_directions`` is d by default; every harmonic of degree ℓ is of this form with enough.
     """
+    checks.floating("dtype", dtype)
     q = d if n_directions is None else checks.integer("n_directions", n_directions, least=1)
     betas = torch.stack([random_direction(d, generator, dtype=torch.float64) for _ in range(q)])
     a = torch.randn(q, generator=generator, dtype=torch.float64, device=generator.device)

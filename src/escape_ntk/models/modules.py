@@ -1,78 +1,109 @@
 """The Taylor terms of any torch.nn.Module in its parameters, and its tangent features.
 
-f(x; θ₀ + Δ) = f(x; θ₀) + f_L(x; Δ) + f_Q(x; Δ) + O(‖Δ‖³), for a module with one output,
+f(x; θ₀ + Δ) = f(x; θ₀) + f_L(x; Δ) + f_Q(x; Δ) + O(‖Δ‖³), for each output of a module,
 f_L = ∇_θ f(x; θ₀)·Δ,   f_Q = ½ Δᵀ∇²_θ f(x; θ₀)Δ,   Δ a flat vector of all P trainable parameters.
-f_L comes from one forward-mode derivative, f_Q from two, one inside the other; tangent features
-from reverse mode.  No Jacobian is kept unless :meth:`ModuleFeatures.jacobian` is asked for it.
-With :class:`escape_ntk.risk.projectors.TrainingProjector` on these features P_{≤k}, P_{>k} and R_2
-are those of the module.  Source: [D].
+No Jacobian is kept unless :meth:`ModuleFeatures.jacobian` is asked for it.  With
+:class:`escape_ntk.risk.projectors.TrainingProjector` on these features P_{≤k}, P_{>k} and R_2 are
+those of the module.  Source: [D].
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from typing import SupportsIndex
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call, grad, jvp, vjp, vmap
 
 from escape_ntk import checks
-from escape_ntk.checks import InputError, ShapeError, message
-
-RANDOM = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
-"""Layers whose training mode makes f(x) random, or a function of the other rows of the batch."""
+from escape_ntk.checks import InputError, NonFiniteError, ShapeError, message
+from escape_ntk.models.derivatives import Derivatives
+from escape_ntk.models.linear_maps import curvature, pulled, pushed
+from escape_ntk.models.private_copy import PrivateCopy
+from escape_ntk.models.route_trial import exact_routes
+from escape_ntk.models.row_function import function_of_rows
 
 
 class ModuleFeatures:
     """f_L and f_Q of ``module`` at fixed inputs X, as functions of the movement Δ (P,).
 
-    X (n, …) are n inputs; the module returns (n,), (n, 1), or (n, C) with the column ``output``.
-    θ₀ is what the parameters are now, copied: training the module afterwards does not change it.
-    Parameters with requires_grad = False stay where they are and are not in Δ.  ``chunk`` rows at a
-    time: an evaluation holds the activations of ``chunk`` rows two or four times, a Gram matrix
-    2·chunk·P numbers.  With ``keep`` the Jacobian, n·P numbers, is computed once and kept: then f_L
-    and its pullback are one matrix–vector product each.  Raises
-    :class:`~escape_ntk.checks.InputError` for dropout or batch norm in training mode, inputs that
-    are not floating point, several outputs without ``output``, and a module without trainable
-    parameters; :class:`~escape_ntk.checks.NonFiniteError` for NaN among the inputs, and
-    :class:`~escape_ntk.checks.ShapeError` for parameters of another dtype or device.
+    X (n, …) are n inputs; the module returns (n,), (n, 1), or (n, C) with the column ``output``, or
+    with ``output="all"`` for all N = n·C outputs, in the order of out.flatten(); else N = n.
+    θ₀, buffers and modes are what they are now, in a private copy: whatever happens to the module
+    later changes nothing but :meth:`movement`.  Parameters with requires_grad = False stay where
+    they are and are not in Δ.
+
+    A trial on two or three rows finds for f_L, f_Q and Φ the fastest way that is exact:
+    ``route`` says which, and why.  ``chunk`` rows at a time: an evaluation holds the activations of
+    ``chunk`` rows a few times, a Gram matrix 3·chunk·P numbers, :meth:`jacobian` (N + chunk)·P;
+    the trial a dozen vectors of P numbers in float64.
+    With ``keep`` the Jacobian, N·P numbers, is computed once and kept: then f_L and its pullback
+    are one matrix–vector product each.
+
+    Raises :class:`~escape_ntk.checks.InputError` for a module whose outputs are random, depend on
+    the other rows or on earlier calls, or are not one real number a row; that has no exact
+    derivatives; that cannot be copied; or without trainable parameters; and for inputs that are
+    not floating point.  :class:`~escape_ntk.checks.NonFiniteError` for NaN among the inputs or in
+    the gradient of a row, and :class:`~escape_ntk.checks.ShapeError` for parameters of another
+    dtype or device.  Warns with :class:`~escape_ntk.checks.DerivativeWarning` where the module's
+    values and gradients differ.
     """
 
     kernel_factor = 1.0
     """K over the Gram matrix of these features."""
 
+    @torch.inference_mode(False)
     def __init__(
         self,
         module: nn.Module,
         X: Tensor,
         *,
-        output: int | None = None,
-        chunk: int = 256,
+        output: SupportsIndex | str | None = None,
+        chunk: SupportsIndex = 256,
         keep: bool = False,
     ):
-        self.X, self.module = _checked_inputs(module, X), module
         self.chunk = checks.integer("chunk", chunk, least=1)
-        trainable = {k: p for k, p in module.named_parameters() if p.requires_grad}
-        _check_parameters(trainable, self.X)
-        self.start = {name: p.detach().clone() for name, p in trainable.items()}
-        fixed = {k: p for k, p in module.named_parameters() if not p.requires_grad}
-        kept = {**fixed, **dict(module.named_buffers())}
-        self._kept = {name: value.detach().clone() for name, value in kept.items()}
-        self._column = _column(self._outputs(self.start, self.X[:1]), output)
+        self.X, self.module = _checked_inputs(X), module
+        copy = PrivateCopy(module)
+        _check_parameters(module, self.X)
+        self._output = output
+        column, outputs = function_of_rows(copy, self.X, output)
+        self._derivatives = Derivatives(copy, column, outputs, self.chunk)
+        self._derivatives.routes = exact_routes(self._derivatives, self.X)
+        self.start = dict(zip(copy.start, self._derivatives.start, strict=True))
+        self._layout = _layout(module)
         self._kept_rows = self.jacobian() if keep else None
 
     def __len__(self) -> int:
-        return len(self.X)
+        return len(self.X) * self._derivatives.outputs
+
+    def __repr__(self) -> str:
+        return f"ModuleFeatures({len(self)} outputs, {self.size} parameters: {self.route})"
 
     @property
     def size(self) -> int:
         """P, the number of trainable parameters."""
-        return sum(p.numel() for p in self.start.values())
+        return sum(self._derivatives.sizes)
 
+    @property
+    def route(self) -> str:
+        """How f_L, f_Q and Φ are computed, and why not faster."""
+        return str(self._derivatives.routes)
+
+    @torch.inference_mode(False)
     def at(self, X: Tensor) -> "ModuleFeatures":
-        """The same module at the same θ₀ and other inputs."""
+        """The same module at the same θ₀ and other inputs; refused as in the constructor."""
+        X = _checked_inputs(X)
+        if X.dtype != self.X.dtype or X.device != self.X.device:
+            raise ShapeError(
+                message(
+                    expected=f"inputs like the first, {self.X.dtype} on {self.X.device}",
+                    got=f"{X.dtype} on {X.device}",
+                    remedy="X.to(features.X)",
+                )
+            )
+        function_of_rows(self._derivatives.copy, X, self._output)
         other = object.__new__(type(self))
-        changed = {"X": _checked_inputs(self.module, X), "_kept_rows": None}
-        other.__dict__ = self.__dict__ | changed
+        other.__dict__ = self.__dict__ | {"X": X, "_kept_rows": None}
         return other
 
     # ------------------------------------------------------------ movements
@@ -80,17 +111,10 @@ class ModuleFeatures:
     def split(self, movement: Float[Tensor, " P"]) -> dict[str, Tensor]:
         """Δ by parameter name, each in its parameter's shape.
 
-        :class:`~escape_ntk.checks.ShapeError` when Δ has another length than P.
+        :class:`~escape_ntk.checks.ShapeError` when Δ has another length than P, or another dtype or
+        device than the parameters.
         """
-        if movement.shape != (self.size,):
-            raise ShapeError(
-                message(
-                    expected=f"a movement of shape ({self.size},), one entry a parameter",
-                    got=f"shape {tuple(movement.shape)}",
-                    remedy="ModuleFeatures.join puts a dict of parameters into this form",
-                )
-            )
-        pieces = movement.split([p.numel() for p in self.start.values()])
+        pieces = self._checked(movement).split(self._derivatives.sizes)
         return {k: v.view_as(self.start[k]) for k, v in zip(self.start, pieces, strict=True)}
 
     def join(self, pieces: Mapping[str, Tensor]) -> Float[Tensor, " P"]:
@@ -98,120 +122,113 @@ class ModuleFeatures:
         return torch.cat([pieces[name].reshape(-1) for name in self.start])
 
     def movement(self) -> Float[Tensor, " P"]:
-        """Δ = θ − θ₀ of the module as it is now; carries its gradient."""
+        """Δ = θ − θ₀ of the module as it is now; carries its gradient.
+
+        :class:`~escape_ntk.checks.ShapeError` when it has other parameters than at first.
+        """
+        _check_layout(self._layout, _layout(self.module))
         now = dict(self.module.named_parameters())
         return self.join({name: now[name] - value for name, value in self.start.items()})
 
+    def _checked(self, movement: Tensor) -> Tensor:
+        fits = movement.shape == (self.size,)
+        if not fits or movement.dtype != self.X.dtype or movement.device != self.X.device:
+            raise ShapeError(
+                message(
+                    expected=f"a movement of shape ({self.size},), one entry a parameter, "
+                    f"{self.X.dtype} on {self.X.device}",
+                    got=f"shape {tuple(movement.shape)}, {movement.dtype} on {movement.device}",
+                    remedy="ModuleFeatures.join puts a dict of parameters into this form",
+                )
+            )
+        return movement.clone() if movement.is_inference() else movement
+
     # ------------------------------------------------------------ values
 
-    def value(self, movement: Float[Tensor, " P"]) -> Float[Tensor, " n"]:
+    def value(self, movement: Float[Tensor, " P"]) -> Float[Tensor, " N"]:
         """f(x_i; θ₀ + Δ)."""
-        delta = self.split(movement)
-        moved = {name: p + delta[name] for name, p in self.start.items()}
-        return torch.cat([self._output(moved, x) for x in self.X.split(self.chunk)])
+        with torch.inference_mode(False):
+            out = self._derivatives.value(self.X, self._checked(movement))
+        return out if torch.is_grad_enabled() else out.detach()
 
-    def linear(self, movement: Float[Tensor, " P"]) -> Float[Tensor, " n"]:
-        """f_L(x_i; Δ): one Jacobian-vector product."""
-        delta = self.split(movement)
+    def linear(self, movement: Float[Tensor, " P"]) -> Float[Tensor, " N"]:
+        """f_L(x_i; Δ): one Jacobian-vector product.  Differentiable in Δ, to all orders."""
+        movement = self._checked(movement)
         if self._kept_rows is not None:
             return self._kept_rows @ movement
-        return torch.cat(
-            [
-                jvp(lambda p, x=x: self._output(p, x), (self.start,), (delta,))[1]
-                for x in self.X.split(self.chunk)
-            ]
-        )
+        return pushed(self._derivatives, self.X, movement)
 
     def terms(self, movement: Float[Tensor, " P"]) -> tuple[Tensor, Tensor]:
-        """(f_L, f_Q), each (n,): forward over forward.  Differentiable in Δ."""
-        delta, rows = self.split(movement), []
-        for x in self.X.split(self.chunk):
+        """(f_L, f_Q), each (N,).  Differentiable in Δ, to all orders."""
+        return curvature(self._derivatives, self.X, self._checked(movement))
 
-            def slope(p, x=x):
-                return jvp(lambda q: self._output(q, x), (p,), (delta,))[1]
-
-            rows.append(jvp(slope, (self.start,), (delta,)))
-        linear, curved = (torch.cat(column) for column in zip(*rows, strict=True))
-        return linear, curved / 2
-
-    def remainder(self, movement: Float[Tensor, " P"]) -> Float[Tensor, " n"]:
+    def remainder(self, movement: Float[Tensor, " P"]) -> Float[Tensor, " N"]:
         """f(θ₀ + Δ) − f(θ₀) − f_L − f_Q = O(‖Δ‖³) for smooth activations; use float64."""
         taylor = sum(self.terms(movement))
         return self.value(movement) - self.value(torch.zeros_like(movement)) - taylor
 
     # ------------------------------------------------------------ tangent features
 
-    def linear_pullback(self, c: Float[Tensor, " n"]) -> Float[Tensor, " P"]:
+    def linear_pullback(self, c: Float[Tensor, " N"]) -> Float[Tensor, " P"]:
         """Φᵀc = Σ_i c_i ∇_θ f(x_i; θ₀): one vector-Jacobian product."""
         checks.array("c", c, (len(self),), like=self.X)
         if self._kept_rows is not None:
             return self._kept_rows.T @ c
-        total = torch.zeros(self.size, dtype=self.X.dtype, device=self.X.device)
-        for x, weight in zip(self.X.split(self.chunk), c.split(self.chunk), strict=True):
-            back = vjp(lambda p, x=x: self._output(p, x), self.start)[1]
-            total += self.join(back(weight)[0])
-        return total
+        return pulled(self._derivatives, self.X, c)
 
-    def jacobian(self) -> Float[Tensor, "n P"]:
-        """Φ: the tangent features, row by row.  n·P numbers."""
-        return torch.cat(list(self._rows()))
+    @torch.inference_mode(False)
+    def jacobian(self) -> Float[Tensor, "N P"]:
+        """Φ: the tangent features, row by row.  N·P numbers.
 
-    def cross_gram(self, other: "ModuleFeatures") -> Float[Tensor, "n n2"]:
-        """The empirical tangent kernel K(x, y) = ∇f(x)·∇f(y), in blocks of ``chunk`` rows."""
-        if other is self:
-            return self._own_gram()
-        return torch.cat([torch.cat([a @ b.T for b in other._rows()], dim=1) for a in self._rows()])
+        :class:`~escape_ntk.checks.NonFiniteError` names the first row that has NaN or infinity.
+        """
+        out = self.X.new_empty(len(self), self.size)
+        for rows, x in self._blocks():
+            self._derivatives.rows_into(x, out[rows])
+            _check_rows(out[rows], rows.start, self._derivatives.outputs)
+        return out
 
-    def _own_gram(self) -> Tensor:
-        """K of these inputs; each pair of blocks once."""
-        n, blocks = len(self), self.X.split(self.chunk)
-        gram = self.X.new_empty(n, n)
-        for i, x in enumerate(blocks):
-            a, rows = self._jacobian_of(x), slice(i * self.chunk, i * self.chunk + len(x))
-            gram[rows, rows] = a @ a.T
-            for j, y in enumerate(blocks[:i]):
-                columns = slice(j * self.chunk, j * self.chunk + len(y))
-                gram[rows, columns] = a @ self._jacobian_of(y).T
-                gram[columns, rows] = gram[rows, columns].T
+    @torch.inference_mode(False)
+    def cross_gram(self, other: "ModuleFeatures") -> Float[Tensor, "N N2"]:
+        """The empirical tangent kernel K(x, y) = ∇f(x)·∇f(y), in blocks of ``chunk`` rows.
+
+        :class:`~escape_ntk.checks.NonFiniteError` names the first row that has NaN or infinity.
+        """
+        own, there = list(self._blocks()), list(other._blocks())
+        gram = self.X.new_empty(len(self), len(other))
+        for i, (rows, x) in enumerate(own):
+            a = self._jacobian_of(x, rows.start)
+            if other is self:
+                gram[rows, rows] = a @ a.T
+            for columns, y in there[:i] if other is self else there:
+                b = other._jacobian_of(y, columns.start)
+                gram[rows, columns] = a @ b.T
+                del b
+                if other is self:
+                    gram[columns, rows] = gram[rows, columns].T
         return gram
 
-    def _rows(self) -> Iterator[Tensor]:
-        return (self._jacobian_of(x) for x in self.X.split(self.chunk))
+    def _blocks(self):
+        """(places among the outputs, inputs) of at most ``chunk`` outputs."""
+        outputs = self._derivatives.outputs
+        count, start = max(1, self.chunk // outputs), 0
+        for x in self.X.split(count):
+            yield slice(start, start + len(x) * outputs), x
+            start += len(x) * outputs
 
-    def _jacobian_of(self, X: Tensor) -> Float[Tensor, "b P"]:
-        def one(p, x):
-            return self._output(p, x[None])[0]
-
-        pieces = vmap(grad(one), in_dims=(None, 0))(self.start, X)
-        return torch.cat([pieces[name].flatten(1) for name in self.start], dim=1)
-
-    def _outputs(self, parameters: Mapping[str, Tensor], X: Tensor) -> Tensor:
-        return functional_call(self.module, {**self._kept, **parameters}, (X,))
-
-    def _output(self, parameters: Mapping[str, Tensor], X: Tensor) -> Tensor:
-        out = self._outputs(parameters, X)
-        return out if out.ndim == 1 else out[:, self._column]
-
-
-class _QuadraticForm(torch.autograd.Function):
-    """A number whose gradient was computed beside it."""
-
-    @staticmethod
-    def forward(ctx, movement, value, gradient):
-        ctx.save_for_backward(gradient)
-        return value
-
-    @staticmethod
-    def backward(ctx, *grad_outputs):
-        return grad_outputs[0] * ctx.saved_tensors[0], None, None
+    def _jacobian_of(self, X: Tensor, first: int) -> Float[Tensor, "b P"]:
+        out = X.new_empty(len(X) * self._derivatives.outputs, self.size)
+        self._derivatives.rows_into(X, out)
+        _check_rows(out, first, self._derivatives.outputs)
+        return out
 
 
 def empirical_leak(features: ModuleFeatures, projector, movement: Float[Tensor, " P"]):
-    """R_2 = (1/n) Σ_i f_L(x_i; P_{>k}Δ)²; its gradient (2/n)Φᵀ(I − U_kU_kᵀ)f_L in ``backward``.
+    """R_2 = (1/n) Σ_i f_L(x_i; P_{>k}Δ)², a quadratic form in Δ with all its derivatives.
 
-    ``projector``: a TrainingProjector of the same ``features``.  One Jacobian-vector product and,
-    where the movement needs a gradient, one vector-Jacobian product.  A projector of other features
-    raises :class:`~escape_ntk.checks.InputError`.  [A][C]
+    ``projector``: a TrainingProjector of the same ``features``.  One Jacobian-vector product, and
+    for its gradient (2/n)Φᵀ(I − U_kU_kᵀ)f_L one vector-Jacobian product.  A projector of other
+    features raises :class:`~escape_ntk.checks.InputError`.  [A][C]
     """
     if projector.features is not features:
         raise InputError(
@@ -221,49 +238,39 @@ def empirical_leak(features: ModuleFeatures, projector, movement: Float[Tensor, 
                 remedy="TrainingProjector(features, n_k) with the same features object",
             )
         )
-    fixed = movement.detach()
-    high = projector.high_outputs(features.linear(fixed))
-    value = high.square().mean()
-    if not movement.requires_grad:
-        return value
-    gradient = features.linear_pullback(2 / len(features) * high)
-    return _QuadraticForm.apply(movement, value, gradient)
+    return projector.high_outputs(features.linear(movement)).square().mean()
 
 
-def _checked_inputs(module: nn.Module, X: Tensor) -> Tensor:
-    """X if it is a non-empty finite floating tensor and f is a function of each row alone."""
-    for name, layer in module.named_modules():
-        if isinstance(layer, RANDOM) and layer.training:
-            raise InputError(
-                message(
-                    expected="a module whose output at x depends on x and the parameters alone",
-                    got=f"{type(layer).__name__} {name!r} in training mode",
-                    remedy="call module.eval() first",
-                )
-            )
-    if not isinstance(X, Tensor) or not X.is_floating_point() or X.ndim < 1 or not len(X):
+def _checked_inputs(X: Tensor) -> Tensor:
+    """A copy of X if it is a non-empty finite floating tensor."""
+    whole = isinstance(X, Tensor) and X.layout == torch.strided and X.ndim >= 1 and len(X) > 0
+    if not whole or X.dtype not in (torch.float32, torch.float64):
         got = f"{X.dtype} of shape {tuple(X.shape)}" if isinstance(X, Tensor) else type(X).__name__
+        half = isinstance(X, Tensor) and X.dtype in (torch.float16, torch.bfloat16)
         raise InputError(
             message(
-                expected="floating-point inputs X (n, …), n ≥ 1",
+                expected="floating-point inputs X (n, …), n ≥ 1, in float32 or float64",
                 got=got,
-                remedy="X.float(); for indices, the output of the embedding",
+                remedy="module.float() and X.float()"
+                if half
+                else "X.float(); for indices, the output of the embedding",
             )
         )
     if not bool(torch.isfinite(X).all()):
         bad = int((~torch.isfinite(X)).sum())
-        raise checks.NonFiniteError(
+        raise NonFiniteError(
             message(
                 expected="X to be finite",
                 got=f"{bad} NaN or infinite entries",
                 remedy="drop those rows",
             )
         )
-    return X
+    with torch.inference_mode(False):
+        return X.detach().clone()
 
 
-def _check_parameters(trainable: Mapping[str, Tensor], X: Tensor) -> None:
-    if not trainable:
+def _check_parameters(module: nn.Module, X: Tensor) -> None:
+    if not any(p.requires_grad and p.numel() for p in module.parameters()):
         raise InputError(
             message(
                 expected="a module with trainable parameters",
@@ -271,36 +278,59 @@ def _check_parameters(trainable: Mapping[str, Tensor], X: Tensor) -> None:
                 remedy="module.requires_grad_(True)",
             )
         )
-    for name, p in trainable.items():
-        if p.dtype != X.dtype or p.device != X.device:
+    for name, p in module.named_parameters():
+        real = p.requires_grad or p.is_floating_point() or p.is_complex()
+        dense = p.layout == torch.strided
+        if not dense or p.device != X.device or (real and p.dtype != X.dtype):
+            sort = "" if dense else f"{p.layout}, "
             raise ShapeError(
                 message(
                     expected=f"parameter {name!r} like the inputs, {X.dtype} on {X.device}",
-                    got=f"{p.dtype} on {p.device}",
-                    remedy="module.to(X)",
+                    got=f"{sort}{p.dtype} on {p.device}",
+                    remedy="module.to(X)" if dense else "a dense parameter: p.to_dense()",
                 )
             )
 
 
-def _column(out: Tensor, output: int | None) -> int:
-    """The output column; refuses several without a choice."""
-    if out.ndim == 1:
-        return 0
-    if out.ndim != 2 or (out.shape[1] > 1 and output is None):
-        raise InputError(
+def _layout(module: nn.Module) -> dict[str, tuple]:
+    """Name → what may not change of a parameter."""
+    return {
+        name: (tuple(p.shape), p.dtype, p.device, p.requires_grad)
+        for name, p in module.named_parameters()
+    }
+
+
+def _check_layout(then: Mapping[str, tuple], now: Mapping[str, tuple]) -> None:
+    words = ("shape", "dtype", "device")
+    changed = [f"{name!r} is gone" for name in then if name not in now]
+    changed += [f"{name!r} is new" for name in now if name not in then]
+    for name in (name for name in then if name in now):
+        for word, before, after in zip(words, then[name], now[name], strict=False):
+            if before != after:
+                changed.append(f"{word} of {name!r} was {before}, is {after}")
+        if now[name][3] and not then[name][3]:
+            changed.append(f"{name!r} was frozen, is trainable")
+    if changed:
+        raise ShapeError(
             message(
-                expected="one output a row: (n,) or (n, 1)",
-                got=f"{tuple(out.shape)} for one row",
-                remedy="choose a column with output=…, or add a head with one output",
+                expected="the module with the parameters it had when the features were made",
+                got="; ".join(changed[:3]),
+                remedy="make ModuleFeatures after such changes",
             )
         )
-    column = 0 if output is None else checks.integer("output", output, least=0)
-    if column >= out.shape[1]:
-        raise InputError(
-            message(
-                expected=f"output < {out.shape[1]}, the module's outputs",
-                got=output,
-                remedy="count from 0",
+
+
+def _check_rows(rows: Tensor, first: int, outputs: int) -> None:
+    """Refuse NaN or infinity in rows of the Jacobian."""
+    sums = rows.sum(1)
+    if not bool(torch.isfinite(sums).all()):
+        bad = (~torch.isfinite(rows).all(1)).nonzero()
+        if len(bad):
+            place = first + int(bad[0, 0])
+            raise NonFiniteError(
+                message(
+                    expected="finite gradients at θ₀",
+                    got=f"NaN or infinity at row {place // outputs} of X",
+                    remedy="drop that row, or mend the module there (a norm has none at 0)",
+                )
             )
-        )
-    return column

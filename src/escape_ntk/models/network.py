@@ -51,6 +51,10 @@ class Activation:
 
     def __post_init__(self):
         checks.instance("name", self.name, str, 'a name such as "tanh"')
+        with torch.inference_mode(False), torch.enable_grad():
+            self._check()
+
+    def _check(self) -> None:
         z = torch.linspace(-4, 4, 41, dtype=torch.float64, requires_grad=True)
         sigma, first, second = (
             _entrywise(f"{label} of activation {self.name!r}", function, z)

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from escape_ntk import checks
-from escape_ntk.models.network import ActivationLike
+from escape_ntk.models.network import Activation, ActivationLike
 from escape_ntk.models.network import activation as as_activation
 
 _Pullback = Callable[[Tensor, Tensor], Tensor]
@@ -67,6 +67,12 @@ def from_pairs(state: Float[Tensor, "2 p d"]) -> Float[Tensor, "2*p d"]:
     """
     s, t = checks.array("state", state, (2, None, None))
     return torch.cat([(s + t) / 2, (s - t) / 2])
+
+
+def _same_slope(one: Activation, other: Activation) -> bool:
+    """Whether σ' is the same function, also where each was differentiated on its own."""
+    z = torch.linspace(-8, 8, 65, dtype=torch.float64)
+    return one is other or torch.equal(one.first(z), other.first(z))
 
 
 class PairFeatures:
@@ -139,7 +145,11 @@ class PairFeatures:
         return checks.array("state", state, (2, self.n_pairs, self.dim), like=self.X)
 
     def terms(self, state: Float[Tensor, "2 p d"]) -> tuple[Tensor, Tensor]:
-        """(f_L, f_Q), each (n,), in blocks of ``chunk`` rows."""
+        """(f_L, f_Q), each (n,), in blocks of ``chunk`` rows.
+
+        They carry no gradient: a state or inputs that require one raise
+        :class:`~escape_ntk.checks.InputError`.
+        """
         self._check_layout(state)
         linear, quadratic = torch.empty_like(self.X[:, 0]), torch.empty_like(self.X[:, 0])
         size = (min(self.chunk, len(self)), self.n_pairs)
@@ -185,7 +195,7 @@ class PairFeatures:
         """A A'ᵀ: inner products of the t-features, half the tangent kernel K of all weights.
 
         (A Aᵀ)_{ij} = (x_i·x_j) Σ_{r ≤ p} σ'(w_r·x_i)σ'(w_r·x_j)/m = K(x_i, x_j)/2.
-        Features at other weights raise :class:`~escape_ntk.checks.InputError`.
+        Features at other weights, or of another σ', raise :class:`~escape_ntk.checks.InputError`.
         """
         checks.instance("other", other, PairFeatures, "PairFeatures(X, weights, activation)")
         checks.layout("other.weights", other.weights, self.weights.shape, like=self.weights)
@@ -195,6 +205,14 @@ class PairFeatures:
                     expected="features at the same frozen weights w_r",
                     got="other weights",
                     remedy="build both PairFeatures with one weights tensor",
+                )
+            )
+        if not _same_slope(self.activation, other.activation):
+            raise checks.InputError(
+                checks.message(
+                    expected=f"features of the same activation, {self.activation.name}",
+                    got=other.activation.name,
+                    remedy="build both PairFeatures with one activation",
                 )
             )
         return (self.first @ other.first.T).mul_(self.X @ other.X.T)
@@ -216,6 +234,14 @@ class PairFeatures:
 
     def _products(self, rows: slice, state: Tensor, xs: Tensor, xt: Tensor):
         """Fill xs = σ''/(2√m)∘(Xsᵀ), xt = Xtᵀ and contract them to f_L and f_Q."""
+        if torch.is_grad_enabled() and (state.requires_grad or self.first.requires_grad):
+            raise checks.InputError(
+                checks.message(
+                    expected="terms without a gradient: their buffers are used again",
+                    got="a state or inputs that require one",
+                    remedy="state.detach() and terms_and_pullback, or NetworkFeatures",
+                )
+            )
         s, t = state
         torch.mm(self.X[rows], s.T, out=xs).mul_(self.second[rows])
         torch.mm(self.X[rows], t.T, out=xt)

@@ -16,7 +16,16 @@ from typing import Any, NoReturn
 from escape_ntk import checks
 from escape_ntk.records.store import Record, RecordStore
 
-FACTS = ("wall_seconds", "written_utc", "commit", "accelerator", "cpu", "threads", "torch")
+FACTS = (
+    "wall_seconds",
+    "written_utc",
+    "commit",
+    "dirty",
+    "accelerator",
+    "cpu",
+    "threads",
+    "torch",
+)
 """Of the provenance, the columns of a table."""
 SHOWN = 6
 """Values of a field that a line of text spells out."""

@@ -7,7 +7,7 @@ No md × md matrix is ever formed.  P acts on t alone (s does not enter f_L).  S
 """
 
 import warnings
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -47,10 +47,11 @@ class TrainingProjector:
     Arguments:
 
     * ``features``: PairFeatures, with movements t (p, d); or ModuleFeatures, with Δ (P,);
-    * ``n_k``: directions that are kept, ≤ n;
+    * ``n_k``: directions that are kept, ≤ n; or ``"gap"`` for the last of :func:`spectral_steps`;
     * ``rcond``: eigenvalues below rcond·λ_max count as zero.
 
-    Errors: :class:`~escape_ntk.checks.RankError` when n_k exceeds the numerical rank,
+    Errors: :class:`~escape_ntk.checks.RankError` when n_k exceeds the numerical rank
+    or the spectrum has no step, :class:`~escape_ntk.checks.NonFiniteError` that names the row,
     :class:`~escape_ntk.checks.InputError` for other objects; a
     :class:`~escape_ntk.checks.CutoffWarning` when the cut falls between near-equal eigenvalues.
 
@@ -65,7 +66,7 @@ class TrainingProjector:
 
     features: PairFeatures | ModuleFeatures
 
-    def __init__(self, features: _Features, n_k: int, *, rcond: float = RCOND):
+    def __init__(self, features: _Features, n_k: int | Literal["gap"], *, rcond: float = RCOND):
         if not isinstance(features, PairFeatures | ModuleFeatures):
             raise checks.InputError(
                 checks.message(
@@ -74,26 +75,32 @@ class TrainingProjector:
                     remedy="PairFeatures(X, weights, activation)",
                 )
             )
-        n_k = checks.integer("n_k", n_k, least=0)
+        asked = None
+        if not (isinstance(n_k, str) and n_k == "gap"):
+            asked = checks.integer("n_k", n_k, least=0, remedy='pass n_k=0 or more, or n_k="gap"')
         rcond = checks.number("rcond", rcond, least=0)
-        self.features, self.n_k = features, n_k
-        gram = features.cross_gram(features).double()  # pyright: ignore[reportArgumentType]
+        checks.layout("features.X", features.X, tuple(features.X.shape))
+        n = len(features)
+        gram = features.cross_gram(features)  # pyright: ignore[reportArgumentType]
+        gram = checks.array("the Gram matrix of the features", gram, (n, n)).double()
         values, vectors = torch.linalg.eigh((gram + gram.T) / 2)
         values, vectors = values.flip(0), vectors.flip(1)
         self.eigenvalues = features.kernel_factor * values
+        self.features = features
+        self.n_k = kept = _last_step(values) if asked is None else asked
         self.rank = int((values > rcond * values[0]).sum())
-        if n_k > self.rank:
+        if kept > self.rank:
             raise checks.RankError(
                 checks.message(
                     expected=f"n_k ≤ {self.rank}, the numerical rank of the training features",
-                    got=n_k,
+                    got=kept,
                     remedy="lower n_k (or k), or use more training points",
                 )
             )
-        _warn_of_ties(values, n_k, rcond)
+        _warn_of_ties(values, kept, rcond)
         self._gram_pairs = values, vectors
-        self._basis = vectors[:, :n_k].to(gram_dtype := features.X.dtype).contiguous()  # (n, n_k)
-        self._inverse = (1 / values[:n_k]).to(gram_dtype)  # (n_k,)
+        self._basis = vectors[:, :kept].to(gram_dtype := features.X.dtype).contiguous()  # (n, n_k)
+        self._inverse = (1 / values[:kept]).to(gram_dtype)  # (n_k,)
 
     def __repr__(self) -> str:
         n, *shape = self.features.X.shape
@@ -102,6 +109,7 @@ class TrainingProjector:
 
     def low_outputs(self, f: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         """U_kU_kᵀ f: what f_L(X; P_{≤k}W) is when f = f_L(X; W)."""
+        checks.layout("f", f, (len(self.features),), like=self._basis)
         return self._basis @ (self._basis.T @ f)
 
     def high_outputs(self, f: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
@@ -110,6 +118,7 @@ class TrainingProjector:
 
     def dual_coefficients(self, f: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         """c = U_kΛ_k^{−1}U_kᵀ f, so that P_{≤k} t = Aᵀc for f = A t."""
+        checks.layout("f", f, (len(self.features),), like=self._inverse)
         return self._basis @ (self._inverse * (self._basis.T @ f))
 
     def low(self, t: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -271,7 +280,8 @@ def spectral_steps(eigenvalues: Tensor, ratio: float = 1.5) -> list[int]:
     """The ranks j ≤ n/2 at which a Gram spectrum falls by ``ratio`` or more: Λ_j ≥ ratio·Λ_{j+1}.
 
     The steps that n inputs can see end at n_0, n_1, …; the last of them is the n_k to keep when k
-    is unknown.  [D][M]
+    is unknown: ``TrainingProjector(features, "gap")``.  Only a Λ_j > RCOND·Λ_1 can stand before a
+    step: what lies below is rounding.  [D][M]
 
     Arguments:
 
@@ -299,7 +309,22 @@ def spectral_steps(eigenvalues: Tensor, ratio: float = 1.5) -> list[int]:
             )
         )
     half = values[: len(values) // 2 + 1]
-    return (1 + torch.nonzero(half[:-1] >= ratio * half[1:]).flatten()).tolist()
+    falls = (half[:-1] >= ratio * half[1:]) & (half[:-1] > RCOND * half[0])
+    return (1 + torch.nonzero(falls).flatten()).tolist()
+
+
+def _last_step(values: Tensor) -> int:
+    """The rank to keep when k is unknown; else :class:`~escape_ntk.checks.RankError`."""
+    steps = spectral_steps(values) if len(values) > 1 else []
+    if not steps:
+        raise checks.RankError(
+            checks.message(
+                expected='a spectrum with a step for n_k="gap": Λ_j ≥ 1.5·Λ_{j+1}, j ≤ n/2',
+                got=f"none among {len(values)} eigenvalues",
+                remedy="pass n_k as an integer: look at TrainingProjector(features, 0).eigenvalues",
+            )
+        )
+    return steps[-1]
 
 
 def _two(shape: tuple[int, int]) -> tuple[int, int]:

@@ -91,7 +91,19 @@ def run_point(
     stored = _finished(point, store)
     if stored is not None:
         return stored
-    return compute(point, store.root, checkpoint_seconds, progress).record(point, store)
+    with _named(point):
+        computed = compute(point, store.root, checkpoint_seconds, progress)
+    return computed.record(point, store)
+
+
+@contextmanager
+def _named(point: Point) -> Iterator[None]:
+    """An error says which point it came from."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"at the point {point}")
+        raise
 
 
 def _finished(point: Point, store: RecordStore) -> Record | None:
@@ -121,8 +133,8 @@ def run_points(
     they save the state of a run below their own :func:`~escape_ntk.records.store.default_root`.
     Records do not depend on which.  A worker that dies costs its point's unsaved seconds: the
     missing points go to a fresh pool.  :class:`WorkersDiedError` after three pools in which none
-    was finished.  An error of a point, or Ctrl-C, ends the sweep at once; what is finished is
-    stored.
+    was finished.  An error of a point, which a note names, or Ctrl-C, ends the sweep at once: what
+    is finished is stored, what is under way keeps the state it saved last, the rest is not begun.
     """
     checks.integer("workers", workers, least=1)
     found = {point: _finished(point, store) for point in dict.fromkeys(points)}
@@ -203,7 +215,8 @@ class _Pools:
                 done, _ = wait(jobs, return_when=FIRST_COMPLETED)
                 harvest(done)
                 for job in done & jobs.keys():  # an error, raised as soon as it is known
-                    job.result()
+                    with _named(jobs[job]):
+                        job.result()
         except BaseException:
             harvest(list(jobs))
             raise

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from escape_ntk.chapters.published_figure import chapter
-from escape_ntk.chapters.published_figure import runs as f
+from escape_ntk.chapters.published_figure import runs as e
 from escape_ntk.chapters.published_figure.comparisons import (
     COMPARISONS,
     FINALS,
@@ -29,8 +29,8 @@ from escape_ntk.study.claims import (
     ratio_one,
 )
 
-PRINTED_SUM = f.Hypothesis(
-    "as printed, on the sum", "λ₂ = 0.01 n", empirical=0.01 * f.N_TRAIN, lambdas=(0.0,)
+PRINTED_SUM = e.Hypothesis(
+    "as printed, on the sum", "λ₂ = 0.01 n", empirical=0.01 * e.N_TRAIN, lambdas=(0.0,)
 )
 """The printed coefficient, of the sum instead of the mean; at λ = 0, where R_1 has none."""
 THREE_SEEDS = "95 % prediction interval of a three-seed mean, from ten own seeds"
@@ -77,9 +77,9 @@ def small_gaps(gaps: Mapping[str, float]) -> Finding:
 )
 def flow_for_descent(runs: Runs, broken: bool) -> dict[str, float]:
     """Gaps to all steps of descent at the published size."""
-    (descent,) = runs(f.certificate_points())
+    (descent,) = runs(e.certificate_points())
     lam = 0.0 if broken else 1e-5
-    (flow,) = runs([f.SUM_NO_R1.curve(lam, descent.config["seed"])])
+    (flow,) = runs([e.SUM_NO_R1.curve(lam, descent.config["seed"])])
     return flow_gaps(flow.arrays, descent.arrays)
 
 
@@ -94,9 +94,9 @@ def flow_for_descent(runs: Runs, broken: bool) -> dict[str, float]:
 )
 def stiff_flow_for_descent(runs: Runs, broken: bool) -> dict[str, float]:
     """Gaps in both losses."""
-    flow, descent = runs(f.reduced_certificate_points())
+    flow, descent = runs(e.reduced_certificate_points())
     if broken:
-        (flow,) = runs(f.live_points((1,), (1e-2,)))
+        (flow,) = runs(e.live_points((1,), (1e-2,)))
     gaps = flow_gaps(flow.arrays, descent.arrays)
     return {name: gaps[name] for name in ("test", "train")}
 
@@ -109,8 +109,8 @@ Row = tuple[str, float, Interval]
 
 def compared(
     comparisons: Sequence[Comparison],
-    hypothesis: f.Hypothesis = f.SUM_NO_R1,
-    rival: f.Hypothesis = f.MEAN_NO_R1,
+    hypothesis: e.Hypothesis = e.SUM_NO_R1,
+    rival: e.Hypothesis = e.MEAN_NO_R1,
 ) -> Measure[list[Row]]:
     """The comparisons that ``hypothesis`` can make; the control puts ``rival`` in its place."""
 
@@ -171,7 +171,7 @@ chapter.claim(
     tolerance=PAIRED,
     broken="λ multiplies the mean, no R_1",
     judge=inside_intervals,
-    measure=compared(at({1e-2, 1e-1}), f.SUM_SCALED_R1),
+    measure=compared(at({1e-2, 1e-1}), e.SUM_SCALED_R1),
 )
 
 chapter.claim(
@@ -182,7 +182,7 @@ chapter.claim(
     tolerance=PAIRED,
     broken="λ multiplies the mean, no R_1",
     judge=inside_intervals,
-    measure=compared(at({1e-5, 1e-2}), f.SUM_UNIT_R1),
+    measure=compared(at({1e-5, 1e-2}), e.SUM_UNIT_R1),
 )
 
 chapter.claim(
@@ -194,7 +194,7 @@ chapter.claim(
     tolerance=PAIRED,
     broken="at λ = 0, λ_2 = 0.01 multiplies the sum",
     judge=inside_intervals,
-    measure=compared(at({0.0, 1e-1}), f.AS_PRINTED, PRINTED_SUM),
+    measure=compared(at({0.0, 1e-1}), e.AS_PRINTED, PRINTED_SUM),
 )
 
 
@@ -209,8 +209,8 @@ chapter.claim(
 )
 def final_train_loss(runs: Runs, broken: bool) -> list[float]:
     """Training losses at the end; the control's before the runs have fitted."""
-    time = np.array([30.0 if broken else f.Curve.t_end])
-    return panel_values("train", runs(f.figure_points(SEEDS)), time)[:, 0].tolist()
+    time = np.array([30.0 if broken else e.Curve.t_end])
+    return panel_values("train", runs(e.figure_points(SEEDS)), time)[:, 0].tolist()
 
 
 # ---------------------------------------------------------------- what each penalty does
@@ -236,8 +236,8 @@ def taught(values: Mapping[str, np.ndarray]) -> Finding:
 )
 def gain_of_r2(runs: Runs, broken: bool) -> dict[str, np.ndarray]:
     """Test loss without R_2 minus that with, and f_Q's shares, seed by seed."""
-    without = runs(f.figure_points(SEEDS, lambdas=(0.0,)))
-    with_r2 = runs(f.figure_points(SEEDS, lambdas=(1e-5 if broken else 1e-2,)))
+    without = runs(e.figure_points(SEEDS, lambdas=(0.0,)))
+    with_r2 = runs(e.figure_points(SEEDS, lambdas=(1e-5 if broken else 1e-2,)))
     return {
         "gain": final(without, "test") - final(with_r2, "test"),
         "share_without": final(without, "quadratic_1"),
@@ -263,9 +263,9 @@ def clean_and_useless(values: Mapping[str, np.ndarray]) -> Finding:
 )
 def r1_alone(runs: Runs, broken: bool) -> dict[str, np.ndarray]:
     """Final values, and two of them without a regulariser."""
-    other = (f.SUM_NO_R1, (1e-2,)) if broken else (f.R1_ALONE, (0.0,))
-    records = runs(f.figure_points(R1_SEEDS, *other))
-    without = runs(f.figure_points(R1_SEEDS, lambdas=(0.0,)))
+    other = (e.SUM_NO_R1, (1e-2,)) if broken else (e.R1_ALONE, (0.0,))
+    records = runs(e.figure_points(R1_SEEDS, *other))
+    without = runs(e.figure_points(R1_SEEDS, lambdas=(0.0,)))
     values = {name: final(records, name) for name in ("R_1", "test", "quadratic_1")}
     for name in ("R_1", "test"):
         values[f"{name}_without"] = final(without, name)
@@ -280,8 +280,8 @@ def over_unregularised(name: str, right: tuple, control: tuple) -> Measure[np.nd
 
     def measure(runs: Runs, broken: bool) -> np.ndarray:
         hypothesis, lam, seeds = control if broken else right
-        with_it = runs(f.figure_points(seeds, hypothesis, (lam,)))
-        without = runs(f.figure_points(seeds, lambdas=(0.0,)))
+        with_it = runs(e.figure_points(seeds, hypothesis, (lam,)))
+        without = runs(e.figure_points(seeds, lambdas=(0.0,)))
         return final(with_it, name) / final(without, name)
 
     return measure
@@ -295,7 +295,7 @@ chapter.claim(
     tolerance="95 % interval over three paired seeds within [0.8, 1.25]",
     broken="R_2 (λ = 1e-2) in place of R_1",
     judge=ratio_one(0.8, 1.25),
-    measure=over_unregularised("R_2", (f.R1_ALONE, 0.0, R1_SEEDS), (f.SUM_NO_R1, 1e-2, R1_SEEDS)),
+    measure=over_unregularised("R_2", (e.R1_ALONE, 0.0, R1_SEEDS), (e.SUM_NO_R1, 1e-2, R1_SEEDS)),
 )
 
 chapter.claim(
@@ -307,16 +307,16 @@ chapter.claim(
     tolerance="95 % interval over ten paired seeds within [0.8, 1.25]",
     broken="R_1 alone in place of R_2",
     judge=ratio_one(0.8, 1.25),
-    measure=over_unregularised("R_1", (f.SUM_NO_R1, 1e-2, SEEDS), (f.R1_ALONE, 0.0, R1_SEEDS)),
+    measure=over_unregularised("R_1", (e.SUM_NO_R1, 1e-2, SEEDS), (e.R1_ALONE, 0.0, R1_SEEDS)),
 )
 
 
 def paired_with_r1(
-    runs: Runs, hypothesis: f.Hypothesis, lambdas: Sequence[float]
+    runs: Runs, hypothesis: e.Hypothesis, lambdas: Sequence[float]
 ) -> tuple[list[Record], list[Record]]:
     """(the runs without R_1, the same with the R_1 of ``hypothesis``), by seed and λ."""
-    without = runs(f.figure_points(R1_SEEDS, lambdas=lambdas))
-    return without, runs(f.figure_points(R1_SEEDS, hypothesis, lambdas))
+    without = runs(e.figure_points(R1_SEEDS, lambdas=lambdas))
+    return without, runs(e.figure_points(R1_SEEDS, hypothesis, lambdas))
 
 
 def falls(values: Mapping[str, np.ndarray]) -> Finding:
@@ -337,7 +337,7 @@ def falls(values: Mapping[str, np.ndarray]) -> Finding:
 )
 def added_r1(runs: Runs, broken: bool) -> dict[str, np.ndarray]:
     """Change of the test loss, and both population leaks."""
-    without, with_r1 = paired_with_r1(runs, f.SUM_UNIT_R1, (1e-5 if broken else 1e-2,))
+    without, with_r1 = paired_with_r1(runs, e.SUM_UNIT_R1, (1e-5 if broken else 1e-2,))
     return {
         "change": final(with_r1, "test") - final(without, "test"),
         "leak_without": final(without, "R_1"),
@@ -355,7 +355,7 @@ chapter.claim(
     broken="overlap with the first d eigenvectors together",
     judge=at_most(0.3),
     measure=over_seeds(
-        f.DroppedConstant,
+        e.DroppedConstant,
         SEEDS,
         lambda record, broken: 1 - float(record.summary["first_d" if broken else "next"]),
     ),

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from escape_ntk.chapters.published_figure import digitised as published
-from escape_ntk.chapters.published_figure import runs as f
+from escape_ntk.chapters.published_figure import runs as e
 from escape_ntk.numerics.stats import Interval, welch_interval
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import Runs
 
-SEEDS = f.SEEDS
+SEEDS = e.SEEDS
 """Seeds of the figure itself."""
 R1_SEEDS = SEEDS[:3]
 PAIRED_SEEDS = SEEDS[:3]
@@ -59,12 +59,12 @@ class Comparison:
         finals = [_curve(self.panel, lam).final for lam in self.lambdas]
         return finals[0] if self.minus is None else finals[0] - finals[1]
 
-    def own(self, runs: Runs, hypothesis: f.Hypothesis, seeds: Sequence[int]) -> np.ndarray:
+    def own(self, runs: Runs, hypothesis: e.Hypothesis, seeds: Sequence[int]) -> np.ndarray:
         """Our number, seed by seed."""
         values = [
             panel_values(
                 self.panel,
-                runs(f.figure_points(seeds, hypothesis, (lam,))),
+                runs(e.figure_points(seeds, hypothesis, (lam,))),
                 _curve(self.panel, lam).times[-1:],
             )[:, 0]
             for lam in self.lambdas
@@ -82,7 +82,7 @@ def _curve(panel: str, lam: float) -> published.DigitizedCurve:
 
 
 FINALS = (
-    *(Comparison("test", lam) for lam in f.LAMBDAS),
+    *(Comparison("test", lam) for lam in e.LAMBDAS),
     *(Comparison("penalty", lam) for lam in PENALTY_VISIBLE),
 )
 """Every final value that could be digitised well above zero."""
@@ -99,7 +99,7 @@ class Residual:
     of a three-seed mean.
     """
 
-    hypothesis: f.Hypothesis
+    hypothesis: e.Hypothesis
     comparison: Comparison
     published: float
     own: float
@@ -118,7 +118,7 @@ class Residual:
         return self.published in self.interval
 
 
-def residual(runs: Runs, hypothesis: f.Hypothesis, comparison: Comparison) -> Residual:
+def residual(runs: Runs, hypothesis: e.Hypothesis, comparison: Comparison) -> Residual:
     """Compare one published number with ``hypothesis``.
 
     The first hypothesis (sum, no R_1) has N = 10 seeds of its own: error² = s²(1/3 + 1/N).  Any
@@ -126,10 +126,10 @@ def residual(runs: Runs, hypothesis: f.Hypothesis, comparison: Comparison) -> Re
     paired difference: error² = s²(1/3 + 1/N) + s_Δ²/n, its spread over seeds taken as that of the
     first; degrees of freedom by Welch and Satterthwaite.
     """
-    first = comparison.own(runs, f.SUM_NO_R1, SEEDS)
+    first = comparison.own(runs, e.SUM_NO_R1, SEEDS)
     own, n = float(first.mean()), len(first)
     terms = [(first.var(ddof=1) * (1 / published.N_SEEDS + 1 / n), n - 1)]
-    if hypothesis != f.SUM_NO_R1:
+    if hypothesis != e.SUM_NO_R1:
         values = comparison.own(runs, hypothesis, PAIRED_SEEDS)
         shift = values - first[[SEEDS.index(seed) for seed in PAIRED_SEEDS]]
         own, n = own + float(shift.mean()), len(shift)
@@ -139,7 +139,7 @@ def residual(runs: Runs, hypothesis: f.Hypothesis, comparison: Comparison) -> Re
 
 
 def residuals(
-    runs: Runs, hypothesis: f.Hypothesis, comparisons: Sequence[Comparison] = COMPARISONS
+    runs: Runs, hypothesis: e.Hypothesis, comparisons: Sequence[Comparison] = COMPARISONS
 ) -> list[Residual]:
     """Those of the comparisons whose λ were run under ``hypothesis``."""
     return [
@@ -147,12 +147,12 @@ def residuals(
     ]
 
 
-def shifted_mean_curve(runs: Runs, hypothesis: f.Hypothesis, lam: float):
+def shifted_mean_curve(runs: Runs, hypothesis: e.Hypothesis, lam: float):
     """(times, test loss): the first hypothesis' mean over its seeds plus the mean paired shift."""
-    first = runs(f.figure_points(SEEDS, lambdas=(lam,)))
+    first = runs(e.figure_points(SEEDS, lambdas=(lam,)))
     mean = np.mean([r.arrays["test"] for r in first], axis=0)
-    if hypothesis != f.SUM_NO_R1:
-        other = runs(f.figure_points(PAIRED_SEEDS, hypothesis, (lam,)))
+    if hypothesis != e.SUM_NO_R1:
+        other = runs(e.figure_points(PAIRED_SEEDS, hypothesis, (lam,)))
         base = {r.config["seed"]: r.arrays["test"] for r in first}
         shifts = [r.arrays["test"] - base[r.config["seed"]] for r in other]
         mean = mean + np.mean(shifts, axis=0)

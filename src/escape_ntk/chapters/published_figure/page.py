@@ -4,7 +4,7 @@ from collections import Counter
 
 from escape_ntk import chapters
 from escape_ntk.chapters.published_figure import chapter, figures
-from escape_ntk.chapters.published_figure import runs as f
+from escape_ntk.chapters.published_figure import runs as e
 from escape_ntk.chapters.published_figure.comparisons import (
     COMPARISONS,
     R1_SEEDS,
@@ -23,7 +23,7 @@ show = chapter.show
 
 def curves(runs: Runs) -> dict[float, list[Record]]:
     """The runs of the published figure, λ by λ."""
-    return {lam: runs(f.figure_points(SEEDS, lambdas=(lam,))) for lam in f.LAMBDAS}
+    return {lam: runs(e.figure_points(SEEDS, lambdas=(lam,))) for lam in e.LAMBDAS}
 
 
 @chapter.figure("fig-home")
@@ -64,14 +64,14 @@ def finals(runs: Runs) -> list[list[str]]:
             f"[{r.interval.low:.3g}, {r.interval.high:.3g}]",
             "inside" if r.inside else f"outside, {abs(r.in_errors):.1f} standard errors off",
         ]
-        for r in residuals(runs, f.SUM_NO_R1)
+        for r in residuals(runs, e.SUM_NO_R1)
     ]
 
 
 @chapter.figure("fig-shares")
 def shares(runs: Runs):
     """Who learns what at λ = 1e-2."""
-    return figures.shares_over_time(runs(f.figure_points(SEEDS, lambdas=(1e-2,))))
+    return figures.shares_over_time(runs(e.figure_points(SEEDS, lambdas=(1e-2,))))
 
 
 def show_live(times, flow, descent, seconds: float) -> html.Html:
@@ -93,22 +93,22 @@ def gradients(runs: Runs) -> list[list[object]]:
 @chapter.figure("fig-certificate")
 def certificate(runs: Runs):
     """Flow and every step of descent on the same data."""
-    flow, descent = runs([f.SUM_NO_R1.curve(1e-5, 1), *f.certificate_points()])
+    flow, descent = runs([e.SUM_NO_R1.curve(1e-5, 1), *e.certificate_points()])
     return figures.flow_over_descent({"λ = 1e-5": (flow, descent)})
 
 
 @chapter.table("hypotheses", ["hypothesis", "what it means"])
 def hypotheses(runs: Runs) -> list[list[str]]:
     """One row for each hypothesis: no run is needed."""
-    return [[h.name, h.statement] for h in f.HYPOTHESES]
+    return [[h.name, h.statement] for h in e.HYPOTHESES]
 
 
 def all_residuals(runs: Runs) -> list[Residual]:
     """Under every hypothesis."""
-    return [r for h in f.HYPOTHESES for r in residuals(runs, h)]
+    return [r for h in e.HYPOTHESES for r in residuals(runs, h)]
 
 
-@chapter.table("errors", ["(published − own)/error", *(h.name for h in f.HYPOTHESES)])
+@chapter.table("errors", ["(published − own)/error", *(h.name for h in e.HYPOTHESES)])
 def errors(runs: Runs) -> list[list[str]]:
     """One row for each published number, one column for each hypothesis."""
     found = {(r.comparison, r.hypothesis): r for r in all_residuals(runs)}
@@ -116,7 +116,7 @@ def errors(runs: Runs) -> list[list[str]]:
     def cell(r: Residual | None) -> str:
         return "" if r is None else f"{r.in_errors:+.1f}" + ("" if r.inside else " ✕")
 
-    return [[c.label, *(cell(found.get((c, h))) for h in f.HYPOTHESES)] for c in COMPARISONS]
+    return [[c.label, *(cell(found.get((c, h))) for h in e.HYPOTHESES)] for c in COMPARISONS]
 
 
 @chapter.figure("fig-hypotheses")
@@ -128,11 +128,11 @@ def finals_by_hypothesis(runs: Runs):
 @chapter.figure("fig-both")
 def both(runs: Runs):
     """The two settings that remain, over the whole time."""
-    pair = (f.SUM_NO_R1, f.SUM_SCALED_R1)
+    pair = (e.SUM_NO_R1, e.SUM_SCALED_R1)
     return figures.hypothesis_curves(
         {
             lam: {h.name: shifted_mean_curve(runs, h, lam) for h in pair}
-            for lam in f.SUM_SCALED_R1.lambdas
+            for lam in e.SUM_SCALED_R1.lambdas
         }
     )
 
@@ -141,13 +141,13 @@ def both(runs: Runs):
 def r1_alone(runs: Runs):
     """No regulariser, R_1 alone, R_2 alone."""
     cases = {
-        "no regulariser": (f.SUM_NO_R1, 0.0),
-        "$R_1$ alone, $\\lambda_1=10$": (f.R1_ALONE, 0.0),
-        "$R_2$ alone, $\\lambda=10^{-2}$": (f.SUM_NO_R1, 1e-2),
+        "no regulariser": (e.SUM_NO_R1, 0.0),
+        "$R_1$ alone, $\\lambda_1=10$": (e.R1_ALONE, 0.0),
+        "$R_2$ alone, $\\lambda=10^{-2}$": (e.SUM_NO_R1, 1e-2),
     }
     return figures.what_each_penalty_does(
         {
-            name: runs(f.figure_points(R1_SEEDS, hypothesis, (lam,)))
+            name: runs(e.figure_points(R1_SEEDS, hypothesis, (lam,)))
             for name, (hypothesis, lam) in cases.items()
         }
     )
@@ -156,5 +156,5 @@ def r1_alone(runs: Runs):
 @chapter.figure("fig-spectrum")
 def spectrum(runs: Runs):
     """The Gram matrix of one draw, and where the constant is."""
-    (record,) = runs([f.DroppedConstant(1)])
+    (record,) = runs([e.DroppedConstant(1)])
     return figures.gram_spectrum(record, record.config["d"])

@@ -1,7 +1,7 @@
 """Claims of the chapter *Setup*."""
 
 from escape_ntk.chapters.setup import chapter
-from escape_ntk.chapters.setup import runs as f
+from escape_ntk.chapters.setup import runs as e
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import (
     at_most,
@@ -19,7 +19,7 @@ chapter.claim(
     tolerance="1e-12 (rounding of a sum of m terms in float64)",
     broken="independent instead of paired weights",
     judge=at_most(1e-12),
-    measure=over_seeds(f.Initialization, f.SEEDS, summary_value("paired", "unpaired")),
+    measure=over_seeds(e.Initialization, e.SEEDS, summary_value("paired", "unpaired")),
 )
 
 chapter.claim(
@@ -31,7 +31,7 @@ chapter.claim(
     broken="f_Q left out of the expansion",
     judge=slope_near(3.0, 0.1),
     measure=over_seeds(
-        f.RemainderOrder, f.SEEDS, slope_value("size", "second_order", "first_order")
+        e.RemainderOrder, e.SEEDS, slope_value("size", "second_order", "first_order")
     ),
 )
 
@@ -44,7 +44,7 @@ chapter.claim(
     broken="random signs on the movements",
     judge=slope_near(-0.25, 0.05),
     measure=over_seeds(
-        f.QuadraticScale, f.SEEDS, slope_value("width", "remainder_same", "remainder_random")
+        e.QuadraticScale, e.SEEDS, slope_value("width", "remainder_same", "remainder_random")
     ),
 )
 
@@ -57,7 +57,7 @@ chapter.claim(
     broken="all signs equal",
     judge=slope_near(-0.5, 0.05),
     measure=over_seeds(
-        f.QuadraticScale, f.SEEDS, slope_value("width", "remainder_random", "remainder_same")
+        e.QuadraticScale, e.SEEDS, slope_value("width", "remainder_random", "remainder_same")
     ),
 )
 
@@ -70,7 +70,7 @@ chapter.claim(
     tolerance="1e-10 after 200 steps in float64",
     broken="step η in pair coordinates",
     judge=at_most(1e-10),
-    measure=over_seeds(f.PairDescent, f.SEEDS, summary_value("right", "wrong")),
+    measure=over_seeds(e.PairDescent, e.SEEDS, summary_value("right", "wrong")),
 )
 
 chapter.claim(
@@ -82,7 +82,7 @@ chapter.claim(
     tolerance="1e-10 in float64",
     broken="n_k − 1 directions",
     judge=at_most(1e-10),
-    measure=over_seeds(f.DenseProjector, f.SEEDS, summary_value("right", "one_too_few")),
+    measure=over_seeds(e.DenseProjector, e.SEEDS, summary_value("right", "one_too_few")),
 )
 
 
@@ -101,5 +101,5 @@ chapter.claim(
     tolerance="4 standard errors of a million fresh inputs, in each of ten draws",
     broken="the κ_20 term set to zero",
     judge=at_most(4.0),
-    measure=over_seeds(f.LeakClosedForm, f.SEEDS, leak_error),
+    measure=over_seeds(e.LeakClosedForm, e.SEEDS, leak_error),
 )

@@ -6,6 +6,7 @@ from escape_ntk.chapters.your_network import chapter, study
 from escape_ntk.chapters.your_network import modules as m
 from escape_ntk.chapters.your_network import runs as e
 from escape_ntk.chapters.your_network.effects import log_ratio, of, of_sets
+from escape_ntk.chapters.your_network.layer_sweep import EXACT, sweep_points
 from escape_ntk.numerics.stats import Numbers, mean_interval
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import (
@@ -66,6 +67,22 @@ chapter.claim(
     broken="the median over the inputs",
     judge=slope_near(1.5, 0.25),
     measure=each(m.remainder_points(("relu",)), summary_value("slope_remainder", "slope_median")),
+)
+
+
+chapter.claim(
+    "module-layers",
+    "Every layer of torch.nn is exact or refused: none is silently wrong.",
+    source="D+M",
+    target="relative difference 0 from gradients of gradients, row by row",
+    tolerance="1e-8 in float64, for f, f_L, f_Q, Φ, K, R_2 and its Hessian",
+    broken="f_Q by forward mode inside forward mode, wherever it runs",
+    judge=at_most(EXACT),
+    measure=lambda runs, broken: [
+        float(gap)
+        for record in runs(sweep_points())
+        for gap in record.arrays["nested" if broken else "differences"]
+    ],
 )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from escape_ntk.chapters.your_network import chapter, effects, figures, study
 from escape_ntk.chapters.your_network import modules as m
 from escape_ntk.chapters.your_network.claims import POINTS, STUDY
+from escape_ntk.chapters.your_network.layer_sweep import OUTCOMES, sweep_points
 from escape_ntk.chapters.your_network.real_sets import SETS
 from escape_ntk.display import html
 from escape_ntk.display.style import Run
@@ -161,20 +162,19 @@ def _ends(at: np.ndarray, count: int) -> tuple[str, str]:
 
 @chapter.table(
     "study-step",
-    ["60 digits, tanh", "plain, best moment", "R_2, best moment", "R_2 over plain"],
-    "Mean test losses ± half their 95 % interval over ten seeds; ratio: geometric mean",
+    ["60 digits, tanh", "plain", "R_2", "weight decay", "Gaussians", "R_2 over plain"],
+    "Test losses, networks at their best moment: means ± half their 95 % interval over ten seeds; "
+    "ratio: geometric mean and interval",
 )
 def step_rows(runs: Runs) -> list[list[str]]:
     """The whole step and a tenth of it."""
     whole = effects.of(runs(STUDY), data="digits-38", n=60, network="tanh")
     slow = runs(study.slow_points(study.SEEDS))
+    methods = ("plain_stopped", "leak_stopped", "decay_stopped", "rbf")
     return [
         [
             words,
-            *(
-                plus_minus([r.summary[f"loss_{x}_stopped"] for r in cell])
-                for x in ("plain", "leak")
-            ),
+            *(plus_minus([effects.loss(r, method) for r in cell]) for method in methods),
             written(effects.over_seeds(cell, "leak_stopped", "plain_stopped")),
         ]
         for words, cell in (("step 1/curvature, 300 steps", whole), ("a tenth, 3000 steps", slow))
@@ -246,3 +246,22 @@ def slopes(runs: Runs) -> html.Html:
             "Slopes in the size of the movement; means and 95 % intervals over five seeds",
         ),
     )
+
+
+@chapter.figure("layers")
+def layers(runs: Runs) -> html.Html:
+    """What came of every layer: exact, exact by another route and why, refused and why."""
+    (record,) = runs(sweep_points())
+    columns = (record.arrays[name].tolist() for name in ("names", "outcomes", "words"))
+    rows = list(zip(*columns, strict=True))
+    exact, routed, told, refused = ([r for r in rows if r[1] == outcome] for outcome in OUTCOMES)
+    caption = "Small float64 networks around one layer each, in evaluation mode"
+    parts = [
+        html.table(
+            ["exact"], [[", ".join(name for name, *_ in exact)]], f"{len(exact)} layers, {caption}"
+        ),
+        html.table(["exact by another route", "why"], [[r[0], r[2]] for r in routed]),
+        html.table(["with a warning", "what it says"], [[r[0], r[2]] for r in told]),
+        html.table(["refused", "why"], [[r[0], r[2]] for r in refused]),
+    ]
+    return html.folded("All layers", *parts)

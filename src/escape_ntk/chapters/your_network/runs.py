@@ -18,6 +18,7 @@ from escape_ntk import checks
 from escape_ntk.chapters.your_network import chapter
 from escape_ntk.chapters.your_network import modules as any_module
 from escape_ntk.chapters.your_network import study as real_data
+from escape_ntk.chapters.your_network.layer_sweep import sweep_points
 from escape_ntk.chapters.your_network.modules import default_module
 from escape_ntk.models.images import Images, digits
 from escape_ntk.models.modules import ModuleFeatures, empirical_leak
@@ -170,7 +171,7 @@ SEEDS = tuple(range(1, 11))
 
 def full_points(seeds: Sequence[int]) -> list[Point]:
     """One point a seed, and the checks of the generic Taylor terms."""
-    return [*any_module.points(), *(OwnNetwork(seed) for seed in seeds)]
+    return [*any_module.points(), *sweep_points(), *(OwnNetwork(seed) for seed in seeds)]
 
 
 def live_points(seeds: Sequence[int]) -> list[Point]:

@@ -1,0 +1,169 @@
+"""Every layer of ``torch.nn`` in a small network: exact, by another route, told, or refused?
+
+The terms of :class:`~escape_ntk.models.modules.ModuleFeatures` against plain gradients of gradients
+of single rows, in float64.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from escape_ntk import checks
+from escape_ntk.chapters.your_network.layers import F64, LAYERS
+from escape_ntk.models.derivatives import Routes
+from escape_ntk.models.modules import ModuleFeatures, empirical_leak
+from escape_ntk.risk.projectors import TrainingProjector
+from escape_ntk.study.point import Draws, Point, Result
+from escape_ntk.training.run import UNSAVED, Run
+
+OUTCOMES = ("exact", "another route", "told", "refused")
+"""Told: the values and torch's derivatives of them differ; a warning says so."""
+EXACT = 1e-8
+"""A relative difference from the plain gradients that is rounding."""
+
+
+def reference(module: nn.Module, X: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(f, Φ, ½vᵀ∇²f v) by gradients of gradients, row by row."""
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    pieces = [
+        piece.view_as(p)
+        for piece, p in zip(v.split([p.numel() for p in parameters]), parameters, strict=True)
+    ]
+
+    def gradient(out: Tensor, create: bool) -> list[Tensor]:
+        kind: dict[str, Any] = {"create_graph": create, "allow_unused": True}
+        found = torch.autograd.grad(out, parameters, **kind) if out.requires_grad else pieces
+        zero = not out.requires_grad
+        return [
+            torch.zeros_like(p) if g is None or zero else g.to_dense()
+            for g, p in zip(found, parameters, strict=True)
+        ]
+
+    values, rows, curved = [], [], []
+    with sdpa_kernel(SDPBackend.MATH):
+        for x in X:
+            f = module(x[None].clone()).reshape(())
+            slopes = gradient(f, True)
+            along = torch.stack([(a * b).sum() for a, b in zip(slopes, pieces, strict=True)]).sum()
+            second = gradient(along, False)
+            values.append(f.detach())
+            rows.append(torch.cat([g.detach().flatten() for g in slopes]))
+            curved.append(sum(((a * b).sum() for a, b in zip(second, pieces, strict=True))) / 2)
+    return torch.stack(values), torch.stack(rows), torch.stack(curved).detach()
+
+
+def relative(got: Tensor, wanted: Tensor, scale: float) -> float:
+    """The largest difference over the largest number, or over ``scale`` if that is larger."""
+    if not bool(torch.isfinite(got).all()):
+        return float("inf")
+    return float((got - wanted).abs().max()) / max(float(wanted.abs().max()), scale)
+
+
+def differences(features: ModuleFeatures, module: nn.Module, v: Tensor) -> dict[str, float]:
+    """How far f, f_L, f_Q, Φ, Φᵀc, K, R_2 and the Hessian of R_2 are from the reference.
+
+    ``nested``: f_Q by forward mode inside forward mode, where it runs, whether exact or not.
+    """
+    f, J, f_q = reference(module, features.X, v)
+    n, k = len(features), 1
+    c = torch.linspace(1, 2, n, dtype=F64)
+    own, f_l = features.terms(v), J @ v
+    projector = TrainingProjector(features, k)
+    U = torch.linalg.eigh(J @ J.T)[1][:, -k:]
+    high = torch.eye(n, dtype=F64) - U @ U.T
+    leak = (high @ f_l).square().mean()
+    product = torch.autograd.functional.hvp(
+        lambda movement: empirical_leak(features, projector, movement), v, v
+    )[1]
+    scale = float(f.abs().max() + f_l.abs().max())
+    out = {
+        "f": relative(features.value(0 * v), f, 0),
+        "f_L": max(relative(features.linear(v), f_l, 0), relative(own[0], f_l, 0)),
+        "f_Q": relative(own[1], f_q, scale),
+        "Φ": relative(features.jacobian(), J, 0),
+        "Φᵀc": relative(features.linear_pullback(c), J.T @ c, 0),
+        "K": relative(features.cross_gram(features), J @ J.T, 0),
+        "R_2": relative(empirical_leak(features, projector, v), leak, 1e-6 * scale**2),
+        "its Hessian": relative(
+            cast(Tensor, product), 2 / n * J.T @ (high @ (high @ f_l)), 1e-6 * scale
+        ),
+    }
+    try:
+        nested = features._derivatives.by(quadratic="forward-forward").terms(features.X, v)[1]
+        out["nested"] = relative(nested, f_q, scale)
+    except Exception:
+        out["nested"] = 0.0
+    return out
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What came of one layer."""
+
+    outcome: str
+    words: str
+    difference: float = 0.0
+    nested: float = 0.0
+
+
+def tried(name: str, seed: int = 0, n: int = 4) -> Tried:
+    """One layer: its terms against the reference, or the words of its refusal."""
+    build, shape = LAYERS[name]
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        torch.manual_seed(seed)
+        module = build().double().eval()
+        X = torch.randn(n, *shape, dtype=F64)
+        try:
+            features = ModuleFeatures(module, X, chunk=3)
+        except checks.EscapeNTKError as error:
+            return Tried("refused", str(error).partition("; got ")[2].partition("; remedy: ")[0])
+        v = torch.randn(features.size, dtype=F64) / 3
+        found = differences(features, module, v)
+    nested, routes = found.pop("nested"), features._derivatives.routes
+    plain = Routes(mixed=routes.mixed) == routes
+    told = [str(w.message) for w in said if w.category is checks.DerivativeWarning]
+    outcome = OUTCOMES[2 if told else 0 if plain else 1]
+    words = "; ".join(told or routes.why)
+    return Tried(outcome, words, max(found.values()), nested)
+
+
+@dataclass(frozen=True)
+class LayerSweep(Point):
+    """All layers, or those of ``names``, on one draw of weights and inputs."""
+
+    experiment: ClassVar[str] = "modules-sweep"
+    draws: ClassVar[Draws] = Draws(tools=("TrainingProjector",))
+
+    seed: int
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        for name in self.names:
+            checks.one_of("layer", name, tuple(LAYERS))
+
+    def compute(self, run: Run = UNSAVED) -> Result:
+        """Counts of outcomes; by layer its outcome, words and differences."""
+        names = self.names or tuple(LAYERS)
+        found = [tried(name, self.seed) for name in names]
+        outcomes = [one.outcome for one in found]
+        counts = {outcome.replace(" ", "_"): outcomes.count(outcome) for outcome in OUTCOMES}
+        wrong = sum(not one.difference <= EXACT for one in found)
+        return {**counts, "layers": len(names), "wrong": wrong}, {
+            "names": np.array(names),
+            "outcomes": np.array(outcomes),
+            "words": np.array([one.words for one in found]),
+            "differences": np.array([one.difference for one in found]),
+            "nested": np.array([one.nested for one in found]),
+        }
+
+
+def sweep_points(seeds: Sequence[int] = (1,)) -> list[LayerSweep]:
+    """All layers, once."""
+    return [LayerSweep(seed) for seed in seeds]
