@@ -26,6 +26,7 @@ from escape_ntk.chapters.setup import runs as foundations
 from escape_ntk.chapters.your_network import layer_sweep
 from escape_ntk.chapters.your_network import modules as any_module
 from escape_ntk.chapters.your_network import runs as own_network
+from escape_ntk.chapters.your_network import study as real_data
 from escape_ntk.study import curve as curves
 from escape_ntk.study.point import Point
 from escape_ntk.study.sweep import LiveResult, run_live
@@ -144,6 +145,14 @@ POINTS: dict[str, Point] = {
     ),
     "own-network": own_network.OwnNetwork(
         1, n=10, n_test=12, width=8, n_k=3, leaks=(1.0, 3.0), decays=(0.1,), steps=20, every=10
+    ),
+    "good-directions-study": real_data.RealData(
+        1, "iris", 10, "tanh", (6,), "momentum", 1.0, (1.0, 10.0), (1e-3, 0.1), steps=10, moments=3
+    ),
+    "good-directions-study/relu": real_data.RealData(
+        *(1, "diabetes", 10, "relu", (5, 4), "adam", 0.003, (1.0, 10.0), (0.1, 1.0)),
+        steps=10,
+        moments=3,
     ),
 }  # fmt: skip
 

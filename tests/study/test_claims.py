@@ -246,6 +246,7 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         ("figure-flow", {"test": 0.004}, {"test": 0.006}),
         (ledger.at_most(1.0), [0.2, 1.0], [0.2, 1.1]),
         (ledger.ratio_below_one, spread(0.9), spread(1.1)),
+        ("study-decay", spread(0.9), spread(1.1)),
         ("cnn-equal", {"relu": spread(0.9), "gelu": spread(1.0)}, {"relu": spread(0.2)}),
         ("ntk-eigenvalue-slopes", {"a": [0.0, -1.04, -1.96]}, {"a": [0.0, -1.06, -2.0]}),
         ("ntk-blind-two", SAME, SAME | {"sparse": spread(0.4)}),

@@ -137,6 +137,8 @@ EDITS = [
     ("cnn", "math.sqrt(1.5 /", "math.sqrt(1.6 /", "predictions"),
     ("modules-remainder", "self.largest * 2.0**-j", "self.largest * 2.1**-j", "sizes"),
     ("own-network", "(2**31, ()", "(2**31 - 1, ()", "plain"),
+    ("good-directions-study", "v.mul_(0.9)", "v.mul_(0.8)", "leak"),
+    ("good-directions-study/relu", "first.lerp_(g, 0.1)", "first.lerp_(g, 0.2)", "decay"),
 ]  # fmt: skip
 """Label, a constant in the source of its module, another in its place, and what must move."""
 

@@ -1,12 +1,17 @@
 """What the page *Use it on your own network* shows, and from which runs."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from escape_ntk.chapters.your_network import chapter, figures
+from escape_ntk.chapters.your_network import chapter, effects, figures, study
 from escape_ntk.chapters.your_network import modules as m
-from escape_ntk.chapters.your_network.claims import POINTS
+from escape_ntk.chapters.your_network.claims import POINTS, STUDY
 from escape_ntk.chapters.your_network.layer_sweep import OUTCOMES, sweep_points
+from escape_ntk.chapters.your_network.real_sets import SETS
 from escape_ntk.display import html
+from escape_ntk.display.style import Run
+from escape_ntk.numerics.stats import Interval, mean_interval
 from escape_ntk.study.claims import Runs, plus_minus
 
 show = chapter.show
@@ -18,6 +23,164 @@ LABELS = {
 }
 
 
+@chapter.figure("fig-study")
+def effect_sizes(runs: Runs):
+    """R_2 over four rivals, stopped, in every cell."""
+    records = runs(STUDY)
+    rivals = {
+        "plain_stopped": "plain training,\nstopped early",
+        "decay_stopped": "weight decay",
+        "random_stopped": "random directions",
+        "rbf": "ridge, Gaussians",
+    }
+    panels = {
+        title: {
+            (SETS[data].words, n, network): effects.over_seeds(
+                effects.of(records, data=data, n=n, network=network), "leak_stopped", other
+            )
+            for data, n, network in study.CELLS
+        }
+        for other, title in rivals.items()
+    }
+    return figures.effect_sizes(panels)
+
+
+def written(ratio: Interval) -> str:
+    """A ratio with its interval."""
+    return f"{ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
+
+
+def comparisons() -> list[tuple[str, str, str, str]]:
+    """(mine, words, other, its words), like with like."""
+    words = {"leak_stopped": "best moment", "leak_end": "to the end"}
+    return [
+        (mine, words[mine], other, label.replace("$", ""))
+        for mine, others in effects.GROUPS.items()
+        for other, label in others.items()
+    ]
+
+
+@chapter.table(
+    "study",
+    ["R_2", "over", "seven sets", "sets below 1", "tanh", "ReLU", "cells below 1", "above 1"],
+    "Ratios of test losses, geometric means. Third column: mean of the seven sets, with the 95 % "
+    "interval over sets; the networks apart with that over ten seeds. Last: of 42 cells, those "
+    "whose interval over ten seeds lies below 1, or above",
+)
+def study_rows(runs: Runs) -> list[list[str]]:
+    """Every comparison of like with like."""
+    records, rows = runs(STUDY), []
+    cells = [
+        effects.of(records, data=data, n=n, network=network) for data, n, network in study.CELLS
+    ]
+    for mine, when, other, label in comparisons():
+        sets = effects.of_sets(records, mine, other)
+        by_network = [
+            written(effects.over_seeds(effects.of(records, network=network), mine, other))
+            for network in study.NETWORKS
+        ]
+        got = [effects.over_seeds(cell, mine, other) for cell in cells]
+        below, above = sum(r.high < 1 for r in got), sum(r.low > 1 for r in got)
+        count = sum(ratio < 1 for ratio in sets)
+        rows.append([when, label, written(mean_interval(sets)), count, *by_network, below, above])
+    return rows
+
+
+@chapter.figure("study-parts")
+def study_parts(runs: Runs) -> html.Html:
+    """The same by set and by n, the losses themselves, and settings at edges; folded."""
+    records = runs(STUDY)
+    others = effects.STOPPED
+    header = [label.replace("$", "") for label in others.values()]
+
+    def row(words: object, cell: Sequence[Run]) -> list[object]:
+        return [
+            words, *(written(effects.over_seeds(cell, "leak_stopped", other)) for other in others)
+        ]  # fmt: skip
+
+    by_set = [row(SETS[data].words, effects.of(records, data=data)) for data in SETS]
+    by_size = [row(n, effects.of(records, n=n)) for n in study.SIZES]
+    note = "R_2, best moment, over each; geometric means, 95 % intervals over ten seeds"
+    return html.folded(
+        "By set, by number of labels; test losses; settings at the edges of their grids",
+        html.table(["set", *header], by_set, note),
+        html.table(["n", *header], by_size, f"{note}; larger n have fewer sets"),
+        losses(records),
+        at_edges(records),
+    )
+
+
+def losses(records: Sequence[Run]) -> html.Html:
+    """Mean test losses of every method, in units of the variance, and accuracies of R_2."""
+    methods = ["leak_stopped", "leak_end", *effects.STOPPED, *effects.ENDS]
+    rows = []
+    for data, n, network in study.CELLS:
+        cell = effects.of(records, data=data, n=n, network=network)
+        means = [np.mean([effects.loss(r, method) for r in cell]) for method in methods]
+        rows.append([SETS[data].words, n, network, *(f"{mean:.3f}" for mean in means)])
+    heads = [method.replace("_", ", ").replace("leak", "R_2") for method in methods]
+    return html.table(
+        ["set", "n", "network", *heads],
+        rows,
+        "Mean test losses over ten seeds; 1 is about the loss of the training mean",
+    )
+
+
+def at_edges(records: Sequence[Run]) -> html.Html:
+    """How often validation chose the first or the last value of a grid."""
+    rows = []
+    for network in study.NETWORKS:
+        own = effects.of(records, network=network)
+        for method in ("leak", "random"):
+            at = np.array([int(r.summary[f"setting_{method}_stopped"]) for r in own])
+            leaks = len(own[0].config["leaks"])
+            shares = len(own[0].config["shares"])
+            rows.append([network, method, "λ", *_ends(at % leaks, leaks)])
+            rows.append([network, method, "n_k", *_ends(at // leaks, shares)])
+        for method, knob in (("decay_stopped", "decay"), ("ntk", "ridge")):
+            at = np.array([int(r.summary[f"setting_{method}"]) for r in own])
+            rows.append([network, method, knob, *_ends(at, len(own[0].arrays["leak"]))])
+    lost = sum(run.summary["loss_plain_end"] is None for run in records)
+    own = effects.of(records, network="tanh")
+    at, fine = (
+        np.array([int(r.summary["setting_rbf"]) for r in own]),
+        own[0].config["rbf_ridges"][2],
+    )
+    rows.append(["", "Gaussians", "ridge", *_ends(at % fine, fine)])
+    rows.append(["", "Gaussians", "bandwidth", *_ends(at // fine, own[0].config["bandwidths"][2])])
+    return html.table(
+        ["network", "method", "knob", "least", "largest"],
+        rows,
+        "Share of all runs in which the least or the largest value of a grid was chosen; plain "
+        f"training diverged before its end in {lost} of {len(records)} runs",
+    )
+
+
+def _ends(at: np.ndarray, count: int) -> tuple[str, str]:
+    return f"{np.mean(at == 0):.0%}", f"{np.mean(at == count - 1):.0%}"
+
+
+@chapter.table(
+    "study-step",
+    ["60 digits, tanh", "plain", "R_2", "weight decay", "Gaussians", "R_2 over plain"],
+    "Test losses, networks at their best moment: means ± half their 95 % interval over ten seeds; "
+    "ratio: geometric mean and interval",
+)
+def step_rows(runs: Runs) -> list[list[str]]:
+    """The whole step and a tenth of it."""
+    whole = effects.of(runs(STUDY), data="digits-38", n=60, network="tanh")
+    slow = runs(study.slow_points(study.SEEDS))
+    methods = ("plain_stopped", "leak_stopped", "decay_stopped", "rbf")
+    return [
+        [
+            words,
+            *(plus_minus([effects.loss(r, method) for r in cell]) for method in methods),
+            written(effects.over_seeds(cell, "leak_stopped", "plain_stopped")),
+        ]
+        for words, cell in (("step 1/curvature, 300 steps", whole), ("a tenth, 3000 steps", slow))
+    ]
+
+
 @chapter.figure("fig-yours")
 def methods(runs: Runs):
     """Four ways to train, ten seeds."""
@@ -26,27 +189,30 @@ def methods(runs: Runs):
 
 @chapter.table(
     "methods",
-    ["trained with", "", "test loss", "accuracy", "R_2 at the end", "strength (range)"],
-    "Means and 95 % intervals over ten seeds; medians of the strengths that validation chose",
+    ["trained with", "", "test loss", "accuracy", "R_2 over it", "strength (range)", "at an edge"],
+    "Means and 95 % intervals over ten seeds of test losses, accuracies, ratios of like with like; "
+    "medians of the strengths that validation chose, and in how many runs at an edge of their grid",
 )
 def method_rows(runs: Runs) -> list[list[str]]:
-    """Test loss, accuracy, R_2 at the end and chosen strengths, over ten seeds."""
-    summaries = [r.summary for r in runs(POINTS)]
-
-    def interval(key: str) -> str:
-        return plus_minus([s[key] for s in summaries])
-
-    def strengths(method: str, when: str) -> str:
-        seen = [s[f"strength_{method}_{when}"] for s in summaries]
-        return f"{np.median(seen):g} ({min(seen):g}–{max(seen):g})"
-
-    out = []
+    """Test loss, accuracy, like-with-like ratios and chosen strengths, over ten seeds."""
+    records = runs(POINTS)
+    summaries, out = [r.summary for r in records], []
+    grids = {"leak": "leaks", "random": "leaks", "decay": "decays"}
     for method, label in LABELS.items():
         for when, words in (("end", "to the end"), ("stopped", "best moment")):
             name = f"{method}_{when}"
-            chosen = "" if method == "plain" else strengths(method, when)
-            cells = [interval(f"{key}_{name}") for key in ("loss", "accuracy", "leak")]
-            out.append([label, words, *cells, chosen])
+            cells = [
+                plus_minus([s[f"{key}_{name}"] for s in summaries]) for key in ("loss", "accuracy")
+            ]
+            ratios = [s[f"loss_leak_{when}"] / s[f"loss_{name}"] for s in summaries]
+            ratio = "" if method == "leak" else written(mean_interval(ratios))
+            chosen, edge = "", ""
+            if method in grids:
+                seen = [s[f"strength_{name}"] for s in summaries]
+                grid = records[0].config[grids[method]]
+                chosen = f"{np.median(seen):g} ({min(seen):g}–{max(seen):g})"
+                edge = str(sum(x in (grid[0], grid[-1]) for x in seen))
+            out.append([label, words, *cells, ratio, chosen, edge])
     return out
 
 

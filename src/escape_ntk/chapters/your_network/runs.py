@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from escape_ntk import checks
 from escape_ntk.chapters.your_network import chapter
 from escape_ntk.chapters.your_network import modules as any_module
+from escape_ntk.chapters.your_network import study as real_data
 from escape_ntk.chapters.your_network.layer_sweep import sweep_points
 from escape_ntk.chapters.your_network.modules import default_module
 from escape_ntk.models.images import Images, digits
@@ -184,4 +185,11 @@ chapter.experiment(
     SEEDS,
     live_points,
     full_points,
+)
+chapter.experiment(
+    "good-directions-study",
+    "When R_2 helps: seven sets of real data, beside stopping, weight decay, kernels and ridge",
+    real_data.SEEDS,
+    real_data.live_points,
+    real_data.full_points,
 )
