@@ -1,4 +1,4 @@
-"""What a flat stationary point is worth in advance, and how wide a network that takes."""
+"""What a flat stationary point is worth in advance, and the width that takes."""
 
 import math
 
@@ -23,7 +23,7 @@ wide = promise.guarantee(m=10**30, **known)
 kept = wide.missed + wide.low_degree + wide.norm
 assert abs(wide.total - kept) < 1e-3 < kept < 0.03
 assert math.isclose(wide.norm, promise.NORM_SHARE * 1e-9 * 3.0**8)
-# Two constants of R_4: of its curvature, which that share absorbs, and of its slope.
+# Constants of R_4: of its curvature (that share absorbs it), and slope.
 assert 4 * promise.NORM_CURVATURE < promise.NORM_SHARE
 assert math.isclose(promise.NORM_SLOPE**4, 512)
 
