@@ -1,4 +1,4 @@
-"""What a flat stationary point is worth in advance, and the width that takes."""
+"""What a flat stationary point is worth in advance; the width that it takes."""
 
 import math
 

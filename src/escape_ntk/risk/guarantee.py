@@ -16,18 +16,21 @@ from escape_ntk.risk.generalization import CONFIDENCE, GRID, OCTAVES
 from escape_ntk.risk.regularizer import Penalties
 
 NORM_CURVATURE = 28.0
-"""½E_S(SW_Q)ᵀ∇²R_4(SW_Q) ≤ 28 N^{3/2}‖W_Q‖_{2,4}² if W_Q moves one neuron of each pair."""
+"""½E_S(SW_Q)ᵀ∇²R_4(SW_Q) ≤ 28 N^{3/2}‖W_Q‖_{2,4}² if W_Q moves one neuron of a pair.  [D]"""
 NORM_SLOPE = 4 * 2**0.25
-"""|⟨∇_t R_4, τ⟩| ≤ 4·2^{1/4} N^{7/4}‖τ‖_{2,4}."""
+"""|⟨∇_t R_4, τ⟩| ≤ 4·2^{1/4} N^{7/4}‖τ‖_{2,4}.  [D]"""
 NORM_SHARE = 7.0**4
-"""28 N^{3/2}c² ≤ 3N² + 7⁴c⁸: the weighted mean of N², N², N² and (7c²)⁴."""
+"""28 N^{3/2}c² ≤ 3N² + 7⁴c⁸: the means of N², N², N² and (7c²)⁴.  [D]"""
 WIDEST = 1e40
 """Where :func:`required_width` stops looking."""
 
 
 @dataclass(frozen=True)
 class Guarantee:
-    """The terms of Λ, each ≥ 0, and their ``total``; what they bound, from :meth:`sizes`.  [D]"""
+    """The terms of Λ, each ≥ 0, and their ``total``; what they bound, from :meth:`sizes`.  [D]
+
+    :meth:`sizes` refuses penalties that are 0 with an :class:`~escape_ntk.checks.InputError`.
+    """
 
     missed: float
     low_degree: float

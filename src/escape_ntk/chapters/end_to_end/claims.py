@@ -289,7 +289,7 @@ FLAT = ("missed", "mean_penalty", "inner", "leak", "coupling", "cross", "norm_cu
 
 @chapter.claim(
     "e2e-all-four",
-    "All four penalties: at the end the risk, R_4 counted four times and R_3 twice, lies below what "
+    "All four penalties: at the end the risk, with R_4 four times and R_3 twice, lies below what "
     "the conditions of a flat stationary point add up to.",
     source="D+M",
     target="ratio ≤ 1, first order and curvature taken as 0",
@@ -318,14 +318,14 @@ class Term:
 
 
 WORDS = {
-    "missed": ("what $W^*$ misses of the labels", "missed"),
-    "low_degree": ("size of $W_L$: λ_3R_3", "low_degree"),
-    "signs": ("leak of $SW_Q$", "mean_penalty"),
-    "norm": ("curvature of R_4", "norm_curvature"),
+    "missed": ("what W* misses", "missed"),
+    "low_degree": ("size of W_L", "low_degree"),
+    "signs": ("leak of SW_Q", "mean_penalty"),
+    "norm": ("curvature of R_4, or size of W_Q", "norm_curvature"),
     "cross": ("cross", "cross"),
     "coupling": ("coupling", "coupling"),
     "norm_slope": ("slope of R_4", "norm_slope"),
-    "curvature": ("not flat: ½δ‖W_Q‖²", "deepest"),
+    "curvature": ("not flat", "deepest"),
     "gradient": ("not stationary", "first_order"),
 }
 
@@ -337,7 +337,7 @@ def every_term(records: Sequence[Record]) -> list[Term]:
         return float(np.mean([abs(r.summary[key]) for r in records]))
 
     return [
-        Term(words.replace("$", ""), mean(f"end_{key}"), mean(f"advance_{name}"))
+        Term(words, mean(f"end_{key}"), mean(f"advance_{name}"))
         for name, (words, key) in WORDS.items()
     ]
 

@@ -10,6 +10,7 @@ from escape_ntk.study.hypotheses import Change, Hypothesis, changed, unchecked
 from escape_ntk.study.hypotheses import Hypothesis as H
 from escape_ntk.study.recurring_hypotheses import (
     BOUNDED_BY_ONE,
+    EVEN,
     LABELS,
     LINEAR,
     NEARLY_ODD,
@@ -148,7 +149,11 @@ chapter.assume(
             ON_SPHERE,
             GAP,
             hermite(1, lambda k: range(k + 1), r"$\mu_j(\sigma')\ne0$, $j\le k$"),
-            hermite(2, below, r"$\mu_j(\sigma'')\ne0$, $j\le k-1$, $j\equiv k-1$"),
+            H(
+                r"$\mu_j(\sigma'')\ne0$, $j\le k-1$, $j\equiv k-1$",
+                p.hermite_nonzero(2, below),
+                EVEN,
+            ),
             H(r"$d\to\infty$, $m$, $n$ as large as it says", unchecked("no run is so large")),
         ),
         claims=ALL_FOUR,
