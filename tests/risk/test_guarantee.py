@@ -11,9 +11,12 @@ import pytest
 import torch
 
 from escape_ntk.checks import InputError
+from escape_ntk.kernels.ntk import empirical_ntk, infinite_ntk
+from escape_ntk.kernels.spectrum import ntk_spectrum
 from escape_ntk.models.data import draw_inputs
-from escape_ntk.models.network import activation, draw_weights
+from escape_ntk.models.network import Activation, activation, draw_weights
 from escape_ntk.models.pairs import PairFeatures, to_pairs
+from escape_ntk.numerics.polynomials import gegenbauer, multiplicity
 from escape_ntk.risk.constructions import represent_power
 from escape_ntk.risk.guarantee import (
     NORM_CURVATURE,
@@ -225,6 +228,42 @@ def test_good_directions_are_spread_over_the_neurons():
     assert share < P and row.square().sum(1).max() == 1
 
 
+def missed(act, d: int, n: int, m: int, seed: int):
+    """⟨((I − Π)h)²⟩ of a constant plus a linear h of norm 1, its bound 4θ²/ν, Γ, and its bound."""
+    g = torch.Generator().manual_seed(seed)
+    X, w = draw_inputs(n, d, "sphere", g, dtype=F64), draw_weights(m, d, g, dtype=F64)
+    values = ntk_spectrum(act, d).eigenvalues[:2]
+    cosines = X @ X.T / d
+    harmonics = [multiplicity(d, ell) * gegenbauer(cosines, ell, d) for ell in (0, 1)]
+    low = sum(float(v) * h for v, h in zip(values, harmonics, strict=True))
+    own, limit = empirical_ntk(X, X, w, act), infinite_ntk(X, X, act)
+    basis = torch.linalg.eigh(own).eigenvectors[:, -(d + 1) :]
+    least = float(torch.linalg.eigvalsh(sum(harmonics))[-(d + 1)]) / n
+    scale = n * float(values.min())
+    theta, moved = (float(torch.linalg.matrix_norm(own - k, 2)) / scale for k in (low, limit))
+    h = (
+        1 + X @ torch.nn.functional.normalize(torch.randn(d, generator=g, dtype=F64), dim=0)
+    ) / 2**0.5
+    left = h - basis @ (basis.T @ h)
+    inverse = n / float(torch.linalg.eigvalsh(own)[-(d + 1)])
+    return float(left.square().mean()), 4 * theta**2 / least, inverse, (values.min(), least - moved)
+
+
+@pytest.mark.parametrize("seed", STATES)
+def test_what_the_good_directions_miss(seed):
+    """k = 1, d = 5: both bounds of the lemma, m from 100 on."""
+    share, bound, inverse, (least, room) = missed(ACT, 5, 60, 100 * 2 ** (seed % 6), seed)
+    assert 0 < share <= bound
+    assert room <= 0 or inverse <= 1 / (float(least) * room) * (1 + 1e-9)
+
+
+def test_without_a_spectral_gap_they_miss_the_constant():
+    """Control: at d = 12 the constant of sin(z + 0.1) ranks below its cubics, whatever n is."""
+    nearly_odd = Activation.from_function("sin(z+0.1)", lambda z: (z + 0.1).sin())
+    shares = [missed(act, 12, 600, 2000, 1)[0] for act in (nearly_odd, ACT)]
+    assert shares[0] > 0.1 and shares[1] < 0.01
+
+
 # ---------------------------------------------------------------- what follows
 
 
@@ -258,6 +297,9 @@ def test_the_required_samples_give_the_target():
     n = required_samples(sizes, d=10, m=1000, target=0.2)
     assert required_samples(sizes, d=10, m=1000, target=0.1) == pytest.approx(4 * n)
     assert required_samples(sizes | {"R_3": 0.0}, d=10, m=1000, target=0.2) < n
+    for wrong in ({"R_3": 3.0}, [3.0, 50.0]):
+        with pytest.raises(InputError):
+            required_samples(wrong, d=10, m=1000, target=0.2)
 
 
 def test_sizes_are_those_of_the_inequality():

@@ -98,5 +98,7 @@ def required_sizes(run: Run) -> Figure:
         ):
             ax.plot(d, values, "o-", color=colour, label=f"error {error:g}")
         ax.set(xscale="log", yscale="log", xlabel="dimension $d$", ylabel=label)
+        ax.set_xticks(d, labels=[str(x) for x in d])
+        ax.set_xticks([], minor=True)
         ax.legend(fontsize=8)
     return figure
