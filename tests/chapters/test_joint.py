@@ -20,6 +20,7 @@ from escape_ntk.models.data import (
     dense_plus_sparse,
     dense_quadratic,
     draw_inputs,
+    draw_target,
     random_direction,
     random_signs,
     sparse_part,
@@ -34,6 +35,7 @@ from escape_ntk.risk.leaks import SphereLeak
 from escape_ntk.risk.projectors import PopulationProjector
 from escape_ntk.risk.regularizer import norm_2_4_to_the_4
 from escape_ntk.study.claims import at_least
+from escape_ntk.study.dense_plus_sparse import explicit
 from escape_ntk.study.sweep import LiveResult
 
 F64 = torch.float64
@@ -246,6 +248,47 @@ def test_descent_and_flow_end_alike_and_below_their_bound():
         1, 1, 5, 40, penalties=end_to_end.ALL_FOUR, n_times=3, n_signs=2, **TINY
     ).compute()
     assert "guarantee" not in four and four["bound"] > 0
+
+
+def test_every_term_of_the_guarantee_is_measured_and_bounded():
+    """At the end of a tiny run: R_4 keeps W within its bound, and each term is below its own."""
+    tiny = TINY | {"t_end": 300.0}
+    s, arrays = end_to_end.Guaranteed(1, 2, 4, 30, n_times=5, **tiny).compute()
+    weights = end_to_end.Guaranteed.penalties
+    assert arrays["norm_2_4"].max() <= (arrays["value"][0] / weights[3]) ** 0.125
+    assert all(np.diff(arrays["value"]) <= 0)
+    assert s["end_R_3"] * weights[2] <= s["known_start"]
+    for name in ("missed", "low_degree", "cross"):
+        assert 0 <= s[f"end_{name}"] <= s[f"advance_{name}"] * (1 + 1e-9)
+    assert s["end_mean_penalty"] <= s["advance_signs"]
+    assert s["end_deepest"] <= s["advance_curvature"]
+    assert abs(s["end_first_order"]) <= s["advance_gradient"]
+    assert abs(s["end_norm_slope"]) <= s["advance_norm_slope"]
+    parts = "missed mean_penalty inner leak first_order coupling cross norm_curvature norm_slope"
+    for when in ("start", "end"):
+        right = sum(s[f"{when}_{name}"] for name in parts.split())
+        right -= s[f"{when}_curvature"] + s[f"{when}_distance"]
+        assert s[f"{when}_value"] == pytest.approx(right, rel=1e-8)
+    off = (*weights[:3], 0.0)
+    without, free = end_to_end.Guaranteed(1, 2, 4, 30, penalties=off, n_times=5, **tiny).compute()
+    assert "advance_cross" not in without
+    assert free["norm_2_4"][-1] > arrays["norm_2_4"][-1]  # control: nothing holds it back
+
+
+def test_the_guarantee_asks_for_more_at_more_dimensions_and_smaller_errors():
+    """Γ, c⁴ and ⟨g²⟩ against those of drawn weights; width and samples in their orders."""
+    _, a = end_to_end.Required(dims=(8, 16), errors=(0.5, 0.25)).compute()
+    assert (np.diff(a["width"], axis=0) > 0).all() and (np.diff(a["width"], axis=1) > 0).all()
+    assert (a["samples"][1] > 4 * a["samples"][0]).all()
+    g = torch.Generator().manual_seed(0)
+    target = draw_target(2, 8, g, torch.float64)
+    weights = draw_weights(20_000, 8, g, dtype=torch.float64)
+    made = explicit(weights, end_to_end.Required.activation, target)
+    drawn = made.quadratic.norm_2_4_to_the_4
+    assert a["norm_fourth"][0] == pytest.approx(drawn, rel=0.05)
+    X = draw_inputs(20_000, 8, "sphere", g, dtype=torch.float64)
+    rest = target(X) - made.quadratic.terms(X)[1]
+    assert a["low"][0] == pytest.approx(float(rest.square().mean()), rel=0.05)
 
 
 def _measured() -> set[str]:

@@ -87,6 +87,15 @@ def test_the_network_is_drawn_over_its_width():
     close(figure)
 
 
+def test_the_required_sizes_are_drawn_from_the_formulas():
+    run = sweep.run_live(end_to_end.Required(dims=(5, 8), errors=(0.5, 0.1)))
+    figure = end_to_end_figures.required_sizes(run)
+    for ax, name in zip(figure.axes, ("width", "samples"), strict=True):
+        assert [list(line.get_ydata()) for line in ax.lines] == run.arrays[name].tolist()
+        assert ax.get_xscale() == ax.get_yscale() == "log"
+    close(figure)
+
+
 FOUND = {
     "ntk": {10: {1: 100.0, 2: 120.0}, 20: {1: 800.0, 2: 900.0}, 40: {1: 5000.0, 2: math.nan}},
     "quadntk": {10: {1: 90.0, 2: 95.0}, 20: {1: 300.0, 2: 310.0}},

@@ -119,6 +119,8 @@ POINTS: dict[str, Point] = {
         1, 1, 5, 20, method="perturbed", **FIT | {"t_end": 300.0}
     ),
     "end-to-end-network": end_to_end.FullNetwork(1, 1, 5, 20, norm=1e-3, **FIT),
+    "end-to-end-guarantee": end_to_end.Guaranteed(1, 2, 4, 30, n_times=5, **FIT),
+    "end-to-end-required": end_to_end.Required(dims=(5, 8), errors=(0.5,)),
     # Sample complexity
     "complexity-ntk": sample_complexity.NTK(1, 2, 4, 30, n_validation=40, n_test=60),
     "complexity-joint": sample_complexity.Joint(

@@ -326,6 +326,7 @@ MUTANTS = {
     "training.flow": ("RADIUS_SAFETY", 0.5),
     "training.curvature": ("curvature_floor", wrong(0.0)),
     "risk.generalization": ("radius", wrong(1.0)),
+    "risk.guarantee": ("required_width", wrong(5.0)),
 }
 """For each module something wrong, at which its example must fail."""
 

@@ -22,6 +22,7 @@ from escape_ntk.training.curvature import (
     mean_curvature,
     perturbed_descent,
     random_sign_balance,
+    stationary_balance,
 )
 
 N, D, P = 12, 4, 5
@@ -228,16 +229,44 @@ def sides(penalties: Penalties):
     return risk, state, t_linear, quadratic
 
 
+ALL_FOUR = Penalties(0.7, 1.3, 0.4, 0.003)
+
+
 @pytest.mark.parametrize(
-    "penalties", [Penalties(), Penalties(empirical=0.7), Penalties(empirical=0.7, low_degree=0.3)]
+    "penalties",
+    [Penalties(), Penalties(empirical=0.7), Penalties(0.7, low_degree=0.3), ALL_FOUR],
 )
 def test_random_sign_identity(penalties):
-    """L_λ = comparison + first_order + coupling + cross − curvature − distance, at any state."""
+    """L_λ is the sum of its parts at any state; R_4's belong to it."""
     b = random_sign_balance(*sides(penalties))
     right = b.comparison + b.first_order + b.coupling + b.cross - b.curvature - b.distance
-    assert b.value == pytest.approx(right, rel=1e-12)
+    own = b.norm + b.norm_curvature + b.norm_slope
+    assert b.value == pytest.approx(right + own, rel=1e-12)
     for part in ("first_order", "coupling", "cross", "curvature", "distance"):
         assert abs(getattr(b, part)) > 1e-3 * abs(b.value)  # each is needed
+    if penalties.norm:
+        assert b.value != pytest.approx(right + b.norm, rel=1e-2)  # control: R_4's two terms
+
+
+def total(b) -> float:
+    """The right side of the identity of :class:`StationaryBalance`, distance included."""
+    more = b.missed + b.mean_penalty + b.inner + b.leak + b.first_order + b.coupling + b.cross
+    return more - b.curvature + b.norm_curvature + b.norm_slope - b.distance
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_the_conditions_add_up_to(seed):
+    """At forty states, of all sizes, with all four penalties."""
+    risk, state, t_linear, quadratic = sides(ALL_FOUR)
+    g = torch.Generator().manual_seed(100 + seed)
+    moved = torch.randn(state.shape, generator=g, dtype=F64) * 2.0 ** (seed % 5 - 3)
+    b = stationary_balance(risk, moved, t_linear, quadratic)
+    value = risk.value_and_gradient(moved)[0]
+    p = risk.penalties
+    left = value.total(p) + p.low_degree * value.low_degree + 3 * p.norm * value.norm
+    assert b.value == pytest.approx(left, rel=1e-12)
+    assert total(b) == pytest.approx(left, rel=1e-10, abs=1e-12)
+    assert left != pytest.approx(total(b) - b.leak, rel=1e-8)  # control: leave one out
 
 
 def test_curvature_of_the_balance_is_the_mean_over_all_signs():
@@ -250,9 +279,13 @@ def test_curvature_of_the_balance_is_the_mean_over_all_signs():
     assert b.curvature == pytest.approx(total / 2**P, rel=1e-10)
 
 
-def test_rows_of_a_hadamard_matrix_are_as_good_as_all_signs():
+@pytest.mark.parametrize(
+    "penalties",
+    [Penalties(empirical=0.7, low_degree=0.3), Penalties(0.7, 1.3, 0.4, 1e-4)],
+)
+def test_rows_of_a_hadamard_matrix_are_as_good_as_all_signs(penalties):
     """:func:`mean_curvature` against the balance, which does not see the Hessian."""
-    risk, state, t_linear, quadratic = sides(Penalties(empirical=0.7, low_degree=0.3))
+    risk, state, t_linear, quadratic = sides(penalties)
     b = random_sign_balance(risk, state, t_linear, quadratic)
     found = mean_curvature(risk, state, quadratic)
     assert found == pytest.approx(b.curvature, rel=1e-10)
@@ -292,7 +325,15 @@ def test_cross_and_coupling_are_bounded_by_norms_alone():
         assert abs(b.coupling) > 1e-3 * bound and b.cross > 1e-3 * c**2 * D / m**0.5  # of its order
 
 
-def test_the_balance_refuses_what_it_is_not_for():
+def test_the_balances_refuse_what_they_are_not_for():
     risk, state, t_linear, quadratic = sides(Penalties(norm=0.1))
-    with pytest.raises(InputError, match="λ_1 = λ_4 = 0"):
-        random_sign_balance(risk, state, t_linear, quadratic)
+    alone = RegularizedRisk(risk.features, risk.y, model="quadratic")
+    for balance in (random_sign_balance, stationary_balance):
+        with pytest.raises(InputError, match='model="joint"'):
+            balance(alone, state, t_linear, quadratic)
+        with pytest.raises(InputError, match="t_linear"):
+            balance(risk, state, t_linear[:, :2], quadratic)
+    without = RegularizedRisk(risk.features, risk.y, penalties=Penalties(norm=0.1))
+    assert random_sign_balance(without, state, t_linear, quadratic).norm > 0
+    with pytest.raises(InputError, match="projector"):
+        stationary_balance(without, state, t_linear, quadratic)

@@ -57,6 +57,13 @@ parts = ls.random_sign_balance(penalized, state, v[1], w_q)
 assert isinstance(parts, ls.RandomSignBalance)
 total = parts.comparison + parts.first_order + parts.coupling + parts.cross
 assert abs(total - parts.curvature - parts.distance - parts.value) < 1e-9
+# The conditions of a stationary point, added up: R_3 twice, R_4 four times.
+sum_of = ls.stationary_balance(penalized, state, v[1], w_q)
+assert isinstance(sum_of, ls.StationaryBalance)
+found = sum_of.missed + sum_of.mean_penalty + sum_of.inner + sum_of.leak
+found += sum_of.first_order + sum_of.coupling + sum_of.cross
+found += sum_of.norm_curvature + sum_of.norm_slope
+assert abs(found - sum_of.curvature - sum_of.distance - sum_of.value) < 1e-9
 by_products = ls.mean_curvature(penalized, state, w_q)
 assert abs(by_products - parts.curvature) < 1e-9
 low = min(ls.lowest_curvature(penalized, state).eigenvalue, 0.0)

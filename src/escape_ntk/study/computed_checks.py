@@ -122,6 +122,15 @@ def positive_eigenvalues(degrees: Degrees) -> Check:
     return check
 
 
+def spectral_gap(setting: Setting) -> Answer:
+    """min_{ℓ≤k} λ_ℓ > max_{ℓ>k} λ_ℓ for every k, at every d: quadrature."""
+    least = math.inf
+    for act, k, d in _points(setting):
+        values = ntk_spectrum(act, d).eigenvalues
+        least = min(least, float(values[: k + 1].min() / values[k + 1 :].max()))
+    return answer(least > 1, f"ratio at least {least:.2g}")
+
+
 def tail_share(degree: int) -> Check:
     """γ_{>degree} ≥ c·d: the trace beyond the degree over d, at every d."""
 
@@ -356,10 +365,37 @@ def two_dimensions(setting: Setting) -> Setting:
     return Setting((*setting.runs, {**setting.runs[0], "d": 10}), setting.records)
 
 
-def no_first_nor_fourth(setting: Setting) -> Answer:
-    """λ_1 and λ_4 are 0 in every run that lists λ_1…λ_4."""
-    first = [(run["penalties"][0], run["penalties"][3]) for run in setting.runs]
-    return answer(all(pair == (0, 0) for pair in first), f"{len(first)} kinds of run")
+def listed_penalties(right: Callable[[Sequence[float]], bool]) -> Check:
+    """λ_1…λ_4 of every run that lists them are as ``right`` says."""
+
+    def check(setting: Setting) -> Answer:
+        lists = {tuple(run["penalties"]) for run in setting.runs}
+        words = "; ".join(", ".join(f"{x:g}" for x in values) for values in sorted(lists))
+        return answer(all(right(values) for values in lists), f"λ = {words}")
+
+    return check
+
+
+def never_above_its_start(setting: Setting) -> Answer:
+    """L_λ over time exceeds its first value in no record."""
+    worst = max(float(r.arrays["value"].max() / r.arrays["value"][0]) for r in setting.records)
+    return answer(worst <= 1 + 1e-12, f"at most {worst:.3g} of it")
+
+
+def trained_projector(setting: Setting) -> Answer:
+    """The projector of the runs is that of their training set."""
+    ok = all("TrainingProjector" in run["tools"] for run in setting.runs)
+    return answer(ok, "TrainingProjector" if ok else "another projector")
+
+
+def one_neuron_of_each_pair(setting: Setting) -> Answer:
+    """The runs' W_Q is the construction's, in which one neuron of each pair rests."""
+    if not all("represent_power" in run["tools"] for run in setting.runs):
+        return answer(False, "another W_Q")
+    w, beta = draw_weights(NEURONS, 5, _seeded(11), dtype=F64), torch.eye(5, dtype=F64)[0]
+    run = next(iter(setting.runs))
+    rows = represent_power(w, act_of(run), beta, 3).movement().norm(dim=1).view(2, -1)
+    return answer(bool((rows.min(0).values == 0).all()), f"{NEURONS // 2} pairs drawn")
 
 
 def one_value(name: str) -> Check:

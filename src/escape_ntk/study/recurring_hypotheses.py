@@ -30,6 +30,8 @@ RELU, ERF = changed(activation="relu"), changed(activation="erf")
 EVEN = changed(activation=Activation.from_function("cos", lambda z: z.cos()))
 IDENTITY = Activation.from_function("z", lambda z: 1.0 * z)
 LINEAR = changed(activation=IDENTITY)
+NEARLY_ODD = changed(activation=Activation.from_function("sin(z+0.1)", lambda z: (z + 0.1).sin()))
+"""Its constant has a smaller eigenvalue than its cubics."""
 QUARTIC = changed(activation=Activation.from_function("z^4", lambda z: z**4))
 SINGULAR = changed(activation=Activation.from_function("log", lambda z: (z - 0.05).abs().log()))
 TWO_DIMENSIONS = changed(d=2, dims=(2,))

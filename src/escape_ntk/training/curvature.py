@@ -318,13 +318,16 @@ def perturbed_descent(
 class RandomSignBalance:
     """The parts of L_λ(W) in the random-sign identity, against a comparison W* = W_L + S W_Q.
 
-    L_λ(W) = comparison + first_order + coupling + cross − curvature − distance, exactly, with
+    L_λ(W) = comparison + first_order + coupling + cross − curvature − distance
+    + norm + norm_curvature + norm_slope, exactly, with
     comparison = L(f*) + Q(t_L) + E_S Q(S t_Q) for f* = f_L(·; W_L) + f_Q(·; W_Q);
     first_order = ⟨∇_t L_λ, t − t_L⟩;  coupling = (2/n) Σ_i r_i f_Q(x_i; s, t_L);
     cross = (1/n) Σ_i E_S (J_i S W_Q)²;  curvature = ½ E_S (S W_Q)ᵀ∇²L_λ(W)(S W_Q);
-    distance = Q(t − t_L) + (1/n) Σ_i (f − f*)(x_i)² ≥ 0.
-    J_i is the gradient of f_L + f_Q at x_i, r = f − y, Q = λ_2R_2 + λ_3R_3, S one fair sign a pair.
-    Source: [D].
+    distance = Q(t − t_L) + (1/n) Σ_i (f − f*)(x_i)² ≥ 0;
+    norm = λ_4R_4;  norm_curvature = ½λ_4 E_S (S W_Q)ᵀ∇²R_4(W)(S W_Q);
+    norm_slope = λ_4⟨∇_t R_4, t_L − t⟩.  The last three are 0 for λ_4 = 0.
+    J_i is the gradient of f_L + f_Q at x_i, r = f − y, Q = λ_1R_1 + λ_2R_2 + λ_3R_3, S one fair
+    sign a pair.  Source: [D].
     """
 
     value: float
@@ -334,9 +337,12 @@ class RandomSignBalance:
     cross: float
     curvature: float
     distance: float
+    norm: float = 0.0
+    norm_curvature: float = 0.0
+    norm_slope: float = 0.0
 
     def bound(self, lowest: float, size: float) -> float:
-        """comparison + first_order + coupling + cross + ½|λ_min|‖W_Q‖_F² ≥ L_λ(W).
+        """Everything but distance and curvature, + ½|λ_min|‖W_Q‖_F²: at least L_λ(W).
 
         ``lowest`` = min(λ_min(∇²_W L_λ(W)), 0), ``size`` = ‖W_Q‖_F².
         """
@@ -345,6 +351,9 @@ class RandomSignBalance:
             + self.first_order
             + self.coupling
             + self.cross
+            + self.norm
+            + self.norm_curvature
+            + self.norm_slope
             - min(lowest, 0.0) * size / 2
         )
 
@@ -357,43 +366,146 @@ def random_sign_balance(
 ) -> RandomSignBalance:
     """Every part of :class:`RandomSignBalance` at ``state``; W_L = (0, ``t_linear``) in (s, t).
 
-    Needs the joint model with λ_1 = λ_4 = 0, else :class:`~escape_ntk.checks.InputError`.  Memory
-    O(n p).  Source: [D], after the landscape argument of Bai and Lee [L].
+    Needs the joint model, else :class:`~escape_ntk.checks.InputError`; any λ_1…λ_4.  Memory O(n p);
+    with λ_1 > 0 it asks for R_1 once a pair.  Source: [D], after the landscape argument of Bai and
+    Lee [L].
     """
-    features, p, n = risk.features, risk.penalties, len(risk.features)
-    _check_bilinear(risk)
-    if risk.model != "joint" or p.population or p.norm:
-        raise checks.InputError(
-            checks.message(
-                expected='model="joint" with λ_1 = λ_4 = 0',
-                got=f"model={risk.model!r}, {p}",
-                remedy="use λ_2 and λ_3 alone: the identity is for penalties quadratic in t",
-            )
-        )
-    features.check_state(state)
-    features.check_state(quadratic)
-    s, t = state
-    value, gradient = risk.value_and_gradient(state)
-    linear, curved = features.terms(state)
-    residual = linear + curved - risk.y
-    f_star = features.linear(t_linear) + features.terms(quadratic)[1]
-    at_x = {name: features.X @ v.T for name, v in zip("stab", (s, t, *quadratic), strict=True)}
-    leaks = features.first * at_x["b"]  # f_L of each pair of W_Q
-    slope = leaks + features.second * (at_x["s"] * at_x["b"] + at_x["a"] * at_x["t"])
-    cross = slope.square().sum() / n
-    mean_q = _mean_penalty(risk, leaks)
-    along = 2 / n * (residual @ features.terms(quadratic)[1])
+    parts = _Parts(risk, state, t_linear, quadratic)
     return RandomSignBalance(
-        value=value.total(p),
-        comparison=float((f_star - risk.y).square().mean())
-        + _penalty(risk, t_linear)
-        + float(mean_q),
-        first_order=float((gradient[1] * (t - t_linear)).sum()),
-        coupling=float(2 / n * (residual @ features.terms(torch.stack([s, t_linear]))[1])),
-        cross=float(cross),
-        curvature=float(cross + along + mean_q),
-        distance=_penalty(risk, t - t_linear) + float((linear + curved - f_star).square().mean()),
+        value=parts.value.total(risk.penalties),
+        comparison=parts.missed + _penalty(risk, t_linear, t_linear) + parts.mean_penalty,
+        first_order=float((parts.gradient[1] * (state[1] - t_linear)).sum()),
+        coupling=parts.coupling(t_linear),
+        cross=parts.cross,
+        curvature=parts.curvature,
+        distance=_penalty(risk, state[1] - t_linear, state[1] - t_linear) + parts.apart,
+        norm=risk.penalties.norm * parts.value.norm,
+        norm_curvature=parts.norm_curvature,
+        norm_slope=parts.norm_slope(t_linear - state[1]),
     )
+
+
+@dataclass(frozen=True)
+class StationaryBalance:
+    """What the conditions of a flat stationary point add up to, against W* = W_L + S W_Q.
+
+    With F the mean square of the residual r and τ = t_L − ½P_{≤k}t, exactly,
+    F + λ_1R_1 + λ_2R_2 + 2λ_3R_3 + 4λ_4R_4 = missed + mean_penalty + inner + leak + first_order
+    + coupling + cross − curvature + norm_curvature + norm_slope − distance, with
+    missed = L(f*);  mean_penalty = E_S Q(S t_Q);  inner = 2Q(t, t_L), Q as a bilinear form;
+    leak = (1/n) Σ_i r_i f_L(x_i; P_{>k}t);  first_order = ½⟨∇_W L_λ, W⟩ − ⟨∇_t L_λ, τ⟩;
+    coupling = (2/n) Σ_i r_i f_Q(x_i; s, τ);  norm_slope = λ_4⟨∇_t R_4, τ⟩;
+    distance = (1/n) Σ_i (f − f*)(x_i)²; the others as in :class:`RandomSignBalance`.  ``value`` is
+    the left side.  Beside R_4 stands 4, so that its curvature can be absorbed.  Source: [D].
+    """
+
+    value: float
+    missed: float
+    mean_penalty: float
+    inner: float
+    leak: float
+    first_order: float
+    coupling: float
+    cross: float
+    curvature: float
+    norm_curvature: float
+    norm_slope: float
+    distance: float
+
+
+def stationary_balance(
+    risk: RegularizedRisk,
+    state: Float[Tensor, "2 p d"],
+    t_linear: Float[Tensor, "p d"],
+    quadratic: Float[Tensor, "2 p d"],
+) -> StationaryBalance:
+    """Every part of :class:`StationaryBalance` at ``state``; W_L = (0, ``t_linear``) in (s, t).
+
+    Needs the joint model and a projector, else :class:`~escape_ntk.checks.InputError`; any
+    λ_1…λ_4.  Costs as :func:`random_sign_balance`.  Source: [D].
+    """
+    parts, p = _Parts(risk, state, t_linear, quadratic), risk.penalties
+    t = state[1]
+    low = risk.projector.low(t)
+    tau = t_linear - low / 2
+    r_3 = p.low_degree * parts.value.low_degree
+    r_4 = p.norm * parts.value.norm
+    return StationaryBalance(
+        value=parts.value.total(p) + r_3 + 3 * r_4,
+        missed=parts.missed,
+        mean_penalty=parts.mean_penalty,
+        inner=2 * _penalty(risk, t, t_linear),
+        leak=float((parts.residual * risk.features.linear(t - low)).mean()),
+        first_order=float((parts.gradient * state).sum()) / 2
+        - float((parts.gradient[1] * tau).sum()),
+        coupling=parts.coupling(tau),
+        cross=parts.cross,
+        curvature=parts.curvature,
+        norm_curvature=parts.norm_curvature,
+        norm_slope=parts.norm_slope(tau),
+        distance=parts.apart,
+    )
+
+
+class _Parts:
+    """What both balances are made of, computed once."""
+
+    def __init__(
+        self, risk: RegularizedRisk, state: Tensor, t_linear: Tensor, quadratic: Tensor
+    ) -> None:
+        _check_bilinear(risk)
+        if risk.model != "joint":
+            raise checks.InputError(
+                checks.message(
+                    expected='model="joint"',
+                    got=f"model={risk.model!r}",
+                    remedy="problem.risk(penalties): the identity is for f_L + f_Q",
+                )
+            )
+        features, n = risk.features, len(risk.features)
+        features.check_state(state)
+        features.check_state(quadratic)
+        checks.array("t_linear", t_linear, tuple(state[1].shape), like=state)
+        self.risk, self.state = risk, state
+        self.value, self.gradient = risk.value_and_gradient(state)
+        f = sum(features.terms(state))
+        second = features.terms(quadratic)[1]
+        f_star = features.linear(t_linear) + second
+        self.residual = f - risk.y
+        self.missed = float((f_star - risk.y).square().mean())
+        self.apart = float((f - f_star).square().mean())
+        at_x = {
+            name: features.X @ v.T for name, v in zip("stab", (*state, *quadratic), strict=True)
+        }
+        leaks = features.first * at_x["b"]  # f_L of each pair of W_Q
+        slope = leaks + features.second * (at_x["s"] * at_x["b"] + at_x["a"] * at_x["t"])
+        self.cross = float(slope.square().sum() / n)
+        self.mean_penalty = _mean_penalty(risk, leaks, quadratic[1])
+        self.norm_curvature = risk.penalties.norm * _mean_norm_curvature(state, quadratic)
+        along = float(2 / n * (self.residual @ second))
+        self.curvature = self.cross + along + self.mean_penalty + self.norm_curvature
+
+    def coupling(self, t: Tensor) -> float:
+        """(2/n) Σ_i r_i f_Q(x_i; s, t)."""
+        mixed = self.risk.features.terms(torch.stack([self.state[0], t]))[1]
+        return float(2 * (self.residual * mixed).mean())
+
+    def norm_slope(self, t: Tensor) -> float:
+        """λ_4⟨∇_t R_4, t⟩."""
+        size, slope = norm_2_4_to_the_4(self.state)
+        return 2 * self.risk.penalties.norm * float(size * (slope[1] * t).sum())
+
+
+def _mean_norm_curvature(state: Tensor, quadratic: Tensor) -> float:
+    """½ E_S (S W_Q)ᵀ∇²R_4(W)(S W_Q), R_4 = N²: E_S(∇N·S W_Q)² + N W_Qᵀ∇²N W_Q."""
+    size, slope = norm_2_4_to_the_4(state)
+    along = (slope * quadratic).sum((0, 2)).square().sum()
+    bent = torch.zeros_like(size)
+    for sign in (1.0, -1.0):
+        u, v = (state[0] + sign * state[1]) / 2, (quadratic[0] + sign * quadratic[1]) / 2
+        inner = (u * v).sum(1).square().sum()
+        bent += 4 * (u.square().sum(1) @ v.square().sum(1)) + 8 * inner
+    return float(along + size * bent)
 
 
 def mean_curvature(
@@ -415,26 +527,40 @@ def mean_curvature(
     return sum(float((v * hessian_vector(risk, state, v)).sum()) for v in moves) / (2 * order)
 
 
-def _penalty(risk: RegularizedRisk, t: Tensor) -> float:
-    """Q(t) = λ_2R_2 + λ_3R_3."""
+def _penalty(risk: RegularizedRisk, t: Tensor, other: Tensor) -> float:
+    """Q(t, other) of Q = λ_1R_1 + λ_2R_2 + λ_3R_3 as a bilinear form."""
     p, total = risk.penalties, 0.0
+    if p.population:
+        _, slope = risk.population.value_and_gradient(risk.projector.high(t))
+        total += p.population / 2 * float((slope * risk.projector.high(other)).sum())
     if p.empirical:
-        high = risk.projector.high_outputs(risk.features.linear(t))
-        total += p.empirical * float(high.square().mean())
+        own, its = (risk.projector.high_outputs(risk.features.linear(x)) for x in (t, other))
+        total += p.empirical * float((own * its).mean())
     if p.low_degree:
-        total += p.low_degree * float(low_degree_size(risk.projector, t)[0])
+        total += p.low_degree / 2 * float((risk.projector.low(t) * other).sum())
     return total
 
 
-def _mean_penalty(risk: RegularizedRisk, outputs: Float[Tensor, "n p"]) -> Tensor:
+def _mean_penalty(
+    risk: RegularizedRisk, outputs: Float[Tensor, "n p"], t: Float[Tensor, "p d"]
+) -> float:
     """E_S Q(S t) from the outputs f_L of each pair: the sum of Q over pairs alone."""
-    p, total = risk.penalties, outputs.new_zeros(())
+    p, total = risk.penalties, 0.0
     if p.empirical:
-        total = total + p.empirical * sum(
-            risk.projector.high_outputs(f).square().mean() for f in outputs.T
+        total += p.empirical * sum(
+            float(risk.projector.high_outputs(f).square().mean()) for f in outputs.T
         )
     if p.low_degree:
-        total = total + p.low_degree / 2 * sum(
-            f @ risk.projector.dual_coefficients(f) for f in outputs.T
+        total += (
+            p.low_degree
+            / 2
+            * sum(float(f @ risk.projector.dual_coefficients(f)) for f in outputs.T)
         )
+    if p.population:
+        alone = torch.zeros_like(t)
+        for r in range(len(t)):
+            alone[r] = t[r]
+            leak = risk.population.value_and_gradient(risk.projector.high(alone))[0]
+            total += p.population * float(leak)
+            alone[r] = 0
     return total

@@ -80,3 +80,25 @@ def network_over_width(groups: Mapping[str, Sequence[Run]]) -> Figure:
         ax.set(xscale="log", xlabel="width $m$")
         ax.legend(fontsize=8)
     return figure
+
+
+@in_style
+def required_sizes(run: Run) -> Figure:
+    """Width (left) and samples (right) of the guarantee over the dimension, for each error."""
+    figure, axes = new_axes(2, 3.8)
+    d = run.config["dims"]
+    for ax, key, label in zip(
+        axes, ("width", "samples"), ("width $m$", "samples $n$"), strict=True
+    ):
+        for error, values, colour in zip(
+            run.config["errors"],
+            run.arrays[key],
+            (COLOURS["quadratic"], COLOURS["joint"]),
+            strict=True,
+        ):
+            ax.plot(d, values, "o-", color=colour, label=f"error {error:g}")
+        ax.set(xscale="log", yscale="log", xlabel="dimension $d$", ylabel=label)
+        ax.set_xticks(d, labels=[str(x) for x in d])
+        ax.set_xticks([], minor=True)
+        ax.legend(fontsize=8)
+    return figure

@@ -4,7 +4,14 @@ import numpy as np
 
 from escape_ntk.chapters.end_to_end import chapter, figures
 from escape_ntk.chapters.end_to_end import runs as e
-from escape_ntk.chapters.end_to_end.claims import SIZES, guarantee_terms, networks, setting
+from escape_ntk.chapters.end_to_end.claims import (
+    SEEDS,
+    SIZES,
+    every_term,
+    guarantee_terms,
+    networks,
+    setting,
+)
 from escape_ntk.study.claims import Runs
 
 show = chapter.show
@@ -30,6 +37,29 @@ def guarantee_rows(runs: Runs) -> list[list[str]]:
         [label, f"{value:.2g}", "holds" if value <= limit else "fails", f"{limit:g}"]
         for label, value, limit in guarantee_terms(setting(runs, "flow"))
     ]
+
+
+@chapter.table(
+    "terms",
+    ["term", "at the end", "in advance"],
+    "All four penalties, d = 10, n = 3 n_2, m = 1000; means of five seeds",
+)
+def term_rows(runs: Runs) -> list[list[str]]:
+    """Every term, their sum, and from where on it says nothing: L_λ(0), which Λ has a fourth of."""
+    records = runs(e.guaranteed_points(SEEDS))
+    terms = every_term(records)
+    rows = [[t.words, f"{t.measured:.2g}", f"{t.advance:.2g}"] for t in terms]
+    sums = [sum(t.measured for t in terms), sum(t.advance for t in terms)]
+    start = float(np.mean([r.summary["known_start"] for r in records]))
+    rows.append(["together", *(f"{total:.2g}" for total in sums)])
+    rows.append(["empty from here on", f"{start:.2g}", f"{start / 4:.2g}"])
+    return rows
+
+
+@chapter.figure("fig-required")
+def required(runs: Runs):
+    """Width and samples that the guarantee asks for, by its formulas."""
+    return figures.required_sizes(*runs([e.Required()]))
 
 
 @chapter.table(

@@ -3,8 +3,9 @@
 The problems are those of the sample-complexity experiment: same targets, training and test sets.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import ClassVar
 
@@ -14,14 +15,24 @@ from torch import Tensor
 
 from escape_ntk import checks
 from escape_ntk.chapters.end_to_end import chapter
+from escape_ntk.kernels.spectrum import ntk_spectrum
 from escape_ntk.models.data import random_signs
+from escape_ntk.models.network import activation
 from escape_ntk.models.pairs import NetworkFeatures, PairFeatures, to_pairs
+from escape_ntk.numerics.polynomials import gegenbauer_coefficients, multiplicity
 from escape_ntk.numerics.stats import rms
 from escape_ntk.risk.constructions import JointMovement
+from escape_ntk.risk.guarantee import (
+    NORM_SHARE,
+    guarantee,
+    required_samples,
+    required_width,
+)
 from escape_ntk.risk.problem import Problem
-from escape_ntk.risk.regularizer import Penalties, norm_2_4_to_the_4
+from escape_ntk.risk.regularizer import Penalties, low_degree_size, norm_2_4_to_the_4
 from escape_ntk.study.dense_plus_sparse import (
     PARTS,
+    SINE,
     SIZES,
     Wide,
     bound_on_gap,
@@ -37,6 +48,7 @@ from escape_ntk.training.curvature import (
     gradient_norm,
     perturbed_descent,
     random_sign_balance,
+    stationary_balance,
 )
 from escape_ntk.training.descent import gradient_descent
 from escape_ntk.training.flow import gradient_flow
@@ -196,6 +208,145 @@ class FullNetwork(Wide):
         return out | {"difference": rms(predictions["network"] - predictions["taylor"])}, {}
 
 
+@dataclass(frozen=True)
+class Guaranteed(Wide):
+    """Flow from W = 0 with λ_1…λ_4, and every term of the guarantee: measured, and in advance.
+
+    The comparison: W_Q makes the power, t_L inside the training set's P_{≤k} fits what is left.
+    """
+
+    experiment: ClassVar[str] = "end-to-end-guarantee"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=(*PROJECTED, "represent_power"))
+
+    m: int = 1000
+    penalties: tuple[float, float, float, float] = (1e-3, 1.0, 1e-5, 1e-4)
+    t_end: float = 10_000.0
+    n_times: int = 25
+
+    def compute(self, run: Run = UNSAVED) -> Result:
+        """L_λ and ‖W‖_{2,4} over time; what the conditions add up to, and Λ's terms."""
+        problem, _ = draw_problem(self)
+        risk = problem.risk(Penalties(*self.penalties))
+
+        def observe(state: Tensor) -> dict[str, float]:
+            return {
+                "value": risk.value_and_gradient(state)[0].total(risk.penalties),
+                "norm_2_4": float(norm_2_4_to_the_4(state)[0]) ** 0.25,
+                "gradient": gradient_norm(risk, state),
+                "floor": curvature_floor(risk, state),
+            }
+
+        trained = gradient_flow(
+            risk,
+            problem.zero_state(),
+            t_end=self.t_end,
+            record_at=log_times(self.t_end, self.n_times),
+            observe=observe,
+            run=run,
+        )
+        summary: dict = {"outcome": str(trained.outcome)}
+        if min(self.penalties) > 0:
+            made = explicit(problem.weights, self.activation, problem.target)
+            summary |= self._terms(problem, risk, made, trained)
+        return summary, {"times": trained.times, **trained.values}
+
+    def _terms(self, problem: Problem, risk, made: JointMovement, trained) -> dict[str, float]:
+        """What the conditions add up to at W = 0 and at the end; each term there, and in Λ."""
+        quadratic = to_pairs(made.quadratic.movement())
+        left = problem.y - problem.features.terms(quadratic)[1]
+        t_linear = problem.features.linear_pullback(problem.projector.dual_coefficients(left))
+        low = float(low_degree_size(problem.projector, t_linear)[0])
+        at = {"start": problem.zero_state(), "end": trained.state}
+        balances = {k: stationary_balance(risk, s, t_linear, quadratic) for k, s in at.items()}
+        depth, gradient = (float(trained.values[name][-1]) for name in ("floor", "gradient"))
+        known = {
+            "start": float(trained.values["value"][0]),
+            "norm": made.quadratic.norm_2_4_to_the_4**0.25,
+            "missed": balances["end"].missed,
+            "low": float(left.square().mean()),
+            "inverse": len(left) / float(problem.projector.eigenvalues[problem.n_k - 1]),
+            "stretch": float(torch.linalg.matrix_norm(problem.X, 2)) ** 2 / len(left),
+            "depth": -depth,
+            "gradient": gradient,
+        }
+        terms = guarantee(d=self.d, m=self.m, penalties=risk.penalties, **known)
+        out = {f"known_{name}": value for name, value in known.items()}
+        out |= {f"advance_{name}": value for name, value in asdict(terms).items()}
+        for when, balance in balances.items():
+            out |= {f"{when}_{name}": value for name, value in asdict(balance).items()}
+        size = float(quadratic.square().sum()) / 2
+        sizes = problem.sizes(trained.state)
+        loss = risk.value_and_gradient(trained.state)[0].loss
+        return out | {
+            "end_loss": loss,
+            "end_deepest": -depth * size / 2,
+            "end_low_degree": risk.penalties.low_degree * low,
+            **{f"end_{name}": value for name, value in sizes.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Required(Point):
+    """Width and samples that the guarantee asks for over the dimension, by its formulas.
+
+    f* = (dense + sparse)/√2, λ_1 = λ_2 = 1; λ_3 and λ_4 such that their terms are e² each, what is
+    missed is e², and so is everything that falls with the width: Λ = 4e², e = ``error``/10.
+    W* and Γ = 2/min_{ℓ≤k} λ_ℓ are those of infinite width.
+    """
+
+    experiment: ClassVar[str] = "end-to-end-required"
+    draws: ClassVar[Draws] = Draws()
+
+    k: int = 2
+    dims: tuple[int, ...] = (16, 32, 64, 128, 256)
+    errors: tuple[float, ...] = (0.5, 0.1)
+    activation: str = SINE
+
+    def compute(self, run: Run = UNSAVED) -> Result:
+        """``width`` and ``samples``, (error, dimension); c⁴, Γ and ⟨g²⟩ over the dimension."""
+        rows = [self._comparison(d) for d in self.dims]
+        width, samples = (np.empty((len(self.errors), len(self.dims))) for _ in range(2))
+        for i, error in enumerate(self.errors):
+            for j, (d, (fourth, inverse, low)) in enumerate(zip(self.dims, rows, strict=True)):
+                share = (error / 10) ** 2
+                norms = share / (inverse * low), share / (NORM_SHARE * fourth**2)
+                known = {
+                    "d": d,
+                    "penalties": (p := Penalties(1.0, 1.0, *norms)),
+                    "start": 1.0,
+                    "norm": fourth**0.25,
+                    "missed": share,
+                    "low": low,
+                    "inverse": inverse,
+                    "stretch": 2.0,
+                }
+                at = partial(guarantee, **known)
+                width[i, j] = required_width(lambda m, at=at: at(m=m), 4 * share)
+                m = 2 * round(width[i, j] / 2)
+                sizes = at(m=m).sizes(p)
+                samples[i, j] = required_samples(sizes, d=d, m=m, target=error / 10, stretch=2.0)
+        names = ("norm_fourth", "inverse", "low")
+        columns = {
+            name: np.array(v) for name, v in zip(names, zip(*rows, strict=True), strict=True)
+        }
+        return {}, {"width": width, "samples": samples, **columns}
+
+    def _comparison(self, d: int) -> tuple[float, float, float]:
+        """(‖W_Q‖_{2,4}^4, Γ, ‖y − f_Q(·; W_Q)‖²) at infinite width."""
+        act, top = activation(self.activation), self.k + 1
+        powers = gegenbauer_coefficients(lambda z: z**top, top, d)
+        lead = math.sqrt(0.5) / float(powers[top])
+        wanted = gegenbauer_coefficients(lambda z: z ** (self.k - 1), self.k - 1, d)
+        have = gegenbauer_coefficients(act.second, self.k - 1, d)
+        rest = sum(float(powers[j]) ** 2 for j in range(top % 2, top, 2))
+        square = sum(
+            (float(wanted[j]) / float(have[j])) ** 2 * multiplicity(d, j)
+            for j in range((self.k - 1) % 2, self.k, 2)
+        )
+        least = float(ntk_spectrum(act, d).eigenvalues[: self.k + 1].min())
+        return 8 * lead**2 * square, 2 / least, 0.5 + lead**2 * rest
+
+
 SEEDS = (1, 2, 3, 4, 5)
 DIM, FACTOR = 16, 3.0
 ALL_FOUR = (1e-3, 1.0, 1e-5, 1e-7)
@@ -204,6 +355,8 @@ WIDTHS = (250, 1000, 4000, 16_000)
 WIDTH_DIM = 12
 NORM = 1e-6
 """λ_4 of the runs that stay where the Taylor model is good."""
+GUARANTEED_DIM, STRONG = 10, 1e-4
+"""d and λ_4 of the runs whose every term of the guarantee is measured."""
 
 
 def descent_points(seeds: Sequence[int]) -> list[Descent]:
@@ -219,16 +372,25 @@ def network_points(seeds: Sequence[int], norm: float) -> list[FullNetwork]:
     return [FullNetwork(seed, 2, WIDTH_DIM, n, m=m, norm=norm) for m in WIDTHS for seed in seeds]
 
 
+def guaranteed_points(seeds: Sequence[int], norm: float = STRONG) -> list[Guaranteed]:
+    """All four penalties, for one λ_4."""
+    n = samples(FACTOR, GUARANTEED_DIM, 2)
+    weights = (*ALL_FOUR[:3], norm)
+    return [Guaranteed(seed, 2, GUARANTEED_DIM, n, penalties=weights) for seed in seeds]
+
+
 def full_points(seeds: Sequence[int]) -> list[Point]:
     """Everything that the chapter rests on."""
     networks = [p for norm in (0.0, NORM) for p in network_points(seeds, norm)]
-    return [*descent_points(seeds), *networks]
+    guaranteed = [p for norm in (STRONG, 0.0) for p in guaranteed_points(seeds, norm)]
+    return [*descent_points(seeds), *networks, *guaranteed, Required()]
 
 
 def live_points(seeds: Sequence[int]) -> list[Point]:
     """A small network beside its Taylor model."""
     n = samples(FACTOR, 8, 2)
-    return [FullNetwork(seed, 2, 8, n, n_test=2000, m=400) for seed in seeds]
+    small = [FullNetwork(seed, 2, 8, n, n_test=2000, m=400) for seed in seeds]
+    return [*small, *(Guaranteed(seed, 2, 8, n, n_test=2000, m=400) for seed in seeds), Required()]
 
 
 chapter.experiment(

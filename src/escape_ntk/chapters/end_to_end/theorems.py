@@ -6,9 +6,21 @@ from escape_ntk.chapters.end_to_end import chapter
 from escape_ntk.chapters.end_to_end import claims as end_to_end
 from escape_ntk.records.store import Record
 from escape_ntk.study import computed_checks as p
-from escape_ntk.study.hypotheses import Change, Hypothesis, changed
+from escape_ntk.study.hypotheses import Change, Hypothesis, changed, unchecked
 from escape_ntk.study.hypotheses import Hypothesis as H
-from escape_ntk.study.recurring_hypotheses import LABELS, ON_SPHERE, with_summary
+from escape_ntk.study.recurring_hypotheses import (
+    BOUNDED_BY_ONE,
+    EVEN,
+    LABELS,
+    LINEAR,
+    NEARLY_ODD,
+    ON_SPHERE,
+    PAIRED,
+    below,
+    hermite,
+    with_array,
+    with_summary,
+)
 from escape_ntk.study.theorems import Entry
 
 AT_ZERO = p.of_records(
@@ -56,18 +68,104 @@ def _measured(place: int, words: str) -> Hypothesis:
     return H(words, p.kept_small(_flow_terms, place), **change)
 
 
+ALL_FOUR = ("e2e-all-four",)
+FOURTH = H(
+    r"$\lambda_4>0$",
+    p.listed_penalties(lambda weights: weights[3] > 0),
+    changed(penalties=(1.0, 1.0, 1.0, 0.0)),
+)
+EVERY_ONE = H(
+    r"$\lambda_1,\dots,\lambda_4>0$, $\lambda_2\ge1$",
+    p.listed_penalties(lambda weights: min(weights) > 0 and weights[1] >= 1),
+    changed(penalties=(1.0, 0.5, 1.0, 1.0)),
+)
+NOT_RISING = H(
+    r"$L_\lambda(W)\le L_0$",
+    p.never_above_its_start,
+    p.of_records(lambda r: with_array(r, "value", lambda values: values[::-1])),
+)
+ONE_NEURON = H(
+    "$W_Q$ moves one neuron of each pair",
+    p.one_neuron_of_each_pair,
+    changed(tools=("PairFeatures", "TrainingProjector")),
+)
+GAP = H(
+    r"a spectral gap: $\min_{\ell\le k}\lambda_\ell>\max_{\ell>k}\lambda_\ell$",
+    p.spectral_gap,
+    NEARLY_ODD,
+)
 chapter.assume(
     Entry(
         "thm-end",
         (
             H(
-                r"$\lambda_1=\lambda_4=0$",
-                p.no_first_nor_fourth,
-                changed(penalties=(1.0, 1.0, 0, 0)),
+                r"$\lambda_4=0$",
+                p.listed_penalties(lambda weights: weights[3] == 0),
+                changed(penalties=(0.0, 1.0, 0.0, 1.0)),
             ),
             ON_SPHERE,
             LABELS,
             *(_measured(place, words) for place, words in enumerate(MEASURED)),
         ),
+    ),
+    Entry("lem-kept", (FOURTH, NOT_RISING)),
+    Entry("lem-norm", (ONE_NEURON,), claims=ALL_FOUR),
+    Entry("lem-orders", (ONE_NEURON, PAIRED, BOUNDED_BY_ONE, ON_SPHERE), claims=ALL_FOUR),
+    Entry(
+        "thm-advance",
+        (
+            EVERY_ONE,
+            NOT_RISING,
+            ONE_NEURON,
+            PAIRED,
+            BOUNDED_BY_ONE,
+            ON_SPHERE,
+            LABELS,
+            H(
+                r"$P_{\le k}$ is the training set's, in all of $R_1$, $R_2$, $R_3$",
+                p.trained_projector,
+                changed(tools=("PairFeatures", "represent_power")),
+            ),
+        ),
+    ),
+    Entry(
+        "lem-missed",
+        (
+            ON_SPHERE,
+            H(
+                r"$\lambda_\ell>0$, $\ell\le k$",
+                p.positive_eigenvalues(lambda k: range(k + 1)),
+                LINEAR,
+            ),
+            GAP,
+        ),
+        claims=ALL_FOUR,
+    ),
+    Entry(
+        "cor-samples",
+        (
+            EVERY_ONE,
+            BOUNDED_BY_ONE,
+            ON_SPHERE,
+            GAP,
+            hermite(1, lambda k: range(k + 1), r"$\mu_j(\sigma')\ne0$, $j\le k$"),
+            H(
+                r"$\mu_j(\sigma'')\ne0$, $j\le k-1$, $j\equiv k-1$",
+                p.hermite_nonzero(2, below),
+                EVEN,
+            ),
+            H(r"$d\to\infty$, $m$, $n$ as large as it says", unchecked("no run is so large")),
+        ),
+        claims=ALL_FOUR,
+    ),
+    Entry(
+        "thm-steps",
+        (
+            EVERY_ONE,
+            BOUNDED_BY_ONE,
+            ON_SPHERE,
+            H("perturbed descent as in the work cited", unchecked("the code's takes a flow")),
+        ),
+        claims=ALL_FOUR,
     ),
 )

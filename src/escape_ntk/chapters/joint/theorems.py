@@ -11,6 +11,7 @@ from escape_ntk.study.recurring_hypotheses import (
     HIGH,
     LABELS,
     LINEAR,
+    NEARLY_ODD,
     ON_SPHERE,
     POPULATION,
     SLOPES,
@@ -33,6 +34,11 @@ chapter.assume(
                 r"$\lambda_\ell>0$, $\ell\le k$",
                 p.positive_eigenvalues(lambda k: range(k + 1)),
                 LINEAR,
+            ),
+            H(
+                r"a spectral gap: $\min_{\ell\le k}\lambda_\ell>\max_{\ell>k}\lambda_\ell$",
+                p.spectral_gap,
+                NEARLY_ODD,
             ),
             H(
                 r"$f^*$ of degree $\le k$, and one harmonic of degree $k+1$",
