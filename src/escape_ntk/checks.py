@@ -10,6 +10,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any, SupportsFloat, SupportsIndex, TypeVar, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -65,6 +66,10 @@ class DerivativeWarning(UserWarning):
     """A module's values and its derivatives, as automatic differentiation has them, differ."""
 
 
+class SaddleWarning(UserWarning):
+    """A run starts where the gradient is zero, and stays there."""
+
+
 def message(*, expected: str, got: object, remedy: str) -> str:
     """One sentence in the house's order: expected, got, remedy."""
     return f"expected {expected}; got {got}; remedy: {remedy}"
@@ -99,6 +104,15 @@ def integer(name: str, value: object, *, least: int, remedy: str = "") -> int:
             )
         )
     return whole
+
+
+def seed(value: object) -> int:
+    """Return ``value`` as int if it is an integer from 0 to 2^63 − 1; else :class:`InputError`."""
+    number = integer("seed", value, least=0)
+    if number >= 2**63:
+        remedy = f"seed={number % 2**63}"
+        raise InputError(message(expected="seed < 2^63", got=number, remedy=remedy))
+    return number
 
 
 def instance(name: str, value: object, kind: type[_Kind], remedy: str) -> _Kind:
@@ -220,6 +234,18 @@ def one_of(
     return value
 
 
+def without_gradient(name: str, value: Tensor) -> Tensor:
+    """Return ``value`` unless it requires a gradient, which nothing here would hand on.
+
+    Else :class:`InputError`.
+    """
+    if value.requires_grad:
+        expected = f"{name} without gradient: what is computed of it carries none"
+        got, remedy = "a tensor that requires one", f"{name}.detach()"
+        raise InputError(message(expected=expected, got=got, remedy=remedy))
+    return value
+
+
 def array(
     name: str, value: object, shape: Sequence[int | None], *, like: Tensor | None = None
 ) -> Tensor:
@@ -251,6 +277,24 @@ def _bad_entries(value: Tensor) -> str:
     return f"{text}, {where} in row {by_row.index(max(by_row))}"
 
 
+def _as_tensor(name: str, value: object, dtype: torch.dtype) -> str:
+    """How to make a floating tensor of what came."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
+        return f"torch.from_numpy({name}).to({dtype})"
+    if isinstance(getattr(value, "state", None), Tensor):  # a whole run in the place of its end
+        return f"its end: {name}=run.state"
+    return f"torch.as_tensor(…, dtype={dtype})"
+
+
+def _reshaped(name: str, value: Tensor, axes: int) -> str:
+    """How to mend a shape."""
+    if axes == 1 and value.ndim == 2 and 1 in value.shape:
+        return f"{name}.squeeze({0 if value.shape[0] == 1 else 1})"
+    if axes == 2:
+        return "check the order (n, d) of inputs and (pairs, d) of weights"
+    return f"look at {name}.shape"
+
+
 def layout(
     name: str, value: object, shape: Sequence[int | None], *, like: Tensor | None = None
 ) -> Tensor:
@@ -265,7 +309,7 @@ def layout(
             message(
                 expected=f"{name} to be a floating torch.Tensor",
                 got=kind,
-                remedy=f"torch.as_tensor(…, dtype={torch.float32 if like is None else like.dtype})",
+                remedy=_as_tensor(name, value, torch.float32 if like is None else like.dtype),
             )
         )
     if value.is_meta or value.layout is not torch.strided:
@@ -288,7 +332,7 @@ def layout(
             message(
                 expected=f"{name} of shape {wanted}",
                 got=tuple(value.shape),
-                remedy="check the order (n, d) of inputs and (pairs, d) of weights",
+                remedy=_reshaped(name, value, len(shape)),
             )
         )
     if value.numel() == 0:

@@ -308,7 +308,6 @@ WRONG_DERIVATIVES = [
     ("first", (sine, sine, cosine), "σ'"),
     ("sign of the second", (sine, cosine, sine), "σ''"),
     ("almost right", (sine, cosine, lambda z: -1.0001 * torch.sin(z)), "σ''"),
-    ("NaN", (sine, cosine, lambda z: NAN * z), "σ''"),
 ]
 
 
@@ -319,6 +318,92 @@ def test_wrong_derivatives_are_named(functions, named):
     text = refused(lambda: Activation("mine", *functions), InputError)
     assert f"expected {named} of activation 'mine'" in text
     assert "Activation.from_function" in text
+
+
+class Surrogate(torch.autograd.Function):
+    """The identity, whose derivatives of both modes say 3."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(z):
+        return z.clone()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, *slopes):
+        return 3 * slopes[0]
+
+    @staticmethod
+    def jvp(ctx, *tangents):
+        return 3 * tangents[0]
+
+
+def counting(z, calls=[]):  # noqa: B006
+    calls.append(1)
+    return torch.tanh(z) + len(calls)
+
+
+NO_ACTIVATIONS = [
+    ("mean", lambda z: torch.tanh(z) + 0.5 * z.mean(), InputError, "with a part of the entries"),
+    ("softmax", lambda z: torch.softmax(z, -1), InputError, "with a part of the entries"),
+    ("cumulative", lambda z: torch.cumsum(z, -1), InputError, "in another order"),
+    ("by rows", lambda z: torch.tanh(z) + (z.ndim > 1), InputError, "with entries in rows"),
+    ("noise", lambda z: torch.tanh(z) + torch.randn_like(z), InputError, "called again"),
+    ("memory", counting, InputError, "called again"),
+    ("by sign of the sum", lambda z: torch.tanh(z) + (z if z.sum() > 0 else 0), InputError,
+     "act on each entry alone"),
+    ("detached", lambda z: z.detach(), InputError, "σ' of activation 'mine' to match its deriv"),
+    ("detached in part", lambda z: z * z.detach(), InputError, "by differences"),
+    ("surrogate", Surrogate.apply, InputError, "by differences"),
+    ("steps", torch.sign, InputError, "f_L would be the zero function"),
+    ("constant", torch.ones_like, InputError, "f_L would be the zero function"),
+    ("invisible", lambda z: 1e-30 * torch.tanh(z), InputError, "f_L would be the zero function"),
+    ("huge", lambda z: 1e30 * torch.tanh(z), InputError, "squares must fit"),
+    ("half a line", torch.log, NonFiniteError, "σ of activation 'mine' finite on [−4, 4]"),
+    ("a pole of its slope", lambda z: z.clamp(min=0).sqrt(), NonFiniteError, "finite"),
+    ("without torch", lambda z: torch.from_numpy(np.tanh(z.detach().numpy())), InputError,
+     "(σ differentiated)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "function, error, words", [pytest.param(*row, id=i) for i, *row in NO_ACTIVATIONS]
+)
+def test_what_is_no_activation_is_named(function, error, words):
+    assert words in refused(lambda: Activation.from_function("mine", function), error)
+
+
+def test_a_derivative_by_hand_is_held_to_the_same():
+    def noisy(z):
+        return torch.cos(z) + 1e-3 * torch.randn_like(z)
+
+    text = refused(lambda: Activation("mine", sine, noisy, minus_sine), InputError)
+    assert "σ' of activation 'mine' to act on each entry alone" in text
+    text = refused(lambda: Activation("mine", sine, cosine, lambda z: NAN * z), NonFiniteError)
+    assert "σ'' of activation 'mine' finite" in text
+
+
+@pytest.mark.parametrize(
+    "function",
+    [torch.relu, torch.abs, torch.nn.functional.gelu, torch.nn.functional.hardswish, torch.exp,
+     torch.nn.Softplus(), lambda z: z.clamp(-1, 1), lambda z: torch.sin(100 * z), lambda z: z**4],
+)  # fmt: skip
+def test_control_activations_pass_and_draw_nothing(function):
+    before = torch.get_rng_state()
+    act = Activation.from_function("mine", function)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(act.value(Z), function(Z))
+
+
+def test_the_look_at_a_noisy_function_draws_nothing():
+    before = torch.get_rng_state()
+    with pytest.raises(InputError):
+        activation(torch.nn.Dropout(0.5))
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_control_right_derivatives_pass():

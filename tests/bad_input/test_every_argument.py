@@ -138,7 +138,8 @@ VALID: dict[str, Callable[[], dict[str, Any]]] = {
     "TrainingProjector": lambda: {"features": problem().features, "n_k": 2, "rcond": 1e-6},
     "Trajectory": lambda: {
         "times": np.array([0.0, 1.0]), "values": {"a": np.ones(2)}, "state": start(),
-        "outcome": "reached_end", "n_gradients": 3, "n_steps": 2, "n_rejected": 0, "kept": {}},
+        "outcome": "reached_end", "n_gradients": 3, "n_steps": 2, "n_rejected": 0, "kept": {},
+        "ended": 1.0},
     "activation": lambda: {"sigma": "erf"},
     "dense_plus_sparse_problem": lambda: {
         "d": D, "n": N, "m": M, "k": 1, "n_k": 3, "n_fresh": 7, "activation": "erf",
@@ -182,7 +183,7 @@ VALID: dict[str, Callable[[], dict[str, Any]]] = {
     "to_pairs": lambda: {"U": torch.ones(4, D)},
     "train": lambda: {
         "problem": problem(), "penalties": en.Penalties(), "t_end": 2.0, "n_times": 3,
-        "model": "joint", "method": "flow", "step": 1.0, "start": start(), "measure": size,
+        "model": "joint", "method": "descent", "step": 1.0, "start": start(), "measure": size,
         "run": UNSAVED},
 }  # fmt: skip
 """A valid call of each, every argument by name."""
@@ -240,3 +241,67 @@ SIGMAS = pytest.mark.parametrize(
 @pytest.mark.parametrize("name", [n for n in VALID if "activation" in VALID[n]()])
 def test_an_activation_may_be_a_name_a_function_or_an_object_everywhere(name, sigma):
     getattr(en, name)(**VALID[name]() | {"activation": sigma})
+
+
+# ---------------------------------------------------------------- tensors that require a gradient
+
+USED: dict[str, Callable[[Any], Any]] = {
+    "GaussianLeak": lambda leak: leak.value_and_gradient(torch.ones_like(leak.weights)),
+    "KernelRidge": lambda ridge: ridge.dual(torch.ones(3), 1.0),
+    "NetworkFeatures": lambda features: features.terms_and_pullback(features.zero_state()),
+    "PairFeatures": lambda features: features.terms(features.zero_state()),
+    "Problem": lambda problem: en.train(problem, t_end=2.0, n_times=3),
+    "RegularizedRisk": lambda risk: risk.value_and_gradient(risk.features.zero_state()),
+    "RidgeSum": lambda part: (part(torch.ones(2, D)), part.norm),
+    "SphereLeak": lambda leak: leak.value_and_gradient(torch.ones_like(leak.weights).float()),
+    "Trajectory": repr,
+}
+"""What is done with what was made: some things are computed only then."""
+
+
+def with_gradient(name: str) -> Iterator[str]:
+    """Arguments whose gradient is neither carried on nor refused in words."""
+    for argument, value in VALID[name]().items():
+        if not isinstance(value, torch.Tensor):
+            continue
+        tensor = value.detach().clone().requires_grad_()
+        try:
+            made = getattr(en, name)(**VALID[name]() | {argument: tensor})
+            USED.get(name, lambda made: made)(made)
+        except InputError as error:
+            if not SENTENCE.search(str(error)) or "gradient" not in str(error):
+                yield f"{argument}: says {error}"
+        except Exception as error:
+            yield f"{argument}: {type(error).__name__}: {error}"
+
+
+@pytest.fixture
+def warned_always():
+    """A gradient cut by float(…) is told each time, not once a process."""
+    torch.set_warn_always(True)
+    yield
+    torch.set_warn_always(False)
+
+
+@pytest.mark.filterwarnings("error:Converting a tensor with requires_grad")
+@pytest.mark.parametrize("name", VALID)
+def test_a_tensor_that_requires_a_gradient_is_carried_on_or_refused(name, warned_always):
+    assert [*with_gradient(name)] == []
+
+
+@pytest.mark.filterwarnings("error:Converting a tensor with requires_grad")
+def test_control_a_gradient_that_is_cut_is_told(warned_always):
+    for _ in "ab":
+        with pytest.raises(UserWarning, match="requires_grad"):
+            float(torch.ones(2).requires_grad_().norm())
+
+
+def test_training_refuses_a_start_with_gradient_and_a_problem_its_pieces():
+    for call in (
+        lambda: en.train(problem(), start=start().requires_grad_()),
+        lambda: en.Problem(**pieces(X=problem().X.clone().requires_grad_())),
+        lambda: en.Problem(**pieces(labels=problem().y.clone().requires_grad_())),
+        lambda: problem().sizes(start().requires_grad_()),
+    ):
+        with pytest.raises(InputError, match=r"without gradient.*detach\(\)"):
+            call()

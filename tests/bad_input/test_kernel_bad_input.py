@@ -164,6 +164,8 @@ RIDGE = table(
     ("not symmetric", InputError, lambda: KernelRidge(LEANING)),
     ("a test–train block", InputError, lambda: KernelRidge(infinite_ntk(X.flip(0), 2 * X, SIN))),
     ("carries a gradient", InputError, lambda: KernelRidge(GRAM.clone().requires_grad_())),
+    ("negative throughout", RankError, lambda: KernelRidge(-GRAM).dual(Y, 0.0)),
+    ("zero", RankError, lambda: KernelRidge(0 * GRAM).dual(Y, 0.0)),
     ("NaN in y", NonFiniteError, lambda: KernelRidge(GRAM).dual(NAN * Y, 0.1)),
     ("y of integers", ShapeError, lambda: KernelRidge(GRAM).dual(Y.long(), 0.1)),
     ("y on another device", ShapeError, lambda: KernelRidge(GRAM).dual(Y.to("meta"), 0.1)),

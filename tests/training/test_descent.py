@@ -7,14 +7,17 @@ import pytest
 import torch
 from mortal import KilledError, Memory, killed_again_and_again
 
-from escape_ntk.checks import StabilityError
+from escape_ntk.checks import InputError, SaddleWarning, StabilityError
 from escape_ntk.models.data import draw_inputs
 from escape_ntk.models.network import activation, draw_weights, paired_network
 from escape_ntk.models.pairs import STEP_FACTOR, PairFeatures, from_pairs
 from escape_ntk.models.taylor import linear_term, quadratic_term
+from escape_ntk.risk.problem import dense_plus_sparse_problem
 from escape_ntk.risk.projectors import TrainingProjector
 from escape_ntk.risk.regularizer import Penalties, RegularizedRisk
 from escape_ntk.training.descent import gradient_descent, stability_limit
+from escape_ntk.training.flow import gradient_flow
+from escape_ntk.training.train import train
 from escape_ntk.training.trajectory import Outcome
 
 N, D, P = 8, 3, 3
@@ -182,6 +185,123 @@ def test_control_without_its_checkpoint_a_run_starts_again():
         run(problem(), record_at=range(21), observe=observe, run=memory.run())
     first = len(seen)
     run(problem(), record_at=range(21), observe=observe, run=memory.run())
-    assert first == 10 and len(seen) == 21
+    assert first == 11 and len(seen) == 21  # a save holds what was measured at its step
     run(problem(), record_at=range(21), observe=observe)
     assert len(seen) == 42
+
+
+# ---------------------------------------------------------------- what a measurement may do
+
+
+def flow(risk, observe, **options):
+    return gradient_flow(
+        risk, START, t_end=2.0, record_at=[0.0, 1.0, 2.0], observe=observe, **options
+    )
+
+
+def descend(risk, observe):
+    return run(risk, step=0.1, n_steps=20, record_at=[0, 10, 20], observe=observe)
+
+
+@pytest.mark.parametrize("method", [flow, descend])
+def test_a_measurement_that_writes_changes_neither_run_nor_record(method):
+    def writing(state):
+        seen = size_of(state)
+        state.fill_(7.0)
+        return seen
+
+    quiet, loud = method(problem(), size_of), method(problem(), writing)
+    assert torch.equal(loud.state, quiet.state)
+    assert np.array_equal(loud.values["size"], quiet.values["size"])
+    assert len(set(loud.values["size"])) == 3
+
+
+@pytest.mark.parametrize("method", [flow, descend])
+def test_a_measurement_names_the_same_things_each_time(method):
+    def changing(state, seen=[]):  # noqa: B006
+        seen.append(1)
+        return {f"size {len(seen)}": 1.0}
+
+    with pytest.raises(InputError, match=r"expected .*the names size 1 again; got size 2; remedy"):
+        method(problem(), changing)
+
+
+@pytest.mark.parametrize("keep", [(7,), (0, 3), (-1,)])
+def test_a_place_that_is_none_of_the_times_is_refused(keep):
+    with pytest.raises(InputError, match=r"3 record times, from 0 to 2; got .*; remedy"):
+        flow(problem(), size_of, keep=keep)
+
+
+def test_control_places_among_the_times_are_kept():
+    assert flow(problem(), size_of, keep=(0, 2)).kept.keys() == {"0", "2"}
+
+
+# ---------------------------------------------------------------- runs that end early
+
+
+def test_a_diverged_run_says_when_and_hands_back_its_last_finite_state():
+    seen = []
+
+    def observe(state):
+        seen.append(state.clone())
+        return size_of(state)
+
+    end = run(problem(), step=1e6, n_steps=400, record_at=range(401), observe=observe,
+              allow_unstable=True)  # fmt: skip
+    assert end.outcome == Outcome.DIVERGED and 0 < end.ended < 400
+    last = int(end.ended)
+    assert torch.equal(end.state, seen[last]) and bool(torch.isfinite(end.state).all())
+    assert np.isfinite(problem().value_and_gradient(seen[last])[0].loss)
+    assert not np.isfinite(problem().value_and_gradient(seen[last + 1])[0].loss)  # the control
+    assert repr(end).startswith(f"Trajectory: diverged at t = {last}, before 400 (a smaller step")
+    assert end.n_steps == last + 1
+
+
+def test_a_run_out_of_gradients_says_when_and_what_allows_more():
+    end = gradient_flow(
+        problem(), START, t_end=1e4, record_at=[0, 1e-6, 1e4], observe=size_of, max_gradients=60
+    )
+    assert end.outcome == Outcome.MAX_GRADIENTS and 1e-6 < end.ended < 1e4
+    said = repr(end)
+    assert f"max_gradients at t = {end.ended:g}, before 10000" in said
+    assert "max_gradients=…) allows more); at t = 1e-06 size" in said and "nan" not in said
+
+
+def test_control_a_run_that_ends_says_no_more_than_that():
+    end = flow(problem(), size_of)
+    assert end.ended == 2.0
+    assert repr(end) == f"Trajectory: reached_end at t = 2; size {end.values['size'][-1]:.3g}"
+
+
+# ---------------------------------------------------------------- train
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return dense_plus_sparse_problem(d=5, n=30, m=40, n_fresh=50)
+
+
+def test_training_scales_the_end_like_the_times(drawn):
+    end = train(drawn, method="descent", step=0.5, t_end=4.0, n_times=3)
+    assert end.times.tolist() == [0.0, 1.0, 4.0] and end.ended == 4.0 and end.n_steps == 8
+
+
+def test_a_start_at_a_saddle_is_said(drawn):
+    with pytest.warns(SaddleWarning, match=r"'quadratic'.*start=") as said:
+        end = train(drawn, model="quadratic", t_end=2.0, n_times=3)
+    assert said[0].filename == __file__ and not end.state.any()
+
+
+@pytest.mark.filterwarnings("error")
+def test_control_other_starts_warn_of_nothing(drawn):
+    train(drawn, t_end=2.0, n_times=3)
+    end = train(drawn, model="quadratic", start=drawn.zero_state() + 0.1, t_end=2.0, n_times=3)
+    assert end.state.any()
+
+
+def test_a_saved_run_goes_on_as_help_says(drawn, tmp_path):
+    first = train(drawn, t_end=10.0, n_times=3)
+    np.savez(tmp_path / "run.npz", times=first.times, state=first.state, **first.values)
+    saved = np.load(tmp_path / "run.npz")
+    again = train(drawn, t_end=10.0, n_times=3, start=torch.from_numpy(saved["state"]))
+    assert again.values["train"][0] == first.values["train"][-1] == saved["train"][-1]

@@ -41,6 +41,7 @@ for kind in (
     checks.RecordWarning,
     checks.CutoffWarning,
     checks.DerivativeWarning,
+    checks.SaddleWarning,
 ):
     assert issubclass(kind, UserWarning)
 
@@ -62,6 +63,8 @@ for call in (
 # What else may be asked for, and how anything is shown in a few words.
 assert checks.function("f", len, "pass a function") is len
 assert checks.flag("keep", True) is True
+assert checks.seed(0) == 0
+assert checks.without_gradient("X", X) is X
 assert checks.floating("dtype", torch.float64) is torch.float64
 assert checks.items("ns", [1, 2], int, "pass integers") == (1, 2)
 assert checks.shown(torch.ones(2, 3)) == "Tensor of shape (2, 3), torch.float32"

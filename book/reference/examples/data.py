@@ -12,6 +12,8 @@ X = data.draw_inputs(20_000, d, "sphere", **exact)
 assert torch.allclose(
     X.square().sum(1), torch.full((20_000,), float(d), dtype=torch.float64)
 )
+off = (X.norm(dim=1) / math.sqrt(d) - 1).abs().max()
+assert off <= data.SPHERE_TOLERANCE[X.dtype]
 
 beta = data.random_direction(d, **exact)
 sparse = data.sparse_part(beta, 3, "sphere")

@@ -45,4 +45,3 @@ assert torch.allclose(
 assert torch.allclose(K @ fit.dual(y, 0.0), y) and kernel.RCOND == 1e-12
 single = kernel.KernelRidge(K.float())  # its rounding is cut, not inverted
 assert single.rcond == kernel.RCOND_SINGLE and fit.rcond == kernel.RCOND
-assert kernel.SPHERE_TOLERANCE[X.dtype] == 1e-7

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from escape_ntk import checks
+from escape_ntk.models.data import SPHERE_TOLERANCE
 from escape_ntk.models.network import WEIGHT_LAWS, Activation, ActivationLike
 from escape_ntk.models.network import activation as as_activation
 from escape_ntk.numerics.polynomials import (
@@ -36,8 +37,6 @@ RCOND = 1e-12
 """Eigenvalues of K + ridge·I below RCOND·λ_max count as zero (K in float64)."""
 RCOND_SINGLE = 1e-6
 """The same for a K in float32, whose entries are rounded to 6e-8."""
-SPHERE_TOLERANCE = {torch.float64: 1e-7, torch.float32: 1e-6}
-"""How far |x|/√d may be from 1 on the sphere: the series then errs by about as much."""
 _ASYMMETRY = 1e-5
 """Part of max |K| by which K and Kᵀ may differ: rounding and quadrature stay below it."""
 
@@ -87,7 +86,9 @@ def infinite_ntk(
     weight_law: str = "sphere",
     route: str = "auto",
 ) -> Float[Tensor, "n n2"]:
-    """(x·y) E_w[σ'(w·x)σ'(w·y)], d ≥ 3: the kernel of infinitely many neurons.
+    """(x·y) E_w[σ'(w·x)σ'(w·y)]: the kernel of infinitely many neurons.
+
+    Series and quadrature of unit weights are for d ≥ 3, closed forms for any d.
 
     Arguments:
 
@@ -128,6 +129,9 @@ def infinite_ntk(
         route = "closed" if known else smooth
     X, Y = X.double(), Y.double()
     d, inner = X.shape[1], X @ Y.T
+    if weight_law == "sphere" and route != "closed":
+        remedy = 'weight_law="gaussian", or empirical_ntk at a large width'
+        checks.integer("d, the dimension of the inputs,", d, least=3, remedy=remedy)
     if route == "closed":
         closed = _closed_form(activation, weight_law)
         dual = closed(X.square().sum(1)[:, None], Y.square().sum(1), inner, d)
@@ -465,7 +469,8 @@ class KernelRidge:
       entries counts.
 
     Errors: :class:`~escape_ntk.checks.ShapeError` for what is no finite square matrix,
-    :class:`~escape_ntk.checks.InputError` for one that is not symmetric or carries a gradient.
+    :class:`~escape_ntk.checks.InputError` for one that is not symmetric or carries a gradient;
+    from ``dual``, :class:`~escape_ntk.checks.RankError` when no eigenvalue is positive.
 
     Example:
 
@@ -496,6 +501,14 @@ class KernelRidge:
         values, cut = self.eigenvalues, self.rcond * float(self.eigenvalues.abs().max())
         negative = values < -cut
         spectrum = torch.where(negative, values, values.clamp(min=0)) + ridge
+        if not bool((spectrum > 0).any()):
+            raise checks.RankError(
+                checks.message(
+                    expected="K + ridge·I with a positive eigenvalue",
+                    got=f"none: {float(spectrum.min()):.3g} to {float(spectrum.max()):.3g}",
+                    remedy="a kernel matrix K(X, X), or ridge > 0",
+                )
+            )
         zero = spectrum.abs() <= self.rcond * spectrum.abs().max()
         if bool(negative.any()):
             self._warn(

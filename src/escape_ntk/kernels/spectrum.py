@@ -16,8 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from escape_ntk import checks
-from escape_ntk.kernels.ntk import SPHERE_TOLERANCE, dual_on_sphere, infinite_ntk, ridge_factor
-from escape_ntk.models.data import Target
+from escape_ntk.kernels.ntk import dual_on_sphere, infinite_ntk, ridge_factor
+from escape_ntk.models.data import SPHERE_TOLERANCE, Target
 from escape_ntk.models.network import WEIGHT_LAWS, Activation, ActivationLike
 from escape_ntk.models.network import activation as as_activation
 from escape_ntk.numerics.polynomials import (
@@ -34,7 +34,7 @@ NODES = 400
 _MOST_DEGREE = 150
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Spectrum:
     """Eigenvalues λ_0…λ_J of a zonal kernel on S^{d−1}(√d), and the trace beyond J.
 
@@ -219,7 +219,7 @@ def _kept_degree(degree: int) -> int:
             checks.message(
                 expected=f"degree ≤ {_MOST_DEGREE}, what the quadrature carries",
                 got=degree,
-                remedy="what lies beyond the degrees kept is in Spectrum.rest",
+                remedy="what lies beyond the degrees kept is in ntk_spectrum(…).rest",
             )
         )
     return int(degree)

@@ -15,6 +15,9 @@ from torch import Tensor
 from escape_ntk import checks
 from escape_ntk.numerics.polynomials import LAWS, zonal, zonal_overlap
 
+SPHERE_TOLERANCE = {torch.float64: 1e-7, torch.float32: 1e-6}
+"""How far |x|/√d may be from 1 on the sphere: a series there then errs by about as much."""
+
 
 def draw_inputs(
     n: int,
@@ -61,7 +64,7 @@ def inputs_of_law(normal: Float[Tensor, "n d"], law: str) -> Float[Tensor, "n d"
     return normal * (math.sqrt(normal.shape[1]) / normal.norm(dim=1, keepdim=True))
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class RidgeSum:
     """Σ_j a_j p_ℓ(β_j·x), |β_j| = 1, with E[p_ℓ(β·x)²] = 1 under ``law``: a part of a target.
 
@@ -75,7 +78,7 @@ class RidgeSum:
     * ``degree``: ℓ;
     * ``law``: of the inputs, ``"gaussian"`` or ``"sphere"``.
 
-    Errors: :class:`~escape_ntk.checks.InputError` for directions of another length,
+    Errors: :class:`~escape_ntk.checks.InputError` for directions of another length, or a gradient,
     :class:`~escape_ntk.checks.ShapeError` for shapes that do not fit.
 
     Example:
@@ -93,6 +96,8 @@ class RidgeSum:
     def __post_init__(self):
         b = checks.array("directions", self.directions, (None, None))
         checks.array("coefficients", self.coefficients, (len(b),), like=b)
+        for name in ("directions", "coefficients"):
+            checks.without_gradient(name, getattr(self, name))
         checks.integer("degree", self.degree, least=0)
         checks.one_of("law", self.law, LAWS)
         off = float((b.norm(dim=1) - 1).abs().max())
@@ -150,6 +155,9 @@ class Target:
     Arguments:
 
     * ``parts``: one or more :class:`RidgeSum` of one dimension, law, dtype and device.
+
+    Any other function is fitted through the ``labels`` of a
+    :class:`~escape_ntk.risk.problem.Problem`; errors are then still measured against the target.
 
     Errors: :class:`~escape_ntk.checks.InputError` for other parts.
 

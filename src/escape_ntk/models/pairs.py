@@ -141,8 +141,9 @@ class PairFeatures:
         return self.X.new_zeros(2, self.n_pairs, self.dim)
 
     def check_state(self, state: Tensor) -> Tensor:
-        """``state`` if it is a finite (2, p, d) tensor like the features."""
-        return checks.array("state", state, (2, self.n_pairs, self.dim), like=self.X)
+        """``state`` if it is a finite (2, p, d) tensor like the features, without gradient."""
+        checks.array("state", state, (2, self.n_pairs, self.dim), like=self.X)
+        return checks.without_gradient("state", state)
 
     def terms(self, state: Float[Tensor, "2 p d"]) -> tuple[Tensor, Tensor]:
         """(f_L, f_Q), each (n,), in blocks of ``chunk`` rows.

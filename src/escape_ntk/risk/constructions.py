@@ -20,11 +20,12 @@ from escape_ntk.models.network import activation as as_activation
 from escape_ntk.models.pairs import to_pairs
 from escape_ntk.numerics.polynomials import gegenbauer_coefficients, gegenbauer_sum, multiplicity
 
+_SPARSE = "escape_ntk.models.data.sparse_part(beta, k + 1, 'sphere')"
 LEAST_COEFFICIENT = 1e-10
 """A normalised Gegenbauer coefficient of σ'' below this counts as zero."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class RankOneMovement:
     """u_r = S_r g_r β, g_r = 2|h_r|^{1/2} m^{−1/4}, on the neuron of pair r with a = sign h_r.
 
@@ -163,7 +164,7 @@ def represent_harmonic(
     return g * (2 / math.sqrt(2 * len(weights)))
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class JointMovement:
     """W* = W_L + S W_Q: ``t_linear`` (p, d) moves f_L, ``quadratic`` with signs S f_Q.  [D]"""
 
@@ -238,9 +239,9 @@ def represent_target(
     (JointMovement: m = 40 neurons in R^5, sin(z+pi/4), torch.Size([2, 20, 5]))
     """
     activation = as_activation(activation)
-    checks.array("weights", weights, (None, None))
+    checks.without_gradient("weights", checks.array("weights", weights, (None, None)))
     low = checks.items("low", low, RidgeSum, "target.parts[:-1], all but the sparse part")
-    checks.instance("sparse", sparse, RidgeSum, "sparse_part(beta, k + 1, 'sphere')")
+    checks.instance("sparse", sparse, RidgeSum, _SPARSE)
     checks.one_of("law of the sparse part", sparse.law, ("sphere",))
     top, d = sparse.degree, sparse.directions.shape[1]
     one = len(sparse.directions) == 1
@@ -250,7 +251,7 @@ def represent_target(
                 expected="a sparse part of one direction, above the degree of the others",
                 got=f"{len(sparse.directions)} directions of degree {top}, others of degrees "
                 f"{[part.degree for part in low]}",
-                remedy="sparse_part(beta, k + 1, 'sphere') and harmonics of degree ≤ k",
+                remedy=f"{_SPARSE}, and harmonics of degree ≤ k",
             )
         )
     beta, size = sparse.directions[0], float(sparse.coefficients[0])

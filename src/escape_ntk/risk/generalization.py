@@ -41,7 +41,7 @@ def radius(norm: float) -> float:
             checks.message(
                 expected=f"a norm ≤ 2^{OCTAVES}, the largest radius of the grid",
                 got=norm,
-                remedy="rescale the target, or raise OCTAVES",
+                remedy="rescale the target, or raise escape_ntk.risk.generalization.OCTAVES",
             )
         )
     return 2.0 ** (max(exponent, -OCTAVES * GRID) / GRID)

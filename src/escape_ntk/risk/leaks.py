@@ -61,7 +61,7 @@ class _ClosedFormLeak:
     k11: Tensor
 
     def __init__(self, weights: Tensor, activation: Activation, block: int):
-        checks.array("weights", weights, (None, None))
+        checks.without_gradient("weights", checks.array("weights", weights, (None, None)))
         self.activation = activation
         off = float((weights.norm(dim=1) - 1).abs().max())
         if off > 1e-4:
@@ -69,7 +69,7 @@ class _ClosedFormLeak:
                 checks.message(
                     expected="unit weights w_r (the closed form is for them)",
                     got=f"norms off by up to {off:.2g}",
-                    remedy="use SampledLeak with fresh inputs",
+                    remedy="escape_ntk.risk.leaks.SampledLeak(features) at fresh inputs",
                 )
             )
         self.weights, self.block = weights, checks.integer("block", block, least=1)
@@ -255,7 +255,7 @@ def _check_series(name: str, degree: int, sums, exact, what: str, tolerance=1e-3
             checks.message(
                 expected=f"{name!r} smooth enough for a series of degree {degree}",
                 got=f"{what} off by {' and '.join(f'{gap:.1%}' for gap in gaps)}",
-                remedy="use SampledLeak with fresh inputs, or raise degree",
+                remedy="raise degree, or escape_ntk.risk.leaks.SampledLeak(features)",
             )
         )
 

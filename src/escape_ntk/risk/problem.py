@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from escape_ntk import checks
-from escape_ntk.models.data import Target, draw_inputs, draw_target
+from escape_ntk.models.data import SPHERE_TOLERANCE, Target, draw_inputs, draw_target
 from escape_ntk.models.network import Activation, ActivationLike, draw_weights
 from escape_ntk.models.network import activation as as_activation
 from escape_ntk.models.pairs import PairFeatures, from_pairs
@@ -37,7 +37,7 @@ def mean_square(f: Tensor) -> float:
     return float(f.square().mean())
 
 
-@dataclass(frozen=True, repr=False, init=False)
+@dataclass(frozen=True, repr=False, init=False, eq=False)
 class Problem:
     """A target, inputs, a network, and what is measured of a movement.  [A]
 
@@ -51,8 +51,9 @@ class Problem:
     * ``activation``: a name, a function such as ``torch.tanh``, or an Activation;
     * ``X``, ``fresh``: inputs to train on (n, d), and to measure errors on (n', d);
     * ``n_k``: directions that P_{≤k} keeps, ≤ n;
-    * ``law``: of the inputs, ``"sphere"`` or ``"gaussian"``: R_1 is over it;
-    * ``labels``: what is fitted, (n,), for example with noise; None: f*(X);
+    * ``law``: of the inputs, ``"sphere"`` or ``"gaussian"``, that of the target: R_1 is over it;
+    * ``labels``: what is fitted, (n,): f*(X) with noise, or any other function at X, while errors
+      are still measured against the target; None: f*(X);
     * ``kind``: :class:`~escape_ntk.models.pairs.PairFeatures` for f_L + f_Q,
       :class:`~escape_ntk.models.pairs.NetworkFeatures` for the network itself;
     * ``chunk``: rows of the fresh inputs that are evaluated at a time.
@@ -104,6 +105,12 @@ class Problem:
         checks.array("fresh", fresh, (None, target.dim), like=weights)
         if labels is not None:
             checks.array("labels", labels, (len(X),), like=weights)
+        tensors = {"weights": weights, "X": X, "fresh": fresh, "labels": labels}
+        for name, tensor in tensors.items():
+            if tensor is not None:
+                checks.without_gradient(name, tensor)
+        checks.one_of("law", law, tuple(CLOSED_FORMS))
+        _check_law(law, target, {"X": X, "fresh": fresh})
         given = {
             "target": target,
             "weights": weights,
@@ -111,7 +118,7 @@ class Problem:
             "X": X,
             "fresh": fresh,
             "n_k": _kept(n_k, len(X)),
-            "law": checks.one_of("law", law, tuple(CLOSED_FORMS)),
+            "law": law,
             "labels": labels,
             "kind": _features(kind),
             "chunk": checks.integer("chunk", chunk, least=1),
@@ -238,6 +245,42 @@ class Problem:
         return f"Problem: {self.target.summary}; {sizes}{network}, {drawn}"
 
 
+def _check_law(law: str, target: Target, inputs: dict[str, Tensor]) -> None:
+    """Refuse a target of another law, and inputs that cannot be of this one.
+
+    The sphere has length √d; several Gaussian inputs have it all with probability 0.
+    """
+    own = target.parts[0].law  # that of all parts
+    if own != law:
+        raise checks.InputError(
+            checks.message(
+                expected=f'a target of the law of the inputs, "{law}"',
+                got=f'parts with law="{own}"',
+                remedy=f'law="{own}", or RidgeSum(…, law="{law}")',
+            )
+        )
+    for name, X in inputs.items():
+        off = (X.double().norm(dim=1) / X.shape[1] ** 0.5 - 1).abs()
+        on_sphere = off <= SPHERE_TOLERANCE[X.dtype]
+        if law == "sphere" and not bool(on_sphere.all()):
+            raise checks.InputError(
+                checks.message(
+                    expected=f'{name} of length √d for law="sphere"',
+                    got=f"|x|/√d off by up to {float(off.max()):.2g}",
+                    remedy=f'draw_inputs(n, d, "sphere", generator), {name}·√d/|{name}| by row, '
+                    'or law="gaussian"',
+                )
+            )
+        if law == "gaussian" and len(X) > 1 and bool(on_sphere.all()):
+            raise checks.InputError(
+                checks.message(
+                    expected=f'{name} of several lengths for law="gaussian"',
+                    got=f"{len(X)} rows of length √d",
+                    remedy='law="sphere"',
+                )
+            )
+
+
 def _kept(n_k: int, n: int) -> int:
     """n_k if n inputs can span as many directions."""
     if checks.integer("n_k", n_k, least=0) > n:
@@ -305,7 +348,7 @@ def dense_plus_sparse_problem(
     >>> tuple(problem.X.shape), problem.n_k
     ((150, 20), 21)
     """
-    seed = checks.integer("seed", seed, least=0)
+    seed = checks.seed(seed)
     n, n_fresh = checks.integer("n", n, least=1), checks.integer("n_fresh", n_fresh, least=1)
     label_noise = checks.number("label_noise", label_noise, least=0)
     generator = torch.Generator().manual_seed(seed)

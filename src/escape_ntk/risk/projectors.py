@@ -211,7 +211,7 @@ class PopulationProjector:
             )
         checks.array("weights of the leak", own, (rows, columns), like=like)
         checks.number("tolerance", tolerance, least=0)
-        checks.integer("seed", seed, least=0)
+        checks.seed(seed)
         self.n_k = n_k = checks.integer("n_k", n_k, least=1)
         if n_k + 1 >= size:
             raise checks.RankError(

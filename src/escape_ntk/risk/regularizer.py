@@ -148,7 +148,8 @@ class RegularizedRisk:
             if part is not None:
                 checks.instance(name, part, kind, remedy)
         self._projector, self._population = projector, population
-        self.y = checks.array("y", y, (len(features),), like=features.X)
+        checks.array("y", y, (len(features),), like=features.X)
+        self.y = checks.without_gradient("y", y)
         self.model = checks.one_of("model", model, MODELS)
         self.penalties = p = as_penalties(penalties)
         if model == "quadratic" and (p.population or p.empirical or p.low_degree):

@@ -87,7 +87,7 @@ def _norm_hessian(state: Tensor, v: Tensor) -> Tensor:
     return 2 * size * turned + 2 * (slope * v).sum() * slope
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Curvature:
     """The lowest eigenvalue of ∇²_W L_λ in the coordinates of all weights, with its direction.
 
@@ -141,7 +141,7 @@ def lowest_curvature(
     (True, torch.Size([2, 20, 5]))
     """
     _check_bilinear(risk)
-    checks.integer("seed", seed, least=0)
+    checks.seed(seed)
     risk.features.check_state(state)
     shift = checks.number("scale", scale, least=0) / STEP_FACTOR
     checks.number("tolerance", tolerance, least=0, strict=True)
@@ -211,7 +211,7 @@ def gradient_norm(risk: RegularizedRisk, state: Float[Tensor, "2 p d"]) -> float
     return math.sqrt(STEP_FACTOR) * float(risk.value_and_gradient(state)[1].norm())
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class StationaryPoint:
     """Where :func:`perturbed_descent` ended; ``reached``: both tolerances hold there."""
 
@@ -276,8 +276,8 @@ def perturbed_descent(
     True
     """
     _check_bilinear(risk)
-    checks.integer("seed", seed, least=0)
-    checks.instance("run", run, Run, "Run(saves), or leave it out")
+    checks.seed(seed)
+    checks.instance("run", run, Run, "escape_ntk.training.run.Run(saves), or none")
     for name, number in (
         ("radius", radius),
         ("gradient_tolerance", gradient_tolerance),

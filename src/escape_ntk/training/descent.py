@@ -58,7 +58,8 @@ def gradient_descent(
     * ``run``: where to save, for a computation that may be killed.
 
     Returns a :class:`~escape_ntk.training.trajectory.Trajectory`; a run that leaves the finite
-    numbers ends with Outcome.DIVERGED.
+    numbers ends with Outcome.DIVERGED: ``ended`` is the last step at which the loss was a number,
+    ``state`` the state there.
 
     Errors: :class:`~escape_ntk.checks.StabilityError` for a step beyond 2/ρ,
     :class:`~escape_ntk.checks.InputError` for a time that is not a whole step.
@@ -77,7 +78,7 @@ def gradient_descent(
     step = checks.number("step", step, least=0, strict=True)
     n_steps = checks.integer("n_steps", n_steps, least=1)
     checks.flag("allow_unstable", allow_unstable)
-    checks.instance("run", run, Run, "Run(saves), or leave it out")
+    checks.instance("run", run, Run, "escape_ntk.training.run.Run(saves), or none")
     recorder = Recorder(record_at, observe)
     whole = (recorder.times == np.rint(recorder.times)).all() and recorder.times[-1] <= n_steps
     if not whole:
@@ -85,18 +86,19 @@ def gradient_descent(
             checks.message(
                 expected=f"record_at to be whole steps ≤ n_steps = {n_steps}",
                 got=f"times up to {recorder.times[-1]:g}",
-                remedy="use trajectory.integer_times",
+                remedy="record_at=np.unique(np.rint(times))",
             )
         )
     state = risk.features.check_state(state).clone()
     if not allow_unstable:
         _check_step(step, stability_limit(risk, state))
     run = run.part()
-    saved, done = run.load(), 0
+    saved, done, last = run.load(), 0, state
     if saved is not None:
         recorder.restore(saved)
         state.copy_(torch.from_numpy(np.array(saved["state"])))
         done = int(saved["done"])
+    begun = done
     bar = tqdm(
         total=n_steps,
         initial=done,
@@ -110,18 +112,19 @@ def gradient_descent(
             if recorder.next_time == done:
                 recorder.record(state)
             if done == n_steps:
-                finite = math.isfinite(float(state.norm()))
-                outcome = Outcome.REACHED_END if finite else Outcome.DIVERGED
+                if not math.isfinite(float(state.norm())):
+                    return _diverged(recorder, last, done)
                 run.keep(_kept(state, done, recorder))
-                return _result(recorder, state, outcome, done)
+                values = recorder.values()
+                return Trajectory(recorder.times, values, state, Outcome.REACHED_END, done, done)
             value, gradient = risk.value_and_gradient(state)
             if not math.isfinite(value.loss):
-                return _result(recorder, state, Outcome.DIVERGED, done)
-            state.add_(gradient, alpha=-STEP_FACTOR * step)
+                return _diverged(recorder, last, done)
+            if done > begun and run.due():  # of a state that is known to be finite
+                run.save(_kept(state, done, recorder))
+            last, state = state, torch.add(state, gradient, alpha=-STEP_FACTOR * step)
             done += 1
             bar.update()
-            if run.due():
-                run.save(_kept(state, done, recorder))
 
 
 def _kept(state: Tensor, done: int, recorder: Recorder) -> dict:
@@ -129,8 +132,10 @@ def _kept(state: Tensor, done: int, recorder: Recorder) -> dict:
     return {"state": state.cpu().numpy().copy(), "done": done} | recorder.dump()
 
 
-def _result(recorder: Recorder, state: Tensor, outcome: Outcome, done: int) -> Trajectory:
-    return Trajectory(recorder.times, recorder.values(), state, outcome, done, done)
+def _diverged(recorder: Recorder, last: Tensor, done: int) -> Trajectory:
+    """What is left of a run whose loss after ``done`` steps is no number."""
+    values, ended = recorder.values(), max(0, done - 1)
+    return Trajectory(recorder.times, values, last, Outcome.DIVERGED, done, done, ended=ended)
 
 
 def _check_risk(risk: RegularizedRisk) -> None:
@@ -145,6 +150,7 @@ def _check_step(step: float, limit: float) -> None:
             checks.message(
                 expected=f"step ≤ 2/ρ = {limit:.4g}, the stability limit at the start",
                 got=step,
-                remedy=f"use step={0.9 * limit:.3g}, gradient_flow, or allow_unstable=True",
+                remedy=f"step={0.9 * limit:.3g}, method='flow' (gradient_flow), or "
+                "gradient_descent(…, allow_unstable=True)",
             )
         )

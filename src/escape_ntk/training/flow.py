@@ -144,12 +144,12 @@ def gradient_flow(
       :meth:`~escape_ntk.risk.problem.Problem.measure`;
     * ``rtol``, ``atol``: tolerances of a step;
     * ``max_gradients``: looked at between steps: the start and a step under way are finished;
-    * ``best``, ``keep``: ask for states, see
-      :class:`~escape_ntk.training.trajectory.Recorder`;
+    * ``best``: a measurement: the state where it is least is ``kept["best"]``;
+    * ``keep``: places among the times: the states there are ``kept["0"]``, …;
     * ``run``: where to save; a run goes on where it was killed and ends with the same numbers.
 
-    Returns a :class:`~escape_ntk.training.trajectory.Trajectory`; its outcomes: REACHED_END,
-    DIVERGED, MAX_GRADIENTS, STEP_UNDERFLOW.
+    Returns a :class:`~escape_ntk.training.trajectory.Trajectory`, whose help lists the outcomes;
+    ``ended`` is the time that was reached, ``state`` the state there.
 
     Errors: :class:`~escape_ntk.checks.InputError` for a time beyond ``t_end`` and other numbers
     that cannot be, :class:`~escape_ntk.checks.ShapeError` for a state that does not fit.
@@ -168,7 +168,7 @@ def gradient_flow(
     rtol = checks.number("rtol", rtol, least=0, strict=True)
     atol = checks.number("atol", atol, least=0, strict=True)
     max_gradients = checks.integer("max_gradients", max_gradients, least=1)
-    checks.instance("run", run, Run, "Run(saves), or leave it out")
+    checks.instance("run", run, Run, "escape_ntk.training.run.Run(saves), or none")
     recorder, run = Recorder(record_at, observe, best=best, keep=keep), run.part()
     if recorder.times[-1] > t_end:
         raise checks.InputError(
@@ -198,6 +198,7 @@ def gradient_flow(
         flow.steps,
         flow.rejected,
         recorder.kept,
+        flow.t if outcome != Outcome.REACHED_END else t_end,
     )
 
 

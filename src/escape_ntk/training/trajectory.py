@@ -1,6 +1,7 @@
 """What a training run hands back: measurements at declared times, the end state, the outcome."""
 
 import enum
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,20 +25,35 @@ class Outcome(enum.StrEnum):
     STEP_UNDERFLOW = "step_underflow"
 
 
-@dataclass(frozen=True, repr=False)
+_ENDS = {
+    Outcome.DIVERGED: "a smaller step or start, or other penalties",
+    Outcome.MAX_GRADIENTS: "gradient_flow(…, max_gradients=…) allows more",
+    Outcome.STEP_UNDERFLOW: "gradient_flow(…, rtol=…, atol=…), or float64",
+}
+"""What helps where a run ended early."""
+
+
+@dataclass(frozen=True, repr=False, eq=False)
 class Trajectory:
     """What a training run hands back: measurements over time, end state, and outcome.  [D]
 
-    Save it with numpy: ``np.savez(file, times=run.times, state=run.state, **run.values)``.
+    Outcomes: ``reached_end``; ``diverged``, numbers grew past the largest; ``max_gradients``, the
+    work allowed was done; ``step_underflow``, no step was short enough for the tolerances.  After
+    the last three, measurements beyond ``ended`` are NaN; ``state`` is that of ``ended``, finite.
+
+    Go on from its end with ``train(problem, start=run.state)``.  Save it with numpy,
+    ``np.savez("run.npz", times=run.times, state=run.state, **run.values)``, and read it again with
+    ``saved = np.load("run.npz")``, ``start=torch.from_numpy(saved["state"])``.
 
     Arguments, which training functions fill in:
 
     * ``times``: when it was measured, (n,);
     * ``values``: measurements by name, each (n,); NaN after an early end;
-    * ``state``: (s, t) at the end, (2, p, d);
+    * ``state``: (s, t) at ``ended``, (2, p, d);
     * ``outcome``: an :class:`Outcome`, or its text;
     * ``n_gradients``, ``n_steps``, ``n_rejected``: how much work it was;
-    * ``kept``: states by name that were asked for, see :class:`Recorder`.
+    * ``kept``: states by name that were asked for, see :class:`Recorder`;
+    * ``ended``: the time that was reached; NaN: the last of ``times``.
 
     Errors: :class:`~escape_ntk.checks.InputError` for what does not fit.
 
@@ -57,6 +73,7 @@ class Trajectory:
     n_rejected: int = 0
     kept: Mapping[str, Tensor] = field(default_factory=dict)
     """States that were asked for: :class:`Recorder`."""
+    ended: float = math.nan
 
     def __post_init__(self):
         checks.instance("state", self.state, Tensor, "the end state (2, p, d)")
@@ -76,6 +93,9 @@ class Trajectory:
                     remedy="one number a time",
                 )
             )
+        if isinstance(self.ended, float) and math.isnan(self.ended):
+            object.__setattr__(self, "ended", float(times[-1]))
+        object.__setattr__(self, "ended", checks.number("ended", self.ended, least=0))
 
     def plot(self, *names: str):
         """Draw measurements over time, all of them or those of ``names``: a matplotlib figure.
@@ -91,8 +111,13 @@ class Trajectory:
         return measurements(self.times, chosen)
 
     def __repr__(self) -> str:
-        last = ", ".join(f"{name} {values[-1]:.3g}" for name, values in self.values.items())
-        return f"Trajectory: {self.outcome} at t = {self.times[-1]:g}; {last}"
+        ended = f"Trajectory: {self.outcome} at t = {self.ended:g}"
+        if self.outcome in _ENDS:
+            ended += f", before {self.times[-1]:g} ({_ENDS[self.outcome]})"
+        last = max(0, int(np.searchsorted(self.times, self.ended, side="right")) - 1)
+        when = "" if self.times[last] == self.ended else f"at t = {self.times[last]:g} "
+        found = ", ".join(f"{name} {values[last]:.3g}" for name, values in self.values.items())
+        return f"{ended}; {when}{found}"
 
 
 def _numbers(name: object, value: object) -> np.ndarray:
@@ -114,7 +139,9 @@ class Recorder:
 
     ``best`` names a measurement, for example the validation error: the state where it is least, of
     equals the first, is ``kept["best"]``.  ``keep`` numbers times whose states are ``kept["0"]``….
-    Times that are not ≥ 0, finite and increasing raise :class:`~escape_ntk.checks.InputError`.
+    A tensor is handed to ``observe`` as a copy: what it writes there changes nothing.
+    Times that are not ≥ 0, finite and increasing, a place in ``keep`` that is none, and other names
+    than at the first time raise :class:`~escape_ntk.checks.InputError`.
     """
 
     def __init__(
@@ -141,6 +168,12 @@ class Recorder:
         self.best = None if best is None else checks.instance("best", best, str, 'best="test"')
         places = "keep=(0, 5): places among the times"
         self.keep = frozenset(checks.items("keep", keep, int, places))
+        count = len(self.times)
+        if strange := sorted(self.keep - set(range(count))):
+            expected = f"keep to number the {count} record times, from 0 to {count - 1}"
+            raise checks.InputError(
+                checks.message(expected=expected, got=strange, remedy=f"keep=({count - 1},)")
+            )
         self.kept: dict[str, Tensor] = {}
 
     @property
@@ -164,7 +197,7 @@ class Recorder:
 
     def _measured(self, state: Any) -> dict[str, float]:
         """What ``observe`` says of ``state``, if it is named numbers."""
-        seen = self.observe(state)
+        seen = self.observe(state.clone() if isinstance(state, Tensor) else state)
         try:
             row = {str(name): float(value) for name, value in seen.items()}
         except (AttributeError, TypeError, ValueError, RuntimeError):
@@ -177,6 +210,14 @@ class Recorder:
             ) from None
         if self.best is not None:
             checks.one_of("best", self.best, tuple(row))
+        if self.rows and row.keys() != self.rows[0].keys():
+            raise checks.InputError(
+                checks.message(
+                    expected=f"a measurement to return the names {', '.join(self.rows[0])} again",
+                    got=", ".join(row) or "none",
+                    remedy='the same names at every time; float("nan") where there is no number',
+                )
+            )
         return row
 
     def values(self) -> dict[str, np.ndarray]:
