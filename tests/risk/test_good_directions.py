@@ -598,3 +598,30 @@ def test_the_loop_that_is_built_in_trains():
     still = float((V[:, 0] * V[:, 1]).square().mean())
     assert np.isfinite(found.losses).all() and abs(found.plain - found.losses[0, 0]) > 1e-3
     assert found.losses[0, 0] < 1.5 * still
+
+
+@pytest.mark.parametrize("output", [None, "all"])
+def test_a_kept_jacobian_changes_no_number(output):
+    """Value, gradient, and product with the Hessian, of all rows and of some."""
+    torch.manual_seed(0)
+    outputs = 1 if output is None else 3
+    net = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, outputs)).double()
+    X = torch.randn(20, 4, dtype=torch.float64)
+    kept, sought = (
+        en.GoodDirections(net, X, 3, output=output, keep=keep, progress=False)
+        for keep in (True, False)
+    )
+    assert kept._jacobian is not None and sought._jacobian is None
+    delta = torch.randn(kept.features.size, dtype=torch.float64, requires_grad=True)
+    v = torch.randn_like(delta)
+    for rows in (None, X, X[[3, 7, 3]]):
+        numbers = []
+        for penalty in (kept, sought):
+            value = penalty(rows, movement=delta)
+            (slope,) = torch.autograd.grad(value, delta, create_graph=True)
+            (product,) = torch.autograd.grad(slope @ v, delta)
+            numbers.append(torch.cat([value.detach()[None], slope.detach(), product]))
+            numbers[-1] = torch.cat([numbers[-1], penalty(rows, movement=delta.detach())[None]])
+        torch.testing.assert_close(*numbers, rtol=1e-9, atol=1e-12)
+        assert float(numbers[0].abs().max()) > 1e-3
+    assert en.GoodDirections(net, X, 3, output=output, progress=False)._jacobian is not None

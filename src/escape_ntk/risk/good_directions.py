@@ -19,6 +19,9 @@ from escape_ntk.checks import InputError, ShapeError, message
 from escape_ntk.models.modules import ModuleFeatures
 from escape_ntk.risk.top_directions import TopDirections, top_directions
 
+KEPT = 2**24
+"""Numbers of a Jacobian that is kept unless asked: 64 MiB in float32."""
+
 
 class GoodDirections:
     """The penalty R_2 of ``model`` on the inputs X: ``loss + lam * penalty(batch)``.
@@ -38,10 +41,12 @@ class GoodDirections:
       then a penalty each, ``sum(penalty(batch) for penalty in penalties)``;
     * ``route``, ``tolerance``, ``progress``: how the directions are found, see
       :func:`~escape_ntk.risk.top_directions.top_directions`;
-    * ``chunk``: rows at a time when the penalty is evaluated.
+    * ``chunk``: rows at a time when the penalty is evaluated;
+    * ``keep``: whether the Jacobian Φ of X, n·C·P numbers, is kept, so that the penalty is two
+      products with rows of it; None: where these are at most 2²⁴.
 
-    Calling it: :meth:`__call__`.  Held in memory: X, 2·P numbers for θ₀ and (P + n·C)·n_k for the
-    directions; while they are sought, what
+    Calling it: :meth:`__call__`.  Held in memory: X, 2·P numbers for θ₀, (P + n·C)·n_k for the
+    directions, and Φ if it is kept; while they are sought, what
     :func:`~escape_ntk.risk.top_directions.top_directions` says; in a call the activations of
     ``chunk`` rows, twice, and some P numbers.
 
@@ -71,17 +76,29 @@ class GoodDirections:
         route: str = "auto",
         tolerance: float = 1e-5,
         chunk: int = 256,
+        keep: bool | None = None,
         progress: bool = True,
     ):
         _check_tensor(X)
         with _full_precision(X):
-            self._begin(model, X, output, chunk)
+            self._begin(model, X, output, chunk, keep)
             asked = {"route": route, "tolerance": tolerance, "progress": progress}
             self.directions = top_directions(self.features, n_k, **asked)
 
-    def _begin(self, model: nn.Module, X: Tensor, output: int | str | None, chunk: int) -> None:
+    def _begin(
+        self,
+        model: nn.Module,
+        X: Tensor,
+        output: int | str | None,
+        chunk: int,
+        keep: bool | None,
+    ) -> None:
         self.model, self.output = model, output
+        self.keep = None if keep is None else checks.flag("keep", keep)
         self.features = ModuleFeatures(model, X, output=output, chunk=chunk)
+        n_numbers = len(self.features) * self.features.size
+        kept = n_numbers <= KEPT if keep is None else keep
+        self._jacobian = self.features.jacobian() if kept else None
         self._rows = _Rows(self.features.X)
         self._once = _one_pass_is_exact(self.features)
         self._fixed = {name: value.detach().clone() for name, value in _fixed(model).items()}
@@ -208,9 +225,7 @@ class GoodDirections:
         The model may have been trained meanwhile.  :class:`~escape_ntk.checks.InputError` for a
         state of another model, of other inputs, or of another ``output``.
         """
-        restored = type(self).restore(
-            self.model, self.features.X, state, output=self.output, chunk=self.features.chunk
-        )
+        restored = type(self).restore(self.model, self.features.X, state, **self._asked)
         self.__dict__ = restored.__dict__
 
     @classmethod
@@ -222,11 +237,12 @@ class GoodDirections:
         *,
         output: int | str | None = None,
         chunk: int = 256,
+        keep: bool | None = None,
     ) -> "GoodDirections":
         """The penalty of a :meth:`state_dict`, without looking for the directions again.
 
         A run that is killed and goes on from the states of the model, the optimizer and the penalty
-        takes the same steps as one that is not.  ``output`` and ``chunk`` as at first.
+        takes the same steps as one that is not.  ``output``, ``chunk`` and ``keep`` as at first.
         :class:`~escape_ntk.checks.InputError` for a state of another model, of other inputs, or of
         another ``output``.
         """
@@ -240,7 +256,7 @@ class GoodDirections:
         try:
             _overwrite(own, state)
             with _full_precision(X):
-                self._begin(model, X, output, chunk)
+                self._begin(model, X, output, chunk, keep)
         finally:
             _overwrite(own, now)
         parts = {name: state[name].clone() for name in _PARTS}
@@ -253,8 +269,11 @@ class GoodDirections:
     def to(self, device: torch.device | str) -> "GoodDirections":
         """The same penalty on another device, after ``model.to(device)``."""
         X = self.features.X.to(device)
-        asked: dict[str, Any] = {"output": self.output, "chunk": self.features.chunk}
-        return type(self).restore(self.model, X, self.state_dict(), **asked)
+        return type(self).restore(self.model, X, self.state_dict(), **self._asked)
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        return {"output": self.output, "chunk": self.features.chunk, "keep": self.keep}
 
     def _check_outputs(self) -> None:
         """f_L(x_1; v_j) is what it was: the model computes the same function."""
@@ -280,32 +299,44 @@ class _SquareOutside:
 
     Of rows of X it is known what f_L makes of V:
     f_L(x; P_{>k}Δ) = f_L(x; Δ) − Σ_j f_L(x; v_j)v_jᵀΔ,
-    which reads V once where P_{>k} reads it twice.
+    which reads V once where P_{>k} reads it twice.  Where Φ is kept, f_L(x; Δ) is its row times Δ.
     """
 
     def __init__(self, penalty: GoodDirections, rows: Tensor, places: Tensor | None):
         self.maps, self.once = penalty.features.derivatives, penalty._once
         self.V, self.rows = penalty.directions.V, rows
-        self.known = None
+        self.known = self.jacobian = None
         if places is not None:
-            n, k = len(penalty.features.X), penalty.n_k
-            self.known = penalty.directions.outputs.view(n, -1, k)[places].flatten(0, 1)
+            n = len(penalty.features.X)
+
+            def of_rows(kept: Tensor) -> Tensor:
+                return kept.view(n, -1, kept.shape[1])[places].flatten(0, 1)
+
+            self.known = of_rows(penalty.directions.outputs)
+            self.jacobian = None if penalty._jacobian is None else of_rows(penalty._jacobian)
 
     def value(self, delta: Tensor) -> Tensor:
         """Of Δ without a gradient."""
         delta, along = self._start(delta)
-        return self._outside(self.maps.push(self.rows, delta), along, slice(None)).square().mean()
+        f_L = self.maps.push(self.rows, delta) if self.jacobian is None else self.jacobian @ delta
+        return self._outside(f_L, along, slice(None)).square().mean()
 
     def value_and_gradient(self, delta: Tensor) -> tuple[Tensor, Tensor]:
         """Both, in one pass over the rows."""
         delta, along = self._start(delta)
         count = len(self.rows) * self.maps.outputs
+        if self.jacobian is not None:
+            doubled = self._outside(self.jacobian @ delta, along, slice(None)) * (2 / count)
+            return self._pulled(doubled, self.jacobian.T @ doubled, count)
         doubled, slope = self.maps.push_and_pull(
             self.rows,
             delta,
             lambda f, place: self._outside(f, along, place) * (2 / count),
             once=self.once,
         )
+        return self._pulled(doubled, slope, count)
+
+    def _pulled(self, doubled: Tensor, slope: Tensor, count: int) -> tuple[Tensor, Tensor]:
         low = self.V @ slope if self.known is None else self.known.T @ doubled
         return doubled.square().sum() * (count / 4), slope.addmv_(self.V.T, low, alpha=-1)
 
