@@ -69,7 +69,7 @@ class GoodDirections:
         *,
         output: int | str | None = None,
         route: str = "auto",
-        tolerance: float = 1e-5,
+        tolerance: float = 1e-4,
         chunk: int = 256,
         progress: bool = True,
     ):
