@@ -301,6 +301,18 @@ def test_without_the_matrix_the_directions_are_the_same(name, dtype, close):
         assert float(found.residuals.max()) <= asked["tolerance"]
 
 
+@pytest.mark.parametrize("kept", [0, 8, 100])
+@pytest.mark.parametrize("route", ["gram", "krylov"])
+def test_blocks_of_the_jacobian_do_not_matter(route, kept, monkeypatch):
+    """Kept or not, of seven rows each, the last of fewer."""
+    model, X, whole = made("mlp", route="gram")
+    monkeypatch.setattr("escape_ntk.risk.top_directions.BLOCK_NUMBERS", 7 * whole.features.size)
+    monkeypatch.setattr("escape_ntk.risk.top_directions.KEPT_BLOCKS", kept)
+    found = top_directions(ModuleFeatures(model, X), 4, route=route, tolerance=1e-10).V
+    V = whole.directions.V
+    torch.testing.assert_close(found.T @ found, V.T @ V, rtol=0, atol=1e-8)
+
+
 def test_the_residual_is_that_of_the_kernel():
     """A loose tolerance leaves a residual, and it is the one that is told."""
     model = made("mlp")[0]

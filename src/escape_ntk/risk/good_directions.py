@@ -74,7 +74,7 @@ class GoodDirections:
         *,
         output: int | str | None = None,
         route: str = "auto",
-        tolerance: float = 1e-5,
+        tolerance: float = 1e-4,
         chunk: int = 256,
         keep: bool | None = None,
         progress: bool = True,

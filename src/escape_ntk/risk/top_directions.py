@@ -20,7 +20,10 @@ from escape_ntk.numerics.lanczos import NoConvergenceError
 from escape_ntk.risk.projectors import RCOND
 
 ROUTES = ("auto", "gram", "krylov")
-"""How the eigenpairs are found; ``"auto"``: the Gram matrix for at most GRAM_OUTPUTS outputs."""
+"""How the eigenpairs are found.
+
+``"auto"``: by the Gram matrix for at most GRAM_OUTPUTS outputs whose Jacobian can be kept.
+"""
 GRAM_OUTPUTS = 1000
 """Below this the kernel costs less than the passes over the features that Lanczos makes."""
 BLOCK_NUMBERS = 2**25
@@ -69,7 +72,7 @@ def top_directions(
     n_k: int | str,
     *,
     route: str = "auto",
-    tolerance: float = 1e-5,
+    tolerance: float = 1e-4,
     max_passes: int = 100,
     progress: bool = False,
 ) -> TopDirections:
@@ -82,8 +85,10 @@ def top_directions(
       of the eigenvalues, of which ``"krylov"`` looks at LOOK;
     * ``route``: one of ROUTES.  ``"gram"``: N² numbers and, for a moment, two Jacobian blocks.
       ``"krylov"``: blocks of b = n_k + SPARE columns, 3·b·P numbers, and N·b float64 for each
-      pass; one block of the Jacobian and two pieces of one, or KEPT_BLOCKS of them;
-    * ``tolerance``: largest residual ‖K u_j − λ_j u_j‖/λ_1, of the n_k and of the next one;
+      pass; one block of the Jacobian and two pieces of one, or KEPT_BLOCKS of them.  A ``"gram"``
+      that was asked for beyond that: a few times ``features.chunk``·P;
+    * ``tolerance``: largest residual ‖K u_j − λ_j u_j‖/λ_1, of the n_k and of the next one.  Sums
+      of P = 10⁶ numbers in float32 are good to some 10⁻⁵;
     * ``max_passes``: products of K with a block, before it is given up;
     * ``progress``: a bar on stderr.
 
@@ -103,7 +108,7 @@ def top_directions(
     checks.integer("max_passes", max_passes, least=1)
     kernel = _Kernel(features, checks.flag("progress", progress))
     if route == "auto":
-        route = "gram" if kernel.N <= GRAM_OUTPUTS else "krylov"
+        route = "gram" if kernel.keeps and kernel.N <= GRAM_OUTPUTS else "krylov"
     if not isinstance(n_k, str):
         _check_rank(wanted, min(kernel.N, features.size), "outputs or parameters of these features")
     count = min(wanted + 1, kernel.N)
@@ -137,8 +142,8 @@ class _Kernel:
         self.features, self.N, self.P = features, len(features), features.size
         self.outputs = len(features) // len(features.X)
         self.rows = max(1, BLOCK_NUMBERS // (self.P * self.outputs))
-        keeps = self.N * self.P <= KEPT_BLOCKS * BLOCK_NUMBERS
-        self._kept: list[Tensor] | None = [] if keeps else None
+        self.keeps = self.N * self.P <= KEPT_BLOCKS * BLOCK_NUMBERS
+        self._kept: list[Tensor] | None = [] if self.keeps else None
         self.bar = tqdm(
             desc="good directions", unit=" passes", disable=not progress, delay=2, leave=False
         )
@@ -207,7 +212,11 @@ def _check_rows(norms: Tensor, first: int, outputs: int) -> None:
 
 
 def _by_gram(kernel: _Kernel) -> tuple[Tensor, Tensor]:
-    gram = _double(kernel.features.cross_gram(kernel.features))
+    if kernel.keeps:
+        rows = [block for _, block in kernel.blocks()]
+        gram = _double(torch.cat([kernel.push(block) for block in rows], dim=1))
+    else:
+        gram = _double(kernel.features.cross_gram(kernel.features))
     values, vectors = torch.linalg.eigh((gram + gram.T) / 2)
     kernel.bar.update()
     return values.flip(0), vectors.flip(1)
