@@ -3,8 +3,9 @@
 import torch
 import torch.nn.functional as F
 
-from escape_ntk.models.composites import Composites
+from escape_ntk.models.composites import COMPOSITES, Composites
 
+assert F.hardsigmoid in COMPOSITES and F.relu not in COMPOSITES
 x = torch.tensor([-4.0, 1.0, 5.0], requires_grad=True)
 plain = F.hardsigmoid(x)
 with Composites():

@@ -48,7 +48,7 @@ class Composites(TorchFunctionMode):
         return func(*args, **kwargs) if out is NotImplemented else out
 
 
-def weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
+def _weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
     """v·g/‖v‖, the norm over all dimensions but ``dim``; over all for dim = −1."""
     others = [d for d in range(v.ndim) if dim == -1 or d != dim]
     squares = v.square()
@@ -56,19 +56,19 @@ def weight_norm(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
     return v * (g / (norms.reshape(()) if dim == -1 else norms))
 
 
-def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+def _hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """x/6 + 1/2 between −3 and 3, 0 below and 1 above."""
     inside = (input > -3) & (input < 3)
     out = torch.where(inside, input / 6 + 0.5, (input >= 3).to(input))
     return input.copy_(out) if inplace else out
 
 
-def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = None) -> Any:
+def _cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = None) -> Any:
     """‖x_i − y_j‖_p, p one of 1, ∞ and those from 2 on."""
     return _norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p)
 
 
-def pdist(input: Tensor, p: float = 2.0) -> Any:
+def _pdist(input: Tensor, p: float = 2.0) -> Any:
     """‖x_i − x_j‖_p for i < j."""
     i, j = torch.triu_indices(len(input), len(input), 1, device=input.device)
     return _norm(input[i] - input[j], p)
@@ -86,7 +86,7 @@ def _norm(x: Tensor, p: float) -> Any:
     return torch.where(zero, 0.0, safe.sqrt() if p == 2 else safe.pow(1 / p))
 
 
-def embedding_bag(
+def _embedding_bag(
     input: Tensor,
     weight: Tensor,
     offsets: Tensor | None = None,
@@ -138,24 +138,24 @@ def _triangle(A: Tensor, upper: bool) -> Tensor:
     return A.triu() if upper else A.tril()
 
 
-def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
+def _cholesky_solve(B: Tensor, L: Tensor, upper: bool = False) -> Tensor:
     """(LLᵀ)⁻¹B of the triangle L."""
     return torch.cholesky_solve(B, _triangle(L, upper), upper=upper)
 
 
-def cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
+def _cholesky_inverse(L: Tensor, upper: bool = False) -> Tensor:
     """(LLᵀ)⁻¹ of the triangle L."""
     return torch.cholesky_inverse(_triangle(L, upper), upper=upper)
 
 
 COMPOSITES: dict[Any, Callable[..., Any]] = {
-    torch._weight_norm: weight_norm,  # pyright: ignore[reportPrivateImportUsage]
-    F.hardsigmoid: hardsigmoid,
-    torch.cdist: cdist,
-    torch.pdist: pdist,
-    F.embedding_bag: embedding_bag,
-    **dict.fromkeys((torch.cholesky_solve, Tensor.cholesky_solve), cholesky_solve),
-    **dict.fromkeys((torch.cholesky_inverse, Tensor.cholesky_inverse), cholesky_inverse),
+    torch._weight_norm: _weight_norm,  # pyright: ignore[reportPrivateImportUsage]
+    F.hardsigmoid: _hardsigmoid,
+    torch.cdist: _cdist,
+    torch.pdist: _pdist,
+    F.embedding_bag: _embedding_bag,
+    **dict.fromkeys((torch.cholesky_solve, Tensor.cholesky_solve), _cholesky_solve),
+    **dict.fromkeys((torch.cholesky_inverse, Tensor.cholesky_inverse), _cholesky_inverse),
     **{
         own: _of_one_triangle(own)
         for own in (
