@@ -82,8 +82,8 @@ mutation: $(STAMP)  ## Change the numeric core in 300 places: do the tests see i
 	@$(BIN)/python tests/mutation/mutate.py
 
 # The numeric core in pyproject.toml ([tool.coverage.run]) and the tests of it.
-CORE := constructions directions generalization kernel leaks modules network_features pairs \
-    regularizer rkc_flow spectrum
+CORE := composites constructions directions generalization kernel leaks module_cases modules \
+    network_features pairs regularizer rkc_flow spectrum
 CORE_TESTS := $(foreach name,$(CORE),$(wildcard tests/*/test_$(name).py)) \
     tests/chapters/test_joint.py \
     $(addprefix tests/bad_input/test_,core_bad_input.py features_bad_input.py kernel_bad_input.py)

@@ -293,6 +293,7 @@ MUTANTS = {
     "models.taylor": ("remainder", wrong(torch.ones(6, dtype=torch.float64))),
     "models.pairs": ("from_pairs", wrong(torch.zeros(10, 3, dtype=torch.float64))),
     "models.modules": ("empirical_leak", wrong(torch.zeros(()))),
+    "models.composites": ("COMPOSITES", {}),
     "models.private_copy": ("_inside", wrong(torch.nn.Linear(3, 1).double())),
     "models.random_states": ("same_states", wrong(True)),
     "models.row_function": ("close", wrong(True)),

@@ -51,9 +51,17 @@ CORE = {
     "constructions": "risk.constructions",
     "generalization": "risk.generalization",
     "modules": "models.modules",
+    "composites": "models.composites",
+    "private": "models.private_copy",
+    "row": "models.row_function",
+    "derivatives": "models.derivatives",
+    "trial": "models.route_trial",
+    "maps": "models.linear_maps",
+    "random": "models.random_states",
 }
 """Modules by a name of their own, which is part of the key of every mutant."""
 TESTS = "pairs regularizer leaks directions rkc_flow kernel spectrum constructions modules".split()
+TESTS += ["composites", "module_cases"]
 TESTS = [f"test_{name}.py" for name in (*TESTS, "network_features", "joint", "generalization")]
 TESTS += [f"test_{name}_bad_input.py" for name in ("core", "features", "kernel")]
 SEED, SHARE, LEAST, BAR = 18, 8, 20, 0.9

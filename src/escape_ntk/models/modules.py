@@ -34,18 +34,20 @@ class ModuleFeatures:
 
     A trial on two or three rows finds for f_L, f_Q and Φ the fastest way that is exact:
     ``route`` says which, and why.  ``chunk`` rows at a time: an evaluation holds the activations of
-    ``chunk`` rows a few times, a Gram matrix 3·chunk·P numbers, :meth:`jacobian` (N + chunk)·P;
-    the trial a dozen vectors of P numbers in float64.
+    ``chunk`` rows a few times, a Gram matrix 3·chunk·P numbers, 2·chunk·P where it is one block,
+    :meth:`jacobian` (N + chunk)·P; the trial twenty vectors of P numbers in float64.
     With ``keep`` the Jacobian, N·P numbers, is computed once and kept: then f_L and its pullback
     are one matrix–vector product each.
 
     Raises :class:`~escape_ntk.checks.InputError` for a module whose outputs are random, depend on
     the other rows or on earlier calls, or are not one real number a row; that has no exact
-    derivatives; that cannot be copied; or without trainable parameters; and for inputs that are
-    not floating point.  :class:`~escape_ntk.checks.NonFiniteError` for NaN among the inputs or in
-    the gradient of a row, and :class:`~escape_ntk.checks.ShapeError` for parameters of another
-    dtype or device.  Warns with :class:`~escape_ntk.checks.DerivativeWarning` where the module's
-    values and gradients differ.
+    derivatives, or second derivatives that are not those of its gradients; that cannot be copied;
+    or without trainable parameters; and for inputs that are not floating point.
+    :class:`~escape_ntk.checks.NonFiniteError` for NaN among the inputs or in the gradient of a row,
+    and :class:`~escape_ntk.checks.ShapeError` for parameters of another dtype or device.  Warns
+    with :class:`~escape_ntk.checks.DerivativeWarning` where the module's values and gradients
+    differ, as with detach or a straight-through estimate, or jump: f_L and f_Q are then what its
+    backward passes declare.
     """
 
     kernel_factor = 1.0
@@ -197,8 +199,10 @@ class ModuleFeatures:
     def cross_gram(self, other: "ModuleFeatures") -> Float[Tensor, "N N2"]:
         """The empirical tangent kernel K(x, y) = ∇f(x)·∇f(y), in blocks of ``chunk`` rows.
 
+        :class:`~escape_ntk.checks.InputError` when ``other`` is of another module or θ₀.
         :class:`~escape_ntk.checks.NonFiniteError` names the first row that has NaN or infinity.
         """
+        self._check_same_function(other)
         own, there = list(self._blocks()), list(other._blocks())
         gram = self.X.new_empty(len(self), len(other))
         for i, (rows, x) in enumerate(own):
@@ -212,6 +216,33 @@ class ModuleFeatures:
                 if other is self:
                     gram[columns, rows] = gram[rows, columns].T
         return gram
+
+    def _check_same_function(self, other: object) -> None:
+        """Refuse features of another f or θ₀."""
+        got = "features of another kind"
+        if isinstance(other, ModuleFeatures):
+            one, two = self._derivatives, other._derivatives
+            if one.copy is two.copy and one.column == two.column:
+                return
+            got = "those of another module"
+            if _same_tensors(self.start, other.start):
+                x, still = other.X[:2], other.X.new_zeros(other.size)
+                try:
+                    got *= not torch.equal(one.value(x, still), two.value(x, still))
+                except Exception:
+                    got = "those of a module of other inputs"
+            elif {k: v.shape for k, v in self.start.items()} == {
+                k: v.shape for k, v in other.start.items()
+            }:
+                got = "those of other parameters θ₀"
+        if got:
+            raise InputError(
+                message(
+                    expected="features of the same module at the same θ₀",
+                    got=got,
+                    remedy="features.at(X) for other inputs",
+                )
+            )
 
     def _blocks(self):
         """(places among the outputs, inputs) of at most ``chunk`` outputs."""
@@ -244,6 +275,11 @@ def empirical_leak(features: ModuleFeatures, projector, movement: Float[Tensor, 
             )
         )
     return projector.high_outputs(features.linear(movement)).square().mean()
+
+
+def _same_tensors(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> bool:
+    alike = a.keys() == b.keys() and all(a[k].dtype == b[k].dtype for k in a)
+    return alike and all(torch.equal(a[k], b[k]) for k in a)
 
 
 def _checked_inputs(X: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from escape_ntk.checks import InputError, message
+from escape_ntk.models.composites import Composites
 
 _WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 _CONTAINERS = (list, dict, set, OrderedDict, deque)
@@ -27,12 +28,14 @@ def plainly(device: torch.device, recurrent: bool) -> Iterator[None]:
     """Gradients on, whatever the caller's mode; kernels that have all derivatives; no autocast.
 
     Attention by its mathematical formula, without the fast path of a transformer layer; compiled
-    functions as they are written; cuDNN off where a layer is ``recurrent``.
+    functions as they are written; cuDNN off where a layer is ``recurrent``; operations without
+    second derivatives as :mod:`~escape_ntk.models.composites`.
     """
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with torch.inference_mode(False), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
+        plain = torch.inference_mode(False), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH)
+        with plain[0], plain[1], plain[2], Composites():
             if not recurrent and not torch.is_autocast_enabled(device.type):
                 with _uncompiled():
                     yield

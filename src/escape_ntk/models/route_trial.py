@@ -1,10 +1,20 @@
 """Which routes to f_L, f_Q and Φ are exact for a module?  Tried on two rows.
 
 Each is held against plain gradients of single rows, in float64 where the module runs in it, and the
-first that agrees to rounding is kept.  Values and gradients are compared by one-sided differences.
+first that agrees to rounding is kept.  Plain gradients are themselves held against differences:
+
+* Gradients against differences of the values.  Where they differ, f_L is declared by the module not
+  to be the derivative (detach, a straight-through estimate, a backward of its own): a warning.  f_Q
+  is then what its backward passes declare, and nothing can contradict it.  A warning too where the
+  values jump at θ₀, and have no derivative.
+* Else second derivatives against differences of the gradients.  Where they differ, nothing declares
+  it: constants in a backward, ``once_differentiable``, a rule of torch that is wrong.  f_Q would be
+  a wrong number: refused.
+
 Source: [D].
 """
 
+import sys
 import warnings
 from collections.abc import Callable
 
@@ -18,10 +28,15 @@ from escape_ntk.models.private_copy import plainly
 from escape_ntk.models.random_states import as_it_was
 from escape_ntk.models.row_function import close, in_words
 
+_APPLY = torch.autograd.Function.apply.__func__.__code__  # type: ignore
 _ROUNDING = {torch.float64: 1e-8, torch.float32: 3e-5}
 """How far, relatively, two exact routes may be apart; a stricter one costs only speed."""
-_STEP, _GAP = 1e-4, 1e-4
-"""Step of differences relative to ‖θ₀‖, and the relative gap from the derivative that is told."""
+_STEPS = {torch.float64: (1e-3, 1e-4, 1e-5), torch.float32: (3e-2, 1e-2, 3e-3)}
+"""Steps of differences relative to ‖θ₀‖."""
+_GAP = {torch.float64: 1e-5, torch.float32: 1e-2}
+"""The relative gap between differences and derivative from which on they differ."""
+_TINY, _JUMP = 1e-9, 1e-5
+"""A step in which values that change by _JUMP, relatively, are said to jump."""
 
 
 def exact_routes(derivatives: Derivatives, X: Tensor) -> Routes:
@@ -29,7 +44,8 @@ def exact_routes(derivatives: Derivatives, X: Tensor) -> Routes:
 
     Warns with :class:`~escape_ntk.checks.DerivativeWarning` where the module's values and its
     gradients differ.  :class:`~escape_ntk.checks.InputError` where forward and reverse mode differ
-    and the values side with neither reverse, or where no route is exact;
+    and the values side with neither reverse, where the gradients and the second derivatives of them
+    differ, or where no route is exact;
     :class:`~escape_ntk.checks.NonFiniteError` for a row without a finite value or gradient.
     """
     with as_it_was(), warnings.catch_warnings():
@@ -93,14 +109,16 @@ class _Trial:
                 "the values of this module and its gradients differ (detach, a straight-through "
                 "estimate, or a backward of its own): f_L and f_Q are those of its gradients"
             )
+        elif self._jumps():
+            kept.append(
+                "the values of this module jump at θ₀ (a sign, rounding, or a comparison): f_L and "
+                "f_Q are those of its gradients"
+            )
         linear = self._first("f_L", LINEAR, self._linear_by, self.linear, why)
         self.quadratic = self._curvature()
         quadratic = self._first("f_Q", QUADRATIC, self._quadratic_by, self.quadratic, why)
         if not differs and self._gradients_differ_from_curvature():
-            kept.append(
-                "the gradients of this module and its second derivatives differ (a backward of its "
-                "own that is not differentiated): f_Q is that of its second derivatives"
-            )
+            raise InputError(_wrong_curvature())
         mixed = self._mixed_route()
         jacobian = self._first("Φ", JACOBIAN, self._jacobian_by, self.J, why)
         return Routes(linear, quadratic, mixed, jacobian, alone, tuple(why))
@@ -191,32 +209,47 @@ class _Trial:
 
     # ------------------------------------------------------------ values against derivatives
 
-    def _one_sided(self, of: Callable[[float], Tensor]) -> list[Tensor]:
-        """Derivatives at 0 from either side, of second order."""
-        middle = of(0.0)
-        return [
-            (4 * of(s * _STEP) - of(2 * s * _STEP) - 3 * middle) / (2 * s * _STEP) for s in (1, -1)
-        ]
+    def _contradicted(self, of: Callable[[float], Tensor], told: Tensor, scale: float) -> bool:
+        """Whether an entry of ``told`` is not the derivative of ``of`` at 0.
 
-    def _differs(self, sides: list[Tensor], told: Tensor, scale: float) -> bool:
-        """Whether both sides agree with each other, and not with what is told."""
-        right, left = sides
-        smooth = (right - left).abs() <= _GAP * scale / 10
-        wrong = ((right + left) / 2 - told).abs() > _GAP * scale
-        return bool((smooth & wrong).any())
+        One-sided differences of second order at several steps.  An entry is contradicted where at
+        two steps both sides agree with one another, and the two steps too, but not with it; kinks
+        and rounding part the sides, curvature the steps.
+        """
+        gap = _GAP[self.X.dtype] * scale
+        middle, before = of(0.0), None
+        doubtful, wrong = torch.ones_like(told) > 0, torch.ones_like(told) < 0
+        for h in _STEPS[self.X.dtype]:
+            right, left = ((4 * of(s) - of(2 * s) - 3 * middle) / (2 * s) for s in (h, -h))
+            mean = (right + left) / 2
+            off, smooth = (mean - told).abs(), (right - left).abs() <= gap / 10
+            doubtful &= ~(smooth & (off <= gap))
+            if not bool(doubtful.any()):
+                return False
+            if before is not None:
+                wrong |= before[1] & smooth & (off > gap) & ((mean - before[0]).abs() < off / 10)
+            before = mean, smooth
+        return bool((doubtful & wrong).any())
 
     def _values_differ_from_gradients(self) -> bool:
-        if self.rounding > 1e-7:
-            return False
         try:
-            sides = self._one_sided(lambda t: self.d.value(self.X, t * self.v))
+            return self._contradicted(
+                lambda t: self.d.value(self.X, t * self.v), self.linear, self.scale
+            )
         except Exception:
             return False
-        return self._differs(sides, self.linear, self.scale)
+
+    def _jumps(self) -> bool:
+        """Whether values change by far more than the derivative says in a tiny step."""
+        if self.X.dtype != torch.float64:
+            return False
+        try:
+            sides = [self.d.value(self.X, s * self.v) for s in (_TINY, -_TINY)]
+        except Exception:
+            return False
+        return any(bool(((f - self.f).abs() > _JUMP * self.scale).any()) for f in sides)
 
     def _gradients_differ_from_curvature(self) -> bool:
-        if self.rounding > 1e-7:
-            return False
         c = torch.linspace(1, 2, len(self.f), dtype=self.f.dtype, device=self.f.device)
         start = self.d.start
 
@@ -226,22 +259,25 @@ class _Trial:
             moved.start = [p + piece for p, piece in zip(start, pieces, strict=True)]
             return (moved.pull(self.X, c) @ self.v).reshape(1)
 
+        told = (2 * c @ self.quadratic).reshape(1)
         try:
-            sides = self._one_sided(slope)
+            return self._contradicted(slope, told, self.scale + float(told.abs().max()))
         except Exception:
             return False
-        told = (2 * c @ self.quadratic).reshape(1)
-        return self._differs(sides, told, self.scale + float(told.abs().max()))
 
     def _hides_gradients(self) -> bool:
-        """Whether operations on the parameters run with gradients off."""
+        """Whether operations on the parameters run with gradients off, no Function's own."""
         found = []
 
         class Watch(torch.overrides.TorchFunctionMode):
             def __torch_function__(self, func, types, args=(), kwargs=None):
                 out = func(*args, **(kwargs or {}))
                 tensors = [a for a in args if isinstance(a, Tensor)]
-                if not torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
+                if (
+                    not torch.is_grad_enabled()
+                    and any(t.requires_grad for t in tensors)
+                    and not _inside_function()
+                ):
                     found.append(isinstance(out, Tensor) and out.is_floating_point())
                 return out
 
@@ -279,6 +315,14 @@ class _Trial:
         return type(self.d.copy.module).__name__
 
 
+def _inside_function() -> bool:
+    """Whether the caller stands in the forward of a torch.autograd.Function."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code is not _APPLY:
+        frame = frame.f_back
+    return frame is not None
+
+
 def _has_derivatives(layer: nn.Module, inputs: tuple, second: bool) -> bool:
     real = [x for x in inputs if isinstance(x, Tensor) and x.is_floating_point()]
     leaves = {id(x): x.detach().clone().requires_grad_() for x in real}
@@ -304,6 +348,14 @@ def _disagree() -> str:
         expected="gradients that see what the values depend on",
         got="operations on the parameters that gradients do not see (no_grad or .data in forward)",
         remedy="freeze with requires_grad_(False), or .detach() the result outside of no_grad",
+    )
+
+
+def _wrong_curvature() -> str:
+    return message(
+        expected="second derivatives that are the derivatives of the gradients",
+        got="others (once_differentiable, a backward with constants, or detach in a product)",
+        remedy="a backward written in differentiable operations of ctx.saved_tensors",
     )
 
 

@@ -74,7 +74,7 @@ chapter.claim(
     "module-layers",
     "Every layer of torch.nn is exact or refused: none is silently wrong.",
     source="D+M",
-    target="relative difference 0 from gradients of gradients, row by row",
+    target="relative difference 0 from gradients row by row, and from differences of them",
     tolerance="1e-8 in float64, for f, f_L, f_Q, Φ, K, R_2 and its Hessian",
     broken="f_Q by forward mode inside forward mode, wherever it runs",
     judge=at_most(EXACT),

@@ -1,4 +1,4 @@
-"""Small float64 networks around every layer of ``torch.nn``, functions and parametrisations.
+"""Small float64 networks around every layer of ``torch.nn``.
 
 ``LAYERS`` names a builder and the shape of one input for each; ``LEFT_OUT`` says of the layers of
 ``torch.nn`` that are not there why.  Together they are all of it, which a test asks.
@@ -10,8 +10,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils import parametrizations
-from torch.utils.checkpoint import checkpoint
 
 F64 = torch.float64
 Build = Callable[[], nn.Module]
@@ -40,9 +38,6 @@ LEFT_OUT = {
     **dict.fromkeys(("RNNBase", "RNNCellBase"), "base of RNN, LSTM and GRU"),
     "LinearCrossEntropyLoss": "a loss of features and integer labels, with its own head",
     "CrossMapLRN2d": "an old form of LocalResponseNorm",
-    **dict.fromkeys(
-        ("MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"), "needs the indices of a pooling layer"
-    ),
     **dict.fromkeys(
         (
             *("LazyLinear", "LazyConv1d", "LazyConv2d", "LazyConv3d", "LazyBatchNorm1d"),
@@ -142,28 +137,9 @@ class Embedded(nn.Module):
         return self.head(out.mean(1) if out.ndim == 3 else out)
 
 
-class _Square(torch.autograd.Function):
-    """x² with a backward that can be differentiated, and none of the newer interface."""
-
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x * x
-
-    @staticmethod
-    def backward(ctx, *grads):
-        (x,) = ctx.saved_tensors
-        return 2 * x * grads[0]
-
-
 def add(name: str, build: Build, shape: str) -> None:
     """Enter one network."""
     LAYERS[name] = build, SHAPES[shape]
-
-
-def add_between(name: str, between: Callable[[Tensor], Tensor], width: int = 8) -> None:
-    """Enter a function between two linear layers."""
-    add(name, lambda: Around(nn.Linear(5, 8), between, width), "row")
 
 
 def add_layers(kinds: Sequence[str], make: Callable[[str], nn.Module], shape: str) -> None:
@@ -209,6 +185,20 @@ _ROWS = {
 for _name, _make in _ROWS.items():
     add(_name, lambda make=_make: _stack(nn.Linear(5, 8), make(), "row"), "row")
 
+
+class Unpooled(nn.Module):
+    """Maxima of a pooling layer, put back where they were."""
+
+    def __init__(self, axes: int):
+        super().__init__()
+        self.pool = getattr(nn, f"MaxPool{axes}d")(2, return_indices=True)
+        self.back = getattr(nn, f"MaxUnpool{axes}d")(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Like x."""
+        return self.back(*self.pool(x), output_size=x.shape)
+
+
 _IMAGES = {
     "Conv2d": lambda: nn.Conv2d(4, 2, 3),
     "ConvTranspose2d": lambda: nn.ConvTranspose2d(4, 2, 3, stride=2),
@@ -216,6 +206,7 @@ _IMAGES = {
     "InstanceNorm2d": lambda: nn.InstanceNorm2d(4, affine=True),
     "LocalResponseNorm": lambda: nn.LocalResponseNorm(2),
     "MaxPool2d": lambda: nn.MaxPool2d(2),
+    "MaxUnpool2d": lambda: Unpooled(2),
     "AvgPool2d": lambda: nn.AvgPool2d(2),
     "LPPool2d": lambda: nn.LPPool2d(2, 2),
     "AdaptiveMaxPool2d": lambda: nn.AdaptiveMaxPool2d(2),
@@ -254,6 +245,7 @@ _SEQUENCES = {
     "ConvTranspose1d": lambda: nn.ConvTranspose1d(4, 2, 3),
     "InstanceNorm1d": lambda: nn.InstanceNorm1d(4),
     "MaxPool1d": lambda: nn.MaxPool1d(2),
+    "MaxUnpool1d": lambda: Unpooled(1),
     "AvgPool1d": lambda: nn.AvgPool1d(2),
     "LPPool1d": lambda: nn.LPPool1d(2, 2),
     "AdaptiveMaxPool1d": lambda: nn.AdaptiveMaxPool1d(2),
@@ -278,6 +270,7 @@ _VOLUMES = {
     "BatchNorm3d": lambda: nn.BatchNorm3d(2),
     "InstanceNorm3d": lambda: nn.InstanceNorm3d(2, affine=True),
     "MaxPool3d": lambda: nn.MaxPool3d(2),
+    "MaxUnpool3d": lambda: Unpooled(3),
     "AvgPool3d": lambda: nn.AvgPool3d(2),
     "LPPool3d": lambda: nn.LPPool3d(2, 2),
     "AdaptiveMaxPool3d": lambda: nn.AdaptiveMaxPool3d(2),
@@ -307,6 +300,12 @@ add(
     "sequence",
 )
 add_layers(("Embedding", "EmbeddingBag"), Embedded, "row")
+for _options in (
+    *({"mode": "sum"}, {"mode": "max", "padding_idx": 1}, {"padding_idx": 1}),
+    {"mode": "sum", "include_last_offset": True},
+):
+    _name = ", ".join(("EmbeddingBag", *(str(v) for v in _options.values())))
+    add(_name, lambda options=_options: Embedded("EmbeddingBag", **options), "row")
 add("Embedding, sparse", lambda: Embedded("Embedding", sparse=True), "row")
 
 
@@ -410,153 +409,3 @@ for _name, (_make, _arguments, _width) in _LOSSES.items():
         lambda make=_make, arguments=_arguments, width=_width: Loss(make(), arguments, width),
         "row",
     )
-
-# ---------------------------------------------------------------- functions
-
-
-def _square(h: Tensor) -> Tensor:
-    """(n, 2, 2), near 3I."""
-    return torch.tanh(h[:, :4]).view(-1, 2, 2) + 3 * torch.eye(2, dtype=h.dtype)
-
-
-def _spd(h: Tensor) -> Tensor:
-    return _square(h) @ _square(h).mT
-
-
-_PLACES = torch.tensor([0, 2, 4, 4, 4, 1, 1, 0])
-for _name, _between, _width in (
-    ("gelu, tanh", lambda h: F.gelu(h, approximate="tanh"), 8),
-    ("relu in place", lambda h: F.relu(h, inplace=True), 8),
-    ("normalize", lambda h: F.normalize(h, dim=-1), 8),
-    ("layer_norm", lambda h: F.layer_norm(h, (8,)), 8),
-    ("group_norm", lambda h: F.group_norm(h, 2), 8),
-    ("norm", lambda h: h.norm(dim=-1, keepdim=True), 1),
-    ("vector_norm, 3", lambda h: torch.linalg.vector_norm(h, 3, -1, keepdim=True), 1),
-    ("matrix_norm, nuclear", lambda h: torch.linalg.matrix_norm(_square(h), "nuc")[:, None], 1),
-    ("cdist", lambda h: torch.cdist(h, h.new_full((3, 8), 0.3)), 3),
-    ("logsumexp", lambda h: h.logsumexp(-1, keepdim=True), 1),
-    ("sort", lambda h: torch.tanh(h).sort(-1).values, 8),
-    ("topk", lambda h: torch.tanh(h).topk(3, -1).values, 3),
-    ("amax", lambda h: torch.tanh(h).amax(-1, keepdim=True), 1),
-    ("median", lambda h: torch.tanh(h).median(-1, keepdim=True).values, 1),
-    ("cumsum", lambda h: torch.tanh(h).cumsum(-1), 8),
-    ("cumprod", lambda h: torch.tanh(h).cumprod(-1), 8),
-    ("prod", lambda h: torch.tanh(h).prod(-1, keepdim=True), 1),
-    ("std", lambda h: h.std(-1, keepdim=True), 1),
-    ("var", lambda h: h.var(-1, keepdim=True), 1),
-    ("sinc", torch.sinc, 8),
-    ("erf", torch.erf, 8),
-    ("atan2", lambda h: torch.atan2(h, h.roll(1, -1) + 0.1), 8),
-    ("pow", lambda h: F.softplus(h) ** torch.tanh(h), 8),
-    ("hypot", lambda h: torch.hypot(h, h.roll(1, -1)), 8),
-    ("logaddexp", lambda h: torch.logaddexp(h, h.roll(1, -1)), 8),
-    ("lgamma", lambda h: torch.lgamma(F.softplus(h) + 1), 8),
-    ("logcumsumexp", lambda h: torch.logcumsumexp(h, -1), 8),
-    ("maximum", lambda h: torch.maximum(torch.sin(h), torch.cos(h)), 8),
-    ("clamp", lambda h: torch.sin(h).mul(2).clamp(-1, 1), 8),
-    ("where", lambda h: torch.where(h > 0, h**2, torch.sin(h)), 8),
-    ("gather", lambda h: torch.tanh(h).gather(1, _PLACES[:3].expand(len(h), 3)), 3),
-    (
-        "scatter_add",
-        lambda h: torch.zeros_like(h).scatter_add(1, _PLACES.expand(len(h), 8), h.tanh()),
-        8,
-    ),
-    ("index_add", lambda h: torch.zeros_like(h).index_add(1, _PLACES, torch.tanh(h)), 8),
-    ("masked_fill", lambda h: torch.tanh(h).masked_fill(torch.arange(8) > 4, 0.0), 8),
-    ("boolean mask", lambda h: h * (h > 0), 8),
-    ("einsum", lambda h: torch.einsum("ni,nj->nij", torch.tanh(h), torch.sin(h)), 64),
-    ("bmm", lambda h: torch.bmm(_square(h), _square(h)), 4),
-    ("cross", lambda h: torch.linalg.cross(h[:, :3], torch.tanh(h)[:, 3:6]), 3),
-    ("matrix_exp", lambda h: torch.linalg.matrix_exp(_square(h)), 4),
-    ("inv", lambda h: torch.linalg.inv(_square(h)), 4),
-    ("pinv", lambda h: torch.linalg.pinv(_square(h)), 4),
-    ("det", lambda h: torch.linalg.det(_square(h))[:, None], 1),
-    ("slogdet", lambda h: torch.linalg.slogdet(_square(h))[1][:, None], 1),
-    ("solve", lambda h: torch.linalg.solve(_square(h), h[:, 4:6, None]), 2),
-    (
-        "solve_triangular",
-        lambda h: torch.linalg.solve_triangular(_square(h).tril(), h[:, 4:6, None], upper=False),
-        2,
-    ),
-    ("cholesky", lambda h: torch.linalg.cholesky(_spd(h)), 4),
-    ("cholesky_inverse", lambda h: torch.cholesky_inverse(torch.linalg.cholesky(_spd(h))), 4),
-    (
-        "cholesky_solve",
-        lambda h: torch.cholesky_solve(h[:, 4:6, None], torch.linalg.cholesky(_spd(h))),
-        2,
-    ),
-    ("qr", lambda h: torch.linalg.qr(_square(h))[0], 4),
-    ("svdvals", lambda h: torch.linalg.svdvals(_square(h)), 2),
-    ("eigvalsh", lambda h: torch.linalg.eigvalsh(_spd(h)), 2),
-    ("fft", lambda h: torch.fft.rfft(h).abs(), 5),
-    ("complex inside", lambda h: torch.exp(torch.complex(torch.tanh(h), h)).imag, 8),
-    (
-        "grid_sample",
-        lambda h: F.grid_sample(
-            h.view(-1, 2, 2, 2), torch.tanh(h).view(-1, 2, 2, 2), align_corners=False
-        ),
-        8,
-    ),
-    (
-        "scaled_dot_product_attention",
-        lambda h: F.scaled_dot_product_attention(*[h.view(-1, 1, 4, 2)] * 3),
-        8,
-    ),
-    ("fake_quantize", lambda h: torch.fake_quantize_per_tensor_affine(h, 0.1, 0, -128, 127), 8),
-    ("detach", lambda h: torch.tanh(h).detach() + torch.tanh(h) ** 2, 8),
-    ("dropout in eval", lambda h: F.dropout(h, 0.5, training=False), 8),
-    ("dropout always", lambda h: F.dropout(h, 0.5), 8),
-    ("checkpoint", lambda h: checkpoint(torch.tanh, h, use_reentrant=False), 8),
-    ("checkpoint, reentrant", lambda h: checkpoint(torch.tanh, h, use_reentrant=True), 8),
-    ("autograd.Function", _Square.apply, 8),
-    ("mean over the rows", lambda h: h - h.mean(0), 8),
-    ("softmax over the rows", lambda h: torch.softmax(h, 0), 8),
-):
-    add_between(_name, _between, _width)
-
-
-# ---------------------------------------------------------------- parametrisations
-
-
-def _with(change: Callable[[nn.Module], nn.Module], first: Callable[[], nn.Module]) -> nn.Module:
-    return nn.Sequential(change(first()), nn.Tanh(), nn.Linear(5, 1))
-
-
-for _name, _change in {
-    "parametrizations.weight_norm": parametrizations.weight_norm,
-    "parametrizations.spectral_norm": parametrizations.spectral_norm,
-    "parametrizations.orthogonal": parametrizations.orthogonal,
-    "orthogonal, Cayley": lambda m: parametrizations.orthogonal(m, orthogonal_map="cayley"),
-    "orthogonal, Householder": lambda m: parametrizations.orthogonal(
-        m, orthogonal_map="householder"
-    ),
-    "utils.weight_norm": lambda m: nn.utils.weight_norm(m),
-    "utils.spectral_norm": lambda m: nn.utils.spectral_norm(m),
-}.items():
-    add(_name, lambda change=_change: _with(change, lambda: nn.Linear(5, 5)), "row")
-
-
-def _tied() -> nn.Module:
-    a, b = nn.Linear(5, 5), nn.Linear(5, 5)
-    b.weight = a.weight
-    return nn.Sequential(a, nn.Tanh(), b, nn.Tanh(), nn.Linear(5, 1))
-
-
-def _shared() -> nn.Module:
-    layer = nn.Linear(5, 5)
-    return nn.Sequential(layer, nn.Tanh(), layer, nn.Tanh(), nn.Linear(5, 1))
-
-
-def _hooked() -> nn.Module:
-    net = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 1))
-    net[0].register_full_backward_hook(_ignore)
-    return net
-
-
-def _ignore(*args):
-    return None
-
-
-add("one weight of two layers", _tied, "row")
-add("one layer in two places", _shared, "row")
-add("a backward hook", _hooked, "row")
