@@ -60,10 +60,14 @@ class Slow(Quick):
 
 @dataclass(frozen=True)
 class Failing(Quick):
-    """Fails at once."""
+    """Fails at once, or as soon as there is a file ``after``."""
 
     experiment: ClassVar[str] = "failing"
 
+    after: str = ""
+
     def compute(self, run=UNSAVED):
         """Nothing."""
+        while self.after and not Path(self.after).exists():
+            time.sleep(0.05)
         raise ZeroDivisionError(f"of seed {self.seed}")

@@ -39,10 +39,16 @@ from escape_ntk.models.pairs import PairFeatures, from_pairs, to_pairs
 from escape_ntk.models.taylor import linear_term, quadratic_term
 from escape_ntk.numerics import polynomials
 from escape_ntk.risk.leaks import GaussianLeak, SampledLeak, SphereLeak
+from escape_ntk.risk.problem import dense_plus_sparse_problem
 from escape_ntk.risk.projectors import TrainingProjector
 from escape_ntk.risk.regularizer import Penalties, RegularizedRisk
 from escape_ntk.training import trajectory
-from escape_ntk.training.curvature import curvature_floor, mean_curvature
+from escape_ntk.training.curvature import (
+    curvature_floor,
+    mean_curvature,
+    random_sign_balance,
+    stationary_balance,
+)
 from escape_ntk.training.descent import gradient_descent, stability_limit
 from escape_ntk.training.flow import gradient_flow
 
@@ -534,3 +540,15 @@ def test_step_beyond_stability_says_which_step_is_stable():
 def test_control_sound_runs_pass():
     assert np.isfinite(descend().values["size"]).all()
     assert np.isfinite(flow().values["size"]).all()
+
+
+@pytest.mark.parametrize("balance", [random_sign_balance, stationary_balance])
+def test_a_balance_takes_movements_of_its_features_alone(balance):
+    problem = dense_plus_sparse_problem(d=4, n=12, m=10, n_fresh=20, dtype=torch.float64)
+    risk = problem.risk(Penalties(1.0, 1.0, 1.0, 1e-3))
+    state = torch.ones_like(problem.zero_state())
+    balance(risk, state, state[1], state)
+    with pytest.raises(ShapeError, match="t_linear"):
+        balance(risk, state, state[1][:, :2], state)
+    with pytest.raises(ShapeError, match="quadratic"):
+        balance(risk, state, state[1], state[:, :2])

@@ -4,6 +4,7 @@ As control, the same calls with sound arguments go through.
 """
 
 import math
+import re
 import warnings
 
 import numpy as np
@@ -269,7 +270,7 @@ def test_the_row_that_is_not_finite_is_named():
         lambda: KernelRidge(GRAM).dual(y, 0.1),
         lambda: TrainingProjector(zero, 1),
     ):
-        assert "in row 2; remedy" in refused(call, NonFiniteError)
+        assert re.search(r"(in|at) row 2( of X)?; remedy", refused(call, NonFiniteError))
 
 
 # ---------------------------------------------------------------- features that do not fit

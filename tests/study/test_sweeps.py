@@ -84,8 +84,9 @@ def test_an_error_is_raised_at_once_and_what_is_finished_is_kept(tmp_path, point
     """The point that fails is the first; behind it stand points that would take hours."""
     store = RecordStore(tmp_path)
     slow = [Slow(seed, 3600.0) for seed in range(4)]
+    failing = Failing(1, after=str(store.root / "quick.sqlite"))
     with pytest.raises(ZeroDivisionError):
-        sweep.run_points([points[0], Failing(1), *slow], store, workers=2, progress=False)
+        sweep.run_points([points[0], failing, *slow], store, workers=2, progress=False)
     assert sweep.lookup(points[0], store) is not None
 
 

@@ -409,7 +409,7 @@ class Checkpoint:
             return None
         return None if found is None else dict(found[1])
 
-    def save(self, state: Mapping[str, np.ndarray | float | int]) -> None:
+    def save(self, state: Mapping[str, np.ndarray | float | int | str]) -> None:
         """Replace the saved state in one step: a kill leaves the old one or the new one.
 
         Raises :class:`InputError` for what cannot be stored, :class:`RecordError` when the disk is

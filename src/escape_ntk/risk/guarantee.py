@@ -140,7 +140,7 @@ def required_width(at: Callable[[int], Guarantee], target: float) -> float:
     ``at`` is such as ``lambda m: guarantee(m=m, …)`` with depth 0.  A target below what no width
     removes raises :class:`~escape_ntk.checks.InputError`.
     """
-    checks.function("at", at, "lambda m: guarantee(m=m, …)")
+    checks.function("at", at, "lambda m: escape_ntk.risk.guarantee.guarantee(m=m, …)")
     checks.number("target", target, least=0, strict=True)
     low, high = math.log(2), math.log(WIDEST)
     least = at(_even(high)).total
@@ -182,7 +182,9 @@ def required_samples(
     m = checks.even_width(m)
     b = checks.number("stretch", stretch, least=1)
     checks.number("target", target, least=0, strict=True)
-    checks.instance("sizes", sizes, Mapping, "guarantee(…).sizes(penalties)")
+    checks.instance(
+        "sizes", sizes, Mapping, "escape_ntk.risk.guarantee.guarantee(…).sizes(penalties)"
+    )
     known = {name: sizes.get(name) for name in ("R_3", "norm_fourth")}  # None is no number
     low, fourth = (checks.number(name, value, least=0) for name, value in known.items())
     linear = 2 ** (1 + 1 / GRID) * math.sqrt(low * d)

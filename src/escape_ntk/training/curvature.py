@@ -464,7 +464,7 @@ class _Parts:
             )
         features, n = risk.features, len(risk.features)
         features.check_state(state)
-        features.check_state(quadratic)
+        checks.array("quadratic", quadratic, tuple(state.shape), like=state)
         checks.array("t_linear", t_linear, tuple(state[1].shape), like=state)
         self.risk, self.state = risk, state
         self.value, self.gradient = risk.value_and_gradient(state)

@@ -16,8 +16,8 @@ import torch
 
 from escape_ntk import checks
 
-Value = np.ndarray | float | int
-"""What can be kept: an array, or a number, which is kept as an array without axes."""
+Value = np.ndarray | float | int | str
+"""What can be kept: an array, or a number or text, which is kept as an array without axes."""
 _SECONDS = "seconds_before"
 _DRAWS = "#generator"
 

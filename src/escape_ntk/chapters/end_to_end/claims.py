@@ -269,7 +269,7 @@ def network_over_free(runs: Runs, broken: bool) -> dict[int, list[float]]:
 
 @chapter.claim(
     "e2e-kept",
-    "With λ_4 > 0 the flow keeps ‖W‖_{2,4} ≤ (L_0/λ_4)^{1/8} by itself.",
+    "With λ_4 > 0 the flow keeps ‖W‖_(2,4) below the eighth root of L_0/λ_4 by itself.",
     source="D+M",
     target="‖W‖_{2,4} over that, at most 1 at all times",
     tolerance="each of five seeds, 25 times",

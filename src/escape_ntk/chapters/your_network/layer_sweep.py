@@ -216,16 +216,22 @@ class LayerSweep(Point):
     def compute(self, run: Run = UNSAVED) -> Result:
         """Counts of outcomes; by layer its outcome, words and differences."""
         names = self.names or tuple(NETWORKS)
-        found = [tried(name, self.seed) for name in names]
-        outcomes = [one.outcome for one in found]
+        found = run.tabulate(names, self._row)
+        outcomes = found["outcomes"].tolist()
         counts = {outcome.replace(" ", "_"): outcomes.count(outcome) for outcome in OUTCOMES}
-        wrong = sum(not one.difference <= EXACT for one in found)
+        wrong = int((~(found["differences"] <= EXACT)).sum())
         return {**counts, "layers": len(names), "wrong": wrong}, {
             "names": np.array(names),
-            "outcomes": np.array(outcomes),
-            "words": np.array([one.words for one in found]),
-            "differences": np.array([one.difference for one in found]),
-            "nested": np.array([one.nested for one in found]),
+            **found,
+        }
+
+    def _row(self, name: str, part: Run) -> dict[str, str | float]:
+        one = tried(name, self.seed)
+        return {
+            "outcomes": one.outcome,
+            "words": one.words,
+            "differences": one.difference,
+            "nested": one.nested,
         }
 
 

@@ -105,14 +105,14 @@ def study_parts(runs: Runs) -> html.Html:
         "By set, by number of labels; test losses; settings at the edges of their grids",
         html.table(["set", *header], by_set, note),
         html.table(["n", *header], by_size, f"{note}; larger n have fewer sets"),
-        losses(records),
+        *(losses(records, mine) for mine in effects.GROUPS),
         at_edges(records),
     )
 
 
-def losses(records: Sequence[Run]) -> html.Html:
-    """Mean test losses of every method, in units of the variance, and accuracies of R_2."""
-    methods = ["leak_stopped", "leak_end", *effects.STOPPED, *effects.ENDS]
+def losses(records: Sequence[Run], mine: str) -> html.Html:
+    """Mean test losses of R_2 and of what it is held against, in units of the variance."""
+    methods = [mine, *effects.GROUPS[mine]]
     rows = []
     for data, n, network in study.CELLS:
         cell = effects.of(records, data=data, n=n, network=network)
