@@ -206,7 +206,8 @@ def _check_rows(norms: Tensor, first: int, outputs: int) -> None:
         checks.message(
             expected="finite gradients of the module at θ₀",
             got=f"NaN or infinity at row {int(bad[0])} of X",
-            remedy="look at the gradient there: a root or a norm at 0, an overflow?",
+            remedy="look at the gradient there: a root or a norm at 0? its square beyond "
+            "the precision? then float64, or outputs in other units",
         )
     )
 
