@@ -603,6 +603,10 @@ REFUSED = {
     "mean over rows": (lambda: of(lambda m, x: m.b(m.a(x - x.mean(0)))), "rows beside it"),
     "softmax over rows": (lambda: between(lambda h: h.softmax(0)), "rows beside it"),
     "by the number of rows": (lambda: of(lambda m, x: m.b(m.a(x)) / len(x)), "rows beside it"),
+    "by the number of rows, beyond five": (
+        lambda: of(lambda m, x: m.b(m.a(x - x.mean(0) if len(x) > 5 else x))),
+        "rows beside it",
+    ),
     "hidden by a zero head": (
         lambda: zero_head(between(lambda h: h - h.mean(0))),
         "rows beside it",
