@@ -9,11 +9,12 @@ expectation, and ∇R_2 as that of its gradient.  Source: [C] for R_2, [D] for t
 import hashlib
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue]
 
 from escape_ntk import checks
 from escape_ntk.checks import InputError, ShapeError, message
@@ -140,7 +141,7 @@ class GoodDirections:
         the model has moved to another dtype or device.
         """
         if torch.compiler.is_compiling():  # torch.compile breaks its graph here
-            return torch.compiler.disable(type(self)._mean)(self, batch, fresh, movement)
+            return cast(Any, torch.compiler.disable(type(self)._mean))(self, batch, fresh, movement)
         return self._mean(batch, fresh, movement)
 
     def _mean(self, batch: Tensor | None, fresh: bool, movement: Tensor | None) -> Tensor:
@@ -536,7 +537,7 @@ def _check_tensor(X: object) -> None:
 
 def _check_unmapped(batch: object) -> None:
     """Refuse rows of torch.func.vmap."""
-    if isinstance(batch, Tensor) and torch._C._functorch.is_batchedtensor(batch):
+    if isinstance(batch, Tensor) and _functorch.is_batchedtensor(batch):
         raise InputError(
             message(
                 expected="a batch outside of torch.func.vmap",
