@@ -123,7 +123,7 @@ VALID: dict[str, Callable[[], dict[str, Any]]] = {
     "GaussianLeak": lambda: {"weights": weights(), "activation": "erf", "degree": 60, "block": 9},
     "GoodDirections": lambda: {
         "model": small_network(), "X": problem().X, "n_k": 2, "output": None, "route": "gram",
-        "tolerance": 1e-4, "chunk": 9, "progress": False},
+        "tolerance": 1e-4, "chunk": 9, "keep": False, "progress": False},
     "KernelRidge": lambda: {"gram": torch.eye(3)},
     "NetworkFeatures": lambda: {
         "X": problem().X, "weights": weights(), "activation": "erf", "chunk": 5},
