@@ -31,11 +31,29 @@ def net(width=8, act=nn.Tanh) -> nn.Module:
     return nn.Sequential(nn.Linear(4, width), act(), nn.Linear(width, 1))
 
 
+class Times(nn.Module):
+    def __init__(self, scale: float, inner: nn.Module | None = None):
+        super().__init__()
+        self.inner, self.scale = inner or net(), scale
+
+    def forward(self, x):
+        return self.inner(x) * self.scale
+
+
 X = inputs(20, 4)
 
 
 def good(n_k=3, model=None, X=X, **asked) -> en.GoodDirections:
     return en.GoodDirections(net() if model is None else model, X, n_k, progress=False, **asked)
+
+
+def overflowing():
+    """Norms of gradients whose squares, 3.2e38, float32 can hold, but not twenty of them."""
+    return good(1, Times(8e18, nn.Linear(4, 1)), X=torch.ones(20, 4), route="krylov")
+
+
+def mapped(penalty):
+    return torch.func.vmap(lambda x: penalty(x[None]))(X)
 
 
 def with_nan():
@@ -60,6 +78,12 @@ BUILDING = table(
     ("dtype", ShapeError, lambda: good(X=X.double())),
     ("several outputs", InputError, lambda: good(model=nn.Linear(4, 3))),
     ("frozen", InputError, lambda: good(model=net().requires_grad_(False))),
+    ("K overflows", NonFiniteError, lambda: good(model=Times(1e19))),
+    ("K overflows, krylov", NonFiniteError, lambda: good(model=Times(1e19), route="krylov")),
+    ("K overflows alone", NonFiniteError, lambda: overflowing()),
+    ("constant", RankError, lambda: good(model=Times(0.0))),
+    ("constant, krylov", RankError, lambda: good(model=Times(0.0), route="krylov")),
+    ("constant, gap", RankError, lambda: good("gap", Times(0.0))),
     ("first of more", RankError, lambda: good().first(4)),
     ("first of none", InputError, lambda: good().first(0)),
 )
@@ -74,6 +98,7 @@ CALLS = table(
     ("half rows", ShapeError, lambda: good()(X[:5].bfloat16())),
     ("indices", ShapeError, lambda: good()(torch.arange(5))),
     ("NaN fresh", NonFiniteError, lambda: good()(with_nan(), fresh=True)),
+    ("vmap", InputError, lambda: mapped(good())),
     ("short movement", ShapeError, lambda: good()(movement=torch.zeros(3))),
 )
 
@@ -93,6 +118,11 @@ def test_a_row_that_is_not_in_X_is_told_with_its_remedy():
     said = refused(lambda: good()(batch), InputError)
     assert "2 of 7 others, the first at place 5" in said and "fresh=True" in said
     assert float(good()(batch, fresh=True)) == 0.0  # the control
+
+
+def test_an_overflow_and_a_lost_gradient_say_what_they_are():
+    assert "double()" in refused(overflowing, NonFiniteError)
+    assert "detach" in refused(lambda: good(model=Times(0.0)), RankError)
 
 
 def test_a_model_that_has_moved_is_told():
@@ -150,6 +180,9 @@ STATES = table(
     ("fewer inputs", InputError, lambda: restored(X=X[:19])),
     ("a model's state", InputError, lambda: restored(state=net().state_dict())),
     ("nothing", InputError, lambda: restored(state={})),
+    ("a path", InputError, lambda: restored(state="p.pt")),
+    ("no tensors", InputError, lambda: restored(state={"V": 1})),
+    ("None in place", InputError, lambda: good().load_state_dict(None)),
     (
         "without V",
         InputError,
@@ -206,6 +239,8 @@ def test_control_the_right_state_passes():
         {"strengths": (0.0,)},
         {"strengths": (math.nan,)},
         {"train": None},
+        {"train": lambda *_: None},
+        {"train": lambda *_: torch.ones(2)},
         {"train": None, "y": X[:, 0]},
     ],
 )

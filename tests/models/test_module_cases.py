@@ -19,6 +19,7 @@ from escape_ntk.checks import DerivativeWarning, InputError, NonFiniteError, Sha
 from escape_ntk.models.modules import ModuleFeatures, empirical_leak
 from escape_ntk.models.private_copy import PrivateCopy
 from escape_ntk.numerics.stats import log_slope, rms
+from escape_ntk.risk.good_directions import GoodDirections
 from escape_ntk.risk.projectors import TrainingProjector
 
 F64 = torch.float64
@@ -47,6 +48,11 @@ def of(function, **sizes) -> nn.Module:
 
 def between(function, **sizes) -> nn.Module:
     return of(lambda m, x: m.b(function(m.a(x))), **sizes)
+
+
+def halving(module: nn.Module) -> nn.Module:
+    module.b.register_full_backward_hook(lambda layer, into, out: tuple(g / 2 for g in into))
+    return module
 
 
 def exact(module, X, limit=1e-9, **options) -> ModuleFeatures:
@@ -260,6 +266,9 @@ ODD = {
         lambda m, x: m.b(torch.tanh(m.a(x))) * (0 if torch.is_autocast_enabled("cpu") else 1)
     ),
     "checkpoint": lambda: between(lambda h: checkpoint(torch.tanh, h, use_reentrant=False)),
+    "checkpoint of parameters": lambda: of(
+        lambda m, x: m.b(checkpoint(lambda t: torch.tanh(m.a(t)), x, use_reentrant=False))
+    ),
     "detach": lambda: between(lambda h: h.detach().round() * 0 + torch.tanh(h)),
     "a loop": lambda: of(lambda m, x: m.b(sum(torch.tanh(m.a(x) * k) for k in range(1, 4)))),
     "an index by value": lambda: between(
@@ -310,6 +319,55 @@ def test_values_of_recurrent_layers_move_with_their_weights(kind):
 
 
 # ---------------------------------------------------------------- what happens afterwards
+
+
+RECURRENT = (
+    *(("RNN", {}), ("GRU", {}), ("LSTM", {}), ("LSTM", {"num_layers": 2})),
+    *(("LSTM", {"bidirectional": True}), ("LSTM", {"bias": False}), ("LSTM", {"proj_size": 2})),
+)
+
+
+@pytest.mark.parametrize(("kind", "asked"), RECURRENT)
+def test_recurrent_layers_run_in_float32(kind, asked):
+    torch.manual_seed(0)
+
+    class Summed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = getattr(nn, kind)(3, 4, batch_first=True, **asked)
+
+        def forward(self, x):
+            return self.layer(x)[0][:, -1].sum(-1)
+
+    net, X = Summed(), inputs(6, 5, 3)
+    onednn = torch.backends.mkldnn.enabled
+    features, sharp = ModuleFeatures(net, X.float()), ModuleFeatures(copy.deepcopy(net).double(), X)
+    v = inputs(features.size)
+    for ours, wanted in zip(features.terms(v.float()), sharp.terms(v), strict=True):
+        assert torch.allclose(ours.double(), wanted, atol=1e-4 * float(wanted.abs().max()))
+    assert torch.backends.mkldnn.enabled == onednn
+
+
+def test_a_route_that_runs_in_float64_alone_is_not_taken():
+    """The kernel that oneDNN has for float32 has no forward mode."""
+
+    class Bare(nn.Module):
+        def __init__(self):
+            super().__init__()
+            shapes = (16, 3), (16, 4), (16,), (16,)
+            self.w = nn.ParameterList([inputs(*s) / 3 for s in shapes])
+
+        def forward(self, x):
+            z = x.new_zeros(1, len(x), 4)
+            return torch.lstm(x, (z, z), list(self.w), True, 1, 0.0, False, False, True)[0].sum(
+                (1, 2)
+            )
+
+    net, X = Bare(), inputs(6, 5, 3)
+    sharp, features = ModuleFeatures(net.double(), X), ModuleFeatures(net.float(), X.float())
+    v = inputs(features.size)
+    assert "f_L forward," in sharp.route
+    assert torch.allclose(features.linear(v.float()).double(), sharp.linear(v), rtol=1e-3)
 
 
 def test_what_happens_to_the_module_later_changes_nothing():
@@ -545,6 +603,10 @@ REFUSED = {
     "mean over rows": (lambda: of(lambda m, x: m.b(m.a(x - x.mean(0)))), "rows beside it"),
     "softmax over rows": (lambda: between(lambda h: h.softmax(0)), "rows beside it"),
     "by the number of rows": (lambda: of(lambda m, x: m.b(m.a(x)) / len(x)), "rows beside it"),
+    "by the number of rows, beyond five": (
+        lambda: of(lambda m, x: m.b(m.a(x - x.mean(0) if len(x) > 5 else x))),
+        "rows beside it",
+    ),
     "hidden by a zero head": (
         lambda: zero_head(between(lambda h: h - h.mean(0))),
         "rows beside it",
@@ -557,7 +619,15 @@ REFUSED = {
     ),
     "reentrant checkpoint": (
         lambda: between(lambda h: checkpoint(torch.tanh, h, use_reentrant=True)),
-        "an exact Φ.*use_reentrant=False",
+        "a reentrant checkpoint.*use_reentrant=False",
+    ),
+    "reentrant checkpoint of parameters": (
+        lambda: of(lambda m, x: m.b(checkpoint(lambda t: m.a(t).tanh(), x, use_reentrant=True))),
+        "a reentrant checkpoint.*use_reentrant=False",
+    ),
+    "a hook that halves gradients": (
+        lambda: halving(between(torch.tanh)),
+        "a backward hook on Linear 'b'.*before hooks",
     ),
     "writing into a graph": (
         lambda: between(lambda h: write(torch.tanh(h))),
@@ -787,6 +857,28 @@ def test_a_jump_at_the_start_is_told():
     nn.init.zeros_(net.a.bias)
     with pytest.warns(DerivativeWarning, match="values .* jump at θ₀"):
         ModuleFeatures(net, inputs(4, 5))
+
+
+def straight_through(h):
+    return h + (h.round() - h).detach()
+
+
+def test_each_place_is_told():
+    """Python shows a warning once a place: that of the caller, not one inside."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("default")
+        ModuleFeatures(between(straight_through), inputs(4, 5))
+        GoodDirections(between(straight_through), inputs(4, 5), 1, progress=False)
+    lines = [(w.filename, w.lineno) for w in said if w.category is DerivativeWarning]
+    assert {name for name, _ in lines} == {__file__} and len(set(lines)) == 2
+
+
+@pytest.mark.parametrize("shape", [(5, 8), (8, 5)])
+def test_the_orthogonal_of_no_square_is_told(shape):
+    """Householder's map reads signs as whole numbers: 0 beside ±1."""
+    net = nn.Sequential(parametrizations.orthogonal(nn.Linear(*shape)), nn.Linear(shape[1], 1))
+    with pytest.warns(DerivativeWarning, match="jump"):
+        ModuleFeatures(net, torch.randn(4, shape[0]))
 
 
 def test_the_remainder_of_weight_norm_is_of_third_order():

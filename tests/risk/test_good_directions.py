@@ -4,7 +4,10 @@ Oracles: the dense Jacobian by plain autograd and its SVD; ``empirical_leak``; c
 about means over a partition, which hold to rounding.
 """
 
+import copy
 import io
+import os
+import pickle
 import re
 from pathlib import Path
 
@@ -423,6 +426,71 @@ def test_a_run_that_is_killed_goes_on_bit_for_bit(name, in_place):
     assert torch.equal(built(), penalty()) and float(penalty()) > 0
 
 
+def test_copies_watch_the_same_model_unless_it_is_copied_too():
+    model, X, penalty = made("mlp")
+    alone = copy.deepcopy(penalty)
+    twin, together = copy.deepcopy((model, penalty))
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.1)
+    assert alone.model is model and together.model is twin is not model
+    assert float(penalty().detach()) > 0 and torch.equal(alone(X[:5]), penalty(X[:5]))
+    assert float(together().detach()) == 0
+    pickled = pickle.loads(pickle.dumps(penalty))
+    assert torch.equal(pickled(), penalty()) and pickled.model is not model
+
+
+def test_parameters_may_live_outside_of_the_model():
+    """Training by torch.func: the movement is that of a dict."""
+    model, X, penalty = made("mlp")
+    F = penalty.features
+    moved = {k: p.detach() + 0.1 for k, p in model.named_parameters()}
+
+    def loss(parameters):
+        there = F.join({k: parameters[k] - F.start[k] for k in F.start})
+        return penalty(X[:8], movement=there)
+
+    found, value = torch.func.grad_and_value(loss)(moved)
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            p.copy_(moved[name])
+    wanted = penalty(X[:8])
+    wanted.backward()
+    torch.testing.assert_close(value, wanted.detach())
+    for name, p in model.named_parameters():
+        torch.testing.assert_close(found[name], p.grad)
+
+
+@pytest.mark.skipif(bool(os.environ.get("SHAPES")), reason="torch cannot compile shape checks")
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_compiled_step_may_call_it(keep):
+    model, X, penalty = made("mlp", dtype=torch.float32, keep=keep)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.1)
+
+    def step(x):
+        (model(x).square().mean() + 3 * penalty(x)).backward()
+        gradients = [p.grad.clone() for p in model.parameters()]
+        model.zero_grad()
+        return gradients
+
+    compiled = torch.compile(step, backend="eager")(X[:8])
+    for ours, wanted in zip(compiled, step(X[:8]), strict=True):
+        torch.testing.assert_close(ours, wanted)
+
+
+def test_it_can_be_built_in_inference_mode():
+    with torch.inference_mode():
+        model, X = mlp(), inputs(24, 5, dtype=torch.float32)
+        for route in ("gram", "krylov"):
+            penalty = GoodDirections(model, X, 3, route=route, progress=False)
+            again = GoodDirections.restore(model, X, penalty.state_dict())
+            for p in model.parameters():
+                p.add_(0.1)
+            assert float(penalty()) > 0 and torch.equal(again(X[:5]), penalty(X[:5]))
+
+
 def test_the_lines_of_the_readme_run():
     root = Path(__file__).parents[2]
     readme, page = (
@@ -589,6 +657,14 @@ def test_a_scan_survives_divergence_and_says_when_nothing_helps():
     found = scanned({pair: float("inf") if pair == (5, 3.0) else 0.9 for pair in GRID}, 0.4)
     assert np.isnan(found.losses[1, 1]) and found.best[2] == 0.9
     assert "no penalty is at least as good" in repr(found)
+
+
+@pytest.mark.parametrize("plain", [0.4, float("nan")])
+def test_a_scan_in_which_all_diverge_says_so(plain):
+    found = scanned({pair: float("nan") for pair in GRID}, plain)
+    assert np.isnan(found.best[2]) and found.edges == ()
+    last = "no penalty: 0.4\n" if plain == 0.4 else "no penalty: diverged\n"
+    assert f"every training with a penalty diverged; {last}" in repr(found)
 
 
 def test_the_loop_that_is_built_in_trains():

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from escape_ntk.risk.good_directions import GoodDirections
+from escape_ntk.risk.good_directions import KEPT, GoodDirections
 
 torch.manual_seed(0)
 model = nn.Sequential(nn.Linear(5, 30), nn.Tanh(), nn.Linear(30, 1)).double()
@@ -34,6 +34,11 @@ assert float(penalty(there, fresh=True).detach()) > 0
 good = penalty.directions.V[0]
 assert float(penalty(movement=good)) < 1e-20
 assert float(penalty(movement=good + delta)) > 0
+
+# A small Jacobian is kept; without it the penalty is the same.
+assert len(X) * penalty.features.size <= KEPT
+other = GoodDirections.restore(model, X, penalty.state_dict(), keep=False)
+assert torch.allclose(other(movement=delta), penalty(movement=delta))
 
 # Fewer directions leave more to punish; nothing is computed again.
 assert float(penalty.first(2)(movement=delta)) > float(whole)

@@ -15,10 +15,10 @@ from escape_ntk.models.row_function import (
 X = torch.randn(5, 3)
 column: Output = 1
 net = PrivateCopy(nn.Linear(3, 2))
-assert function_of_rows(net, X, column) == (1, 1)
-assert function_of_rows(net, X, "all") == (None, 2)
+assert function_of_rows(net, X, column, 256) == (1, 1)
+assert function_of_rows(net, X, "all", 256) == (None, 2)
 try:
-    function_of_rows(PrivateCopy(nn.Softmax(0)), X, column)
+    function_of_rows(PrivateCopy(nn.Softmax(0)), X, column, 256)
     raise AssertionError
 except InputError as error:
     assert "rows beside it" in in_words(error) + str(error)

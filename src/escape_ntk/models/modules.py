@@ -68,7 +68,7 @@ class ModuleFeatures:
         copy = PrivateCopy(module)
         _check_parameters(module, self.X)
         self._output = output
-        column, outputs = function_of_rows(copy, self.X, output)
+        column, outputs = function_of_rows(copy, self.X, output, self.chunk)
         self._derivatives = Derivatives(copy, column, outputs, self.chunk)
         self._derivatives.routes = exact_routes(self._derivatives, self.X)
         self.start = dict(zip(copy.start, self._derivatives.start, strict=True))
@@ -108,7 +108,7 @@ class ModuleFeatures:
                     remedy="X.to(features.X)",
                 )
             )
-        function_of_rows(self._derivatives.copy, X, self._output)
+        function_of_rows(self._derivatives.copy, X, self._output, self.chunk)
         other = object.__new__(type(self))
         other.__dict__ = self.__dict__ | {"X": X, "_kept_rows": None}
         return other

@@ -9,10 +9,11 @@ import copy
 import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import cast
 
 import torch
+import torch.utils.checkpoint
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -28,8 +29,8 @@ def plainly(device: torch.device, recurrent: bool) -> Iterator[None]:
     """Gradients on, whatever the caller's mode; kernels that have all derivatives; no autocast.
 
     Attention by its mathematical formula, without the fast path of a transformer layer; compiled
-    functions as they are written; cuDNN off where a layer is ``recurrent``; operations without
-    second derivatives as :mod:`~escape_ntk.models.composites`.
+    functions as they are written; cuDNN and oneDNN off where a layer is ``recurrent``; operations
+    without second derivatives as :mod:`~escape_ntk.models.composites`.
     """
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
@@ -40,8 +41,8 @@ def plainly(device: torch.device, recurrent: bool) -> Iterator[None]:
                 with _uncompiled():
                     yield
             else:
-                cudnn = torch.backends.cudnn.flags(enabled=not recurrent and _cudnn())
-                with cudnn, torch.autocast(device.type, enabled=False), _uncompiled():
+                kernels = _own_kernels() if recurrent else nullcontext()
+                with kernels, torch.autocast(device.type, enabled=False), _uncompiled():
                     yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
@@ -91,16 +92,16 @@ class PrivateCopy:
 
     def calls(self, parameters: Sequence[Tensor], X: Tensor, count: int) -> list[Tensor]:
         """Outputs of ``count`` calls one after the other, nothing restored in between."""
-        try:
-            for tensor, places in zip(parameters, self._places, strict=True):
-                for container, key in places:
-                    container[key] = tensor
-            for i, key in self._written:
-                buffers = self._modules[i]._buffers
-                buffers[key] = cast(Tensor, buffers[key]).clone()
+
+        def again(function: Callable) -> Callable:
+            def with_parameters(*args, **more):
+                with self._holding(parameters):
+                    return function(*args, **more)
+
+            return with_parameters
+
+        with self._holding(parameters), _checkpoints(again):
             return [self.module(X.clone()) for _ in range(count)]
-        finally:
-            self._restore()
 
     def in_float64(self) -> "PrivateCopy":
         """Another copy, in float64."""
@@ -180,6 +181,20 @@ class PrivateCopy:
             containers = [v for v in held.values() if type(v) in _CONTAINERS]
             self._rest.append((layer, held, [(v, copy.copy(v)) for v in containers]))
 
+    @contextmanager
+    def _holding(self, parameters: Sequence[Tensor]) -> Iterator[None]:
+        """``parameters`` in their places, and clones of the buffers that a forward pass changes."""
+        try:
+            for tensor, places in zip(parameters, self._places, strict=True):
+                for container, key in places:
+                    container[key] = tensor
+            for i, key in self._written:
+                buffers = self._modules[i]._buffers
+                buffers[key] = cast(Tensor, buffers[key]).clone()
+            yield
+        finally:
+            self._restore()
+
     def _restore(self) -> None:
         for layer, held, containers in self._rest:
             now = vars(layer)
@@ -197,8 +212,52 @@ def _items(container: Mapping | Sequence) -> Iterator[tuple]:
     return iter(container.items() if isinstance(container, Mapping) else enumerate(container))
 
 
-def _cudnn() -> bool:
-    return torch.backends.cudnn.enabled
+@contextmanager
+def _own_kernels() -> Iterator[None]:
+    """Neither cuDNN nor oneDNN, whose recurrent layers lack derivatives."""
+    onednn = torch._C._get_mkldnn_enabled()
+    torch._C._set_mkldnn_enabled(False)
+    try:
+        with torch.backends.cudnn.flags(enabled=False):
+            yield
+    finally:
+        torch._C._set_mkldnn_enabled(onednn)
+
+
+@contextmanager
+def _checkpoints(again: Callable[[Callable], Callable]) -> Iterator[None]:
+    """Within it torch.utils.checkpoint computes again, in a backward pass, ``again(function)``.
+
+    :class:`~escape_ntk.checks.InputError` for the reentrant kind.
+    """
+    there = torch.utils.checkpoint
+    names = "CheckpointFunction", "_checkpoint_without_reentrant_generator"
+    reentrant, other = (getattr(there, name) for name in names)
+
+    def surrounding(function, *args, **more):
+        return other(again(function), *args, **more)
+
+    try:
+        for name, value in zip(names, (_Reentrant, surrounding), strict=True):
+            setattr(there, name, value)
+        yield
+    finally:
+        for name, value in zip(names, (reentrant, other), strict=True):
+            setattr(there, name, value)
+
+
+class _Reentrant:
+    """Stands in for the autograd function of a reentrant checkpoint."""
+
+    @staticmethod
+    def apply(*args):
+        raise InputError(
+            message(
+                expected="a module of which every gradient can be taken",
+                got="a reentrant checkpoint, which has those of .backward() alone",
+                remedy="checkpoint(…, use_reentrant=False)",
+            )
+        )
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Which routes to f_L, f_Q and Φ are exact for a module?  Tried on two rows.
 
 Each is held against plain gradients of single rows, in float64 where the module runs in it, and the
-first that agrees to rounding is kept.  Plain gradients are themselves held against differences:
+first that agrees to rounding, and runs in the module's own precision, is kept.
+Plain gradients are themselves held against differences:
 
 * Gradients against differences of the values.  Where they differ, f_L is declared by the module not
   to be the derivative (detach, a straight-through estimate, a backward of its own): a warning.  f_Q
@@ -52,9 +53,9 @@ def exact_routes(derivatives: Derivatives, X: Tensor) -> Routes:
         warnings.simplefilter("ignore")
         probe = X[sorted({0, len(X) - 1})]
         trial, kept = _sharpest(derivatives, probe), []
-        found = _Trial(trial, probe.to(trial.start[0])).routes(kept)
+        found = _Trial(trial, probe.to(trial.start[0]), derivatives).routes(kept)
     for text in kept:
-        warnings.warn(text, checks.DerivativeWarning, stacklevel=4)
+        warnings.warn(text, checks.DerivativeWarning, stacklevel=_outside())
     return found
 
 
@@ -76,8 +77,8 @@ def _sharpest(derivatives: Derivatives, probe: Tensor) -> Derivatives:
 class _Trial:
     """Routes held against plain gradients of single rows."""
 
-    def __init__(self, derivatives: Derivatives, probe: Tensor):
-        self.d, self.X = derivatives, probe
+    def __init__(self, derivatives: Derivatives, probe: Tensor, own: Derivatives):
+        self.d, self.X, self.own = derivatives, probe, own
         flat = torch.cat([p.reshape(-1) for p in self.d.start])
         generator = torch.Generator().manual_seed(0)
         v = torch.randn(len(flat), generator=generator, dtype=torch.float64).to(flat)
@@ -92,7 +93,9 @@ class _Trial:
         alone, looks = self._looks_at_values()
         if alone:
             why.append(f"{looks}: one row at a time")
+            same = self.own is d
             d = self.d = d.by(alone=True)
+            self.own = d if same else self.own.by(alone=True)
         self.f = d.value(self.X, self.zero)
         self.J, self.linear = self._slopes()
         self._check_finite()
@@ -101,9 +104,9 @@ class _Trial:
         forward = self._try(lambda: d.by(linear="forward").push(self.X, self.v))
         if isinstance(forward, Tensor) and not self._agrees(forward, self.linear):
             if differs:
-                raise InputError(_disagree())
+                raise InputError(self._disagree())
         elif differs and not isinstance(forward, Tensor) and self._hides_gradients():
-            raise InputError(_disagree())
+            raise InputError(self._disagree())
         if differs:
             kept.append(
                 "the values of this module and its gradients differ (detach, a straight-through "
@@ -145,6 +148,8 @@ class _Trial:
         for name in names:
             got = self._try(lambda name=name: by(name))
             if isinstance(got, Tensor) and self._agrees(got, wanted):
+                got = self._in_own_precision(what, name) or got
+            if isinstance(got, Tensor) and self._agrees(got, wanted):
                 why += said[:1]
                 return name
             fault = "is not exact here" if isinstance(got, Tensor) else f"fails, {in_words(got)}"
@@ -154,9 +159,28 @@ class _Trial:
     def _mixed_route(self) -> str:
         for name in ("reverse", "rows"):
             got = self._try(lambda name=name: self.d.by(mixed=name).mixed(self.X, self.v, self.v))
-            if isinstance(got, Tensor) and self._agrees(0.5 * got, self.quadratic):
+            exact = isinstance(got, Tensor) and self._agrees(0.5 * got, self.quadratic)
+            if exact and self._in_own_precision("mixed", name) is None:
                 return name
         return "rows"
+
+    def _in_own_precision(self, what: str, name: str) -> Exception | None:
+        """What a route raises in the module's precision, in which other kernels may be chosen."""
+        d = self.own
+        if d is self.d:
+            return None
+        X, v = self.X.to(d.start[0]), self.v.to(d.start[0])
+        route: dict[str, Callable[[], object]] = {
+            "f_L": lambda: d.by(linear=name).push(X, v),
+            "f_Q": lambda: d.by(quadratic=name).terms(X, v),
+            "mixed": lambda: d.by(mixed=name).mixed(X, v, v),
+            "Φ": lambda: d.by(jacobian=name).rows_into(X, X.new_empty(self.J.shape)),
+        }
+        try:
+            route[what]()
+        except Exception as error:
+            return error
+        return None
 
     def _try(self, call: Callable[[], Tensor]) -> Tensor | Exception:
         try:
@@ -302,6 +326,21 @@ class _Trial:
             return any(sign in text for sign in signs), "the module looks at values"
         return False, ""
 
+    def _disagree(self) -> str:
+        for name, layer in self.d.copy.module.named_modules():
+            if layer._backward_hooks or layer._backward_pre_hooks:
+                return message(
+                    expected="gradients that are those of the values",
+                    got=f"others, with a backward hook on {type(layer).__name__} {name!r}",
+                    remedy="build before hooks that change gradients; scale them in the optimizer",
+                )
+        return message(
+            expected="gradients that see what the values depend on",
+            got="operations on the parameters that gradients do not see (no_grad or .data in "
+            "forward)",
+            remedy="freeze with requires_grad_(False), or .detach() the result outside of no_grad",
+        )
+
     def _layer_without(self, what: str) -> str:
         """The first layer without this derivative, in words."""
         entered: list[tuple[str, nn.Module, tuple]] = []
@@ -313,6 +352,18 @@ class _Trial:
                 if not _has_derivatives(layer, inputs, second=what == "f_Q"):
                     return f"{type(layer).__name__} {name!r}"
         return type(self.d.copy.module).__name__
+
+
+def _outside() -> int:
+    """The stacklevel of the first caller that is neither of this package nor of one it calls.
+
+    A warning is shown once a place: one that is inside would be shown for the first module alone.
+    """
+    frame, level = sys._getframe(1), 1
+    inside = "escape_ntk.", "torch.", "jaxtyping."
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith(inside):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _inside_function() -> bool:
@@ -343,14 +394,6 @@ def _has_derivatives(layer: nn.Module, inputs: tuple, second: bool) -> bool:
     return True
 
 
-def _disagree() -> str:
-    return message(
-        expected="gradients that see what the values depend on",
-        got="operations on the parameters that gradients do not see (no_grad or .data in forward)",
-        remedy="freeze with requires_grad_(False), or .detach() the result outside of no_grad",
-    )
-
-
 def _wrong_curvature() -> str:
     return message(
         expected="second derivatives that are the derivatives of the gradients",
@@ -361,7 +404,7 @@ def _wrong_curvature() -> str:
 
 def _no_route(what: str, said: list[str], layer: str) -> str:
     remedies = {
-        "Φ": "checkpoint(…, use_reentrant=False), backward written in torch operations",
+        "Φ": "a backward written in torch operations",
         "f_Q": "a backward written in differentiable operations, without once_differentiable",
     }
     written = any("modified by an inplace operation" in words for words in said)

@@ -1,5 +1,6 @@
 """Is a module a function of each row alone, with one number, or C, a row?  Tried on three rows.
 
+They are tried alone, together, and among as many as are evaluated at once.
 Refused are randomness, memory of earlier calls, rows that influence one another, and outputs of
 another kind or shape.  Outputs are compared beside θ₀ too, where a zero of θ₀ hides nothing.
 """
@@ -20,9 +21,12 @@ Output = SupportsIndex | str | None
 """What of a row's outputs: a column, "all", or none said."""
 
 
-def function_of_rows(copy: PrivateCopy, X: Tensor, output: Output) -> tuple[int | None, int]:
+def function_of_rows(
+    copy: PrivateCopy, X: Tensor, output: Output, chunk: int
+) -> tuple[int | None, int]:
     """(column, outputs a row C) of the module; column None for all C.
 
+    The rows are tried by themselves and among as many as are evaluated at once, ``chunk``.
     :class:`~escape_ntk.checks.InputError` where f(x) is not C real numbers that depend on x and the
     parameters alone.
     """
@@ -42,13 +46,19 @@ def function_of_rows(copy: PrivateCopy, X: Tensor, output: Output) -> tuple[int 
         _check_graph(copy, parameters, probe)
         moved = _moved(copy, parameters, probe)
         together = copy(moved, probe)
-        for rows in ([0], [2], [1, 0], [2, 1], [0, 0]):
+        full = torch.cat([probe, X[: max(0, min(chunk, len(X)) - 3)]])
+        for x, rows in (
+            *((probe[rows], rows) for rows in ([0], [2], [1, 0], [2, 1], [0, 0])),
+            (full, [0, 1, 2]),
+        ):
             try:
-                out = copy(moved, probe[rows])
+                out = copy(moved, x)
+            except torch.OutOfMemoryError:
+                raise
             except Exception as error:
-                raise InputError(_mixed(copy, f"{in_words(error)} for {len(rows)}")) from error
-            _check_shape_of_few(out, len(rows), shape)
-            _check_alone(copy, out, together[rows])
+                raise InputError(_mixed(copy, f"{in_words(error)} for {len(x)}")) from error
+            _check_shape_of_few(out, len(x), shape)
+            _check_alone(copy, out[: len(rows)], together[rows])
         return _column(shape, output)
 
 

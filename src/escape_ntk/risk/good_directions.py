@@ -8,11 +8,13 @@ expectation, and ∇R_2 as that of its gradient.  Source: [C] for R_2, [D] for t
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from copy import deepcopy
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue]
 
 from escape_ntk import checks
 from escape_ntk.checks import InputError, ShapeError, message
@@ -50,6 +52,11 @@ class GoodDirections:
     :func:`~escape_ntk.risk.top_directions.top_directions` says; in a call the activations of
     ``chunk`` rows, twice, and some P numbers.
 
+    It watches ``model`` itself: Δ is how far *these* parameters have moved.  A deep copy of the
+    penalty watches the same model, unless both are copied together; a pickle has a model of its
+    own, ``penalty.model``.  Where another copy is trained, or parameters live outside of any model,
+    as with ``torch.func``: ``movement=``.
+
     It is no ``nn.Module``: as a part of one it would put V into that one's ``state_dict``, and the
     model's parameters into it a second time.  It has a :meth:`state_dict` of its own.
 
@@ -66,6 +73,7 @@ class GoodDirections:
     (0.0, 3)
     """
 
+    @torch.inference_mode(False)
     def __init__(
         self,
         model: nn.Module,
@@ -121,12 +129,23 @@ class GoodDirections:
 
         ``fresh``: rows that need not be in X.  Their mean is no estimate of R_2, which is about X,
         but of E_x f_L(x; P_{>k}Δ)², the penalty R_1, for the law that they are drawn from.
-        ``movement``: Δ (P,), in the place of the model's own.
+        ``movement``: Δ (P,), in the place of the model's own: with parameters in a dict θ, as
+        ``torch.func.functional_call`` has them, and F = penalty.features,
+        ``movement=F.join({name: θ[name] - F.start[name] for name in F.start})``.
 
-        Errors: :class:`~escape_ntk.checks.InputError` for a row that is not in X;
+        Inside ``torch.compile`` it runs outside of the graph, which breaks here.
+
+        Errors: :class:`~escape_ntk.checks.InputError` for a row that is not in X, and inside
+        ``torch.func.vmap``;
         :class:`~escape_ntk.checks.ShapeError` for rows of another shape, dtype or device, and when
         the model has moved to another dtype or device.
         """
+        if torch.compiler.is_compiling():  # torch.compile breaks its graph here
+            return cast(Any, torch.compiler.disable(type(self)._mean))(self, batch, fresh, movement)
+        return self._mean(batch, fresh, movement)
+
+    def _mean(self, batch: Tensor | None, fresh: bool, movement: Tensor | None) -> Tensor:
+        _check_unmapped(batch)
         X = self.features.X
         with _full_precision(X):
             size = (self.features.size,)
@@ -144,7 +163,7 @@ class GoodDirections:
             square = _SquareOutside(self, rows, places)
             if not (torch.is_grad_enabled() and delta.requires_grad):
                 return square.value(delta.detach())
-            return _Square.apply(delta, square)
+            return _Square.apply(delta, square)[0]
 
     def movement(self) -> Float[Tensor, " P"]:
         """Δ = θ − θ₀ of the model as it is now; carries its gradient.
@@ -197,6 +216,17 @@ class GoodDirections:
 
         return leading_eigenvalues(self.directions.eigenvalues.numpy(), self.n_k)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "GoodDirections":
+        """Another that watches the same model; its copy, where the model is copied before."""
+        alone = id(self.model) not in memo
+        if alone:
+            memo[id(self.model)] = self.model
+        memo[id(self)] = other = object.__new__(type(self))
+        other.__dict__ = deepcopy(self.__dict__, memo)
+        if alone:
+            del memo[id(self.model)]
+        return other
+
     def __repr__(self) -> str:
         found, features = self.directions, self.features
         kept, following = (found.eigenvalues[self.n_k + j : self.n_k + j + 1] for j in (-1, 0))
@@ -229,6 +259,7 @@ class GoodDirections:
         self.__dict__ = restored.__dict__
 
     @classmethod
+    @torch.inference_mode(False)
     def restore(
         cls,
         model: nn.Module,
@@ -349,14 +380,17 @@ class _SquareOutside:
 
 
 class _Square(torch.autograd.Function):
-    """½ΔᵀHΔ; its gradient HΔ is computed beside it."""
+    """½ΔᵀHΔ and its gradient HΔ, which is computed beside it and has no gradient here."""
 
     @staticmethod
-    def forward(ctx, delta, square):
-        value, gradient = square.value_and_gradient(delta.detach())
-        ctx.save_for_backward(delta, gradient)
-        ctx.square = square
-        return value
+    def forward(delta, square):
+        return square.value_and_gradient(delta.detach())
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        delta, ctx.square = inputs
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(delta, output[1])
 
     @staticmethod
     def backward(ctx, *grad_outputs):
@@ -370,9 +404,12 @@ class _Product(torch.autograd.Function):
     """Δ ↦ HΔ, linear and symmetric: so is its derivative."""
 
     @staticmethod
-    def forward(ctx, delta, square, known):
-        ctx.square = square
+    def forward(delta, square, known):
         return square.value_and_gradient(delta.detach())[1] if known is None else known.clone()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.square = inputs[1]
 
     @staticmethod
     def backward(ctx, *grad_outputs):
@@ -452,13 +489,21 @@ def _fixed(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _overwrite(own: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
-    with torch.no_grad():
-        for name, tensor in own.items():
+    for name, tensor in own.items():
+        with torch.inference_mode(tensor.is_inference()), torch.no_grad():
             tensor.copy_(values[name])
 
 
 def _check_state(state: Mapping[str, Tensor], own: Mapping[str, Tensor], X: Tensor) -> None:
     """Whether ``state`` is of a model with the tensors ``own``, and of the inputs X."""
+    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise InputError(
+            message(
+                expected="the state_dict of a GoodDirections",
+                got=checks.shown(state),
+                remedy="torch.load(…) of what torch.save(penalty.state_dict(), …) has saved",
+            )
+        )
     there = {name: tuple(v.shape) for name, v in state.items() if name.partition(".")[1]}
     here = {name: tuple(v.shape) for name, v in own.items()}
     if here != there or not {*_PARTS, "inputs"} <= state.keys():
@@ -487,6 +532,18 @@ def _check_tensor(X: object) -> None:
         got = checks.shown(X) + ", on meta" * isinstance(X, Tensor)
         raise InputError(
             message(expected="X to be a tensor of inputs", got=got, remedy="torch.as_tensor(X)")
+        )
+
+
+def _check_unmapped(batch: object) -> None:
+    """Refuse rows of torch.func.vmap."""
+    if isinstance(batch, Tensor) and _functorch.is_batchedtensor(batch):
+        raise InputError(
+            message(
+                expected="a batch outside of torch.func.vmap",
+                got="one row of a vmap",
+                remedy="penalty(batch), the mean over all rows of a batch; else a loop",
+            )
         )
 
 

@@ -97,7 +97,8 @@ def top_directions(
     Errors: :class:`~escape_ntk.checks.RankError` for more directions than K has eigenvalues above
     RCOND·λ_1, and for ``"gap"`` where there is no step; beyond the tolerance
     :class:`~escape_ntk.numerics.lanczos.NoConvergenceError`;
-    :class:`~escape_ntk.checks.NonFiniteError` where a gradient of the module is not finite.  Warns
+    :class:`~escape_ntk.checks.NonFiniteError` where a gradient of the module, or K, is not finite.
+    Warns
     with :class:`~escape_ntk.checks.CutoffWarning` when the cut falls between near-equal ones.
     """
     if isinstance(n_k, str):
@@ -117,6 +118,7 @@ def top_directions(
             values, vectors = _by_gram(kernel)
         else:
             values, vectors = _by_krylov(kernel, count, tolerance, max_passes)
+        _check_eigenvalues(values)
         rank = int((values > RCOND * values[0]).sum())
         most = min(kernel.N // 2, len(values) - 1)
         chosen = _last_step(values, most) if isinstance(n_k, str) else wanted
@@ -187,7 +189,7 @@ class _Kernel:
 
     def product(self, C: Tensor) -> Tensor:
         """K C, float64 on the CPU."""
-        out = _double(self.push(self.pull(C)))
+        out = _check_kernel(_double(self.push(self.pull(C))))
         self.bar.update()
         return out
 
@@ -206,9 +208,36 @@ def _check_rows(norms: Tensor, first: int, outputs: int) -> None:
         checks.message(
             expected="finite gradients of the module at θ₀",
             got=f"NaN or infinity at row {int(bad[0])} of X",
-            remedy="look at the gradient there: a root or a norm at 0, an overflow?",
+            remedy="look at the gradient there: a root or a norm at 0? its square beyond "
+            "the precision? then float64, or outputs in other units",
         )
     )
+
+
+def _check_eigenvalues(values: Tensor) -> None:
+    """Refuse a kernel without a positive eigenvalue."""
+    if not float(values[0]) > 0:
+        raise checks.RankError(
+            checks.message(
+                expected="outputs with a gradient in the parameters, at some row of X",
+                got="gradients that are all zero",
+                remedy="a forward in operations of torch on the parameters, without detach, "
+                "no_grad or NumPy; a start θ₀ that is no stationary point of the outputs",
+            )
+        )
+
+
+def _check_kernel(product: Tensor) -> Tensor:
+    """Refuse inner products of finite gradients that are not finite."""
+    if not bool(torch.isfinite(product).all()):
+        raise checks.NonFiniteError(
+            checks.message(
+                expected="a finite tangent kernel",
+                got="inner products of gradients beyond the range of their precision",
+                remedy="module.double() and X.double(), or outputs in other units",
+            )
+        )
+    return product
 
 
 def _by_gram(kernel: _Kernel) -> tuple[Tensor, Tensor]:
@@ -217,7 +246,7 @@ def _by_gram(kernel: _Kernel) -> tuple[Tensor, Tensor]:
         gram = _double(torch.cat([kernel.push(block) for block in rows], dim=1))
     else:
         gram = _double(kernel.features.cross_gram(kernel.features))
-    values, vectors = torch.linalg.eigh((gram + gram.T) / 2)
+    values, vectors = torch.linalg.eigh(_check_kernel(gram + gram.T) / 2)
     kernel.bar.update()
     return values.flip(0), vectors.flip(1)
 

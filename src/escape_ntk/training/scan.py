@@ -32,7 +32,7 @@ class Scan:
 
     @property
     def best(self) -> tuple[int, float, float]:
-        """(n_k, λ, loss) of the least loss with a penalty."""
+        """(n_k, λ, loss) of the least loss with a penalty; its loss is NaN if all diverged."""
         least = np.where(np.isnan(self.losses), np.inf, self.losses)
         i, j = np.unravel_index(int(least.argmin()), least.shape)
         return self.n_k[i], self.strengths[j], float(self.losses[i, j])
@@ -40,8 +40,10 @@ class Scan:
     @property
     def edges(self) -> tuple[str, ...]:
         """Where the best lies at an edge of the grid: a wider one may have a better."""
-        n_k, strength, _ = self.best
+        n_k, strength, loss = self.best
         found = []
+        if math.isnan(loss):
+            return ()
         for name, value, grid in (("n_k", n_k, self.n_k), ("λ", strength, self.strengths)):
             if value == max(grid):
                 found.append(f"{name} = {value:g} is the greatest of its grid")
@@ -56,6 +58,10 @@ class Scan:
             for k, row in zip(self.n_k, self.losses, strict=True)
         ]
         n_k, strength, loss = self.best
+        if math.isnan(loss):
+            plain = "diverged" if math.isnan(self.plain) else f"{self.plain:.4g}"
+            said = f"every training with a penalty diverged; no penalty: {plain}"
+            return "\n".join(["validation loss", head, *rows, said, "take smaller λ, or steps"])
         said = [f"best: n_k = {n_k}, λ = {strength:g}: {loss:.4g}; no penalty: {self.plain:.4g}"]
         if not loss < self.plain:
             said.append("no penalty is at least as good as any of these")
@@ -100,7 +106,8 @@ def scan_good_directions(
     edge of the grid.
 
     Errors: :class:`~escape_ntk.checks.InputError` for an empty grid, a strength that is not
-    positive, what fits no argument, and neither ``train`` nor labels;
+    positive, what fits no argument, a ``train`` that returns no number, and neither ``train`` nor
+    labels;
     :class:`~escape_ntk.checks.ShapeError` for data on another device than X.
 
     Example:
@@ -142,7 +149,7 @@ def scan_good_directions(
         with torch.random.fork_rng():
             model.load_state_dict(start)
             model.zero_grad(set_to_none=True)
-            found = float(train(penalty, strength))
+            found = _number(train(penalty, strength))
         bar.update()
         return found if math.isfinite(found) else math.nan
 
@@ -198,6 +205,20 @@ def _grid(name: str, values: Sequence) -> list:
             )
         )
     return list(values)
+
+
+def _number(loss: Any) -> float:
+    """What ``train`` hands back, if it is one real number."""
+    try:
+        return float(loss)
+    except (TypeError, ValueError, RuntimeError):
+        raise checks.InputError(
+            checks.message(
+                expected="train(penalty, strength) to return the validation loss, one number",
+                got=checks.shown(loss),
+                remedy="return float(loss) at its end",
+            )
+        ) from None
 
 
 def _of_two(name: str, value: Callable) -> Callable:
