@@ -103,6 +103,19 @@ chapter.assume(
         ),
     ),
     Entry(
+        "lem-comparison",
+        (
+            H("$d$ and $n_k$ fixed", p.one_value("d"), p.two_dimensions),
+            H(
+                r"$|t^\star_q|=O(m^{-1/4})$: $\lVert W_Q\rVert_{2,4}$ bounded in $m$",
+                comparison_norms,
+                changed(norm_of_movement="F"),
+            ),
+            H(r"$m\to\infty$", limit("m", "m")),
+        ),
+        claims=("landscape-floor",),
+    ),
+    Entry(
         "cor-signs",
         (
             H(

@@ -13,7 +13,9 @@ from escape_ntk.chapters.sample_complexity.claims import (
     chief,
     exponent_runs,
     exponents,
+    local_exponents,
     map_runs,
+    multiples,
     uncensored,
     unregularized,
 )
@@ -58,6 +60,8 @@ def thresholds_1(runs: Runs):
     "tuning",
     [
         "runs",
+        "training labels",
+        "validation labels",
         "smallest start",
         "λ_4 = 0",
         "largest λ_2",
@@ -66,18 +70,21 @@ def thresholds_1(runs: Runs):
     ],
     "Choices at n = 3 n_2, number of runs",
 )
-def tuning_row(runs: Runs) -> list[list[int]]:
+def tuning_row(runs: Runs) -> list[list[str]]:
     """How often, among the runs at n = 3 n_2, a choice lies at the edge of what was tried."""
     by = chief(runs)
     quad, joint = ([r.summary for r in by[name]] for name in ("quadntk", "joint"))
+    sizes, held_out = ([r.config[name] for r in by["joint"]] for name in ("n", "n_validation"))
     return [
         [
-            len(joint),
-            sum(s["scale"] == min(e.QuadNTK.scales) for s in quad),
-            sum(s["norm"] == 0 for s in quad),
-            sum(s["empirical"] == max(e.Joint.empirical) for s in joint),
-            sum(s["time"] == e.Flow.t_end for s in quad),
-            sum(s["time"] == e.Flow.t_end for s in joint),
+            str(len(joint)),
+            f"{min(sizes)} to {max(sizes)}",
+            str(max(held_out)),
+            str(sum(s["scale"] == min(e.QuadNTK.scales) for s in quad)),
+            str(sum(s["norm"] == 0 for s in quad)),
+            str(sum(s["empirical"] == max(e.Joint.empirical) for s in joint)),
+            str(sum(s["time"] == e.Flow.t_end for s in quad)),
+            str(sum(s["time"] == e.Flow.t_end for s in joint)),
         ]
     ]
 
@@ -137,6 +144,33 @@ def exponent_rows(runs: Runs) -> list[list[str]]:
                 ]
                 label = f"{dims[0]}–{dims[-1]}"
                 rows.append([str(k), LABELS[method], f"{level:g}", label, *cells])
+    return rows
+
+
+@chapter.table(
+    "local",
+    ["k", "d", "NTK, in n_(k+1)", "QuadNTK, in n_k", "joint, in n_k", "QuadNTK over joint"],
+    "Local exponents of n_.25 from one dimension to the next, with 95 % intervals over seeds; last "
+    "column: QuadNTK's samples over those of the joint model at the larger dimension",
+)
+def local_rows(runs: Runs) -> list[list[str]]:
+    """Local exponents by k, pair of dimensions and method, and the multiple; — where censored."""
+    rows = []
+    for k in (2, 1):
+        found = {}
+        for method, up in DEGREE_ABOVE.items():
+            records = exponent_runs(runs, method, k)
+            found[method] = local_exponents(
+                records, LEVELS[0], lambda d, degree=k + up: cumulative_multiplicity(d, degree)
+            )
+        over = multiples(runs, k)
+        for pair in found["joint"]:
+            cells = [
+                _two_digits(mean_interval(own[pair])) if pair in own else "—"
+                for own in found.values()
+            ]
+            last = _two_digits(mean_interval(over[pair[1]])) if pair[1] in over else "—"
+            rows.append([str(k), f"{pair[0]}–{pair[1]}", *cells, last])
     return rows
 
 
