@@ -194,6 +194,7 @@ chapter.claim(
     "On the range of the population's P_(>k), E f_L(x; W)² ≤ λ_(n_k+1) ‖W‖²: every draw, the worst "
     "direction included.",
     source="D",
+    identity=True,
     target="largest ratio 1",
     tolerance="at most 1 + 1e-6 in each of five draws",
     broken="the projector of a training set",
@@ -284,6 +285,7 @@ def noise_fitted(values: Mapping[str, Numbers]) -> Finding:
     "directions-memorizing",
     "Along memorising directions f_L fits pure noise on the training set.",
     source="D",
+    identity=True,
     target="training error 0",
     tolerance="below 1 % of the noise in each of five draws",
     broken="directions inside P_(≤k) alone",

@@ -241,6 +241,7 @@ for kernel, prefix, finite in (
             target="relative difference 0",
             tolerance="95 % interval over forty paired draws holds 0 and lies within ±0.1",
             broken="frozen weights that lean towards the sparse direction",
+            after="draws 21 to 40, added to the first twenty",
             judge=same,
             measure=blind_errors(degree, n, finite),
         )

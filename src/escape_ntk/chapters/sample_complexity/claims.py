@@ -125,6 +125,7 @@ def doubled(values: Mapping[str, Numbers]) -> Finding:
     target="twice",
     tolerance="in each of 20 runs (four d, five seeds)",
     broken="f_L's share",
+    after="the bar, after some of these shares",
     judge=doubled,
 )
 def shares_of_sparse(runs: Runs, broken: bool) -> dict[str, np.ndarray]:
@@ -186,6 +187,7 @@ def claim_exponent(method: str, k: int, source: str) -> None:
         "meets that band",
         broken=f"in log n_{other}",
         judge=slope_near(1.0, 0.15),
+        after="seeds 6 to 10, added after five" if (method, k) == ("joint", 2) else "",
     )
     def exponent(runs: Runs, broken: bool) -> list[float]:
         degree, records = other if broken else own, exponent_runs(runs, method, k)
