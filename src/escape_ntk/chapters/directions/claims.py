@@ -9,6 +9,7 @@ from escape_ntk.chapters.directions import chapter
 from escape_ntk.chapters.directions import runs as e
 from escape_ntk.kernels.spectrum import ntk_spectrum
 from escape_ntk.models.network import activation
+from escape_ntk.numerics.polynomials import hermite_coefficients
 from escape_ntk.numerics.stats import Numbers, log_slope, mean_interval
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import (
@@ -54,6 +55,29 @@ def gap_slopes(runs: Runs, broken: bool) -> dict[str, float]:
             gap = r.arrays["inside" if broken else f"gap_{k}"]
             slopes[f"{r.config['activation']}, k = {k}"] = log_slope(r.arrays["d"][far], gap[far])
     return slopes
+
+
+@chapter.claim(
+    "directions-gap-constant",
+    "At d = 1600 the gap is k μ_(k−1)² d/((k+1) μ_k²), for k = 1 with min(μ_0², μ_1²) for μ_0²; "
+    "two activations.",
+    source="D",
+    target="relative difference 0",
+    tolerance="1 % each (exact quadrature, no randomness)",
+    broken="the factor k/(k+1) left out",
+    judge=at_most(0.01),
+    after="the claim and its tolerance",
+)
+def gap_constants(runs: Runs, broken: bool) -> list[float]:
+    """|gap over its leading order − 1| at the largest d, k = 1 and 2."""
+    gaps = []
+    for r in runs([e.PopulationGap(name) for name in (e.SINE, e.SIGMOID)]):
+        first = activation(r.config["activation"]).first
+        squares = hermite_coefficients(first, 2) ** 2 * [1, 1, 2]  # μ_j² = j! E[σ' he_j]²
+        for k, top in ((1, squares[:2].min()), (2, squares[1])):
+            leading = top / squares[k] * r.arrays["d"][-1] * (1 if broken else k / (k + 1))
+            gaps.append(abs(float(r.arrays[f"gap_{k}"][-1] / leading) - 1))
+    return gaps
 
 
 def near_and_narrowing(values: Mapping[str, Mapping[tuple[int, int], Numbers]]) -> Finding:

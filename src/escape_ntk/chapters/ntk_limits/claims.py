@@ -35,7 +35,7 @@ chapter.claim(
     "ntk-width",
     "The kernel of m neurons approaches the infinite-width kernel of the same law of w like "
     "m^(−1/2).",
-    source="L",
+    source="D",
     target="slope −1/2",
     tolerance="±0.05, 95 % interval over five draws",
     broken="the limit for the other law of w",
@@ -57,7 +57,7 @@ chapter.claim(
 chapter.claim(
     "ntk-lazy-infinite",
     "The trained network deviates from the infinite-width predictor like m^(−1/2).",
-    source="L",
+    source="M",
     target="slope −1/2",
     tolerance="±0.1, 95 % interval over five draws",
     broken="the infinite-width predictor of the other law of w",
@@ -237,7 +237,7 @@ for kernel, prefix, finite in (
             f"ntk-blind-{prefix}{word}",
             f"{kernel} makes the same expected error on a sparse harmonic of degree {degree} as "
             f"on a dense one (d = 20, n = {n}).",
-            source="L+D",
+            source="D",
             target="relative difference 0",
             tolerance="95 % interval over forty paired draws holds 0 and lies within ±0.1",
             broken="frozen weights that lean towards the sparse direction",

@@ -174,10 +174,15 @@ def tuned_error(record: Record) -> float:
     return record.summary["quadntk_error"]
 
 
-def small_start_error(record: Record) -> float:
-    """QuadNTK's test error from the smallest start, tuned over λ_4 and time by validation."""
-    validation, test = record.arrays["validation"][0], record.arrays["test"][0]
+def start_error(record: Record, place: int) -> float:
+    """QuadNTK's test error from one start, tuned over λ_4 and time by validation."""
+    validation, test = record.arrays["validation"][place], record.arrays["test"][place]
     return float(test.flat[np.nanargmin(validation)])
+
+
+def small_start_error(record: Record) -> float:
+    """The same from the smallest start."""
+    return start_error(record, 0)
 
 
 PRICE = log_ratio(tuned_error, ntk_error)
@@ -200,7 +205,7 @@ def three_times_below(errors: Mapping[str, np.ndarray]) -> Finding:
     "quadntk-sparse",
     "From 4 n_2 samples of a sparse cubic QuadNTK's error is at least three times below the "
     "NTK's, d = 16, 24 and 32.",
-    source="A+M",
+    source="M",
     target="ratio of errors at least 3",
     tolerance="every one of fifteen runs",
     broken="a dense quadratic",
@@ -396,8 +401,8 @@ def apart(starts: tuple[Sequence[float], Sequence[float]]) -> Finding:
 
 @chapter.claim(
     "quadntk-start",
-    "No start is best for both: on dense quadratics the validation set picks a larger start than "
-    "on sparse cubics, in every run.",
+    "On dense quadratics the validation set picks a larger start than on sparse cubics, in every "
+    "run.",
     source="M",
     target="the two sets of starts apart",
     tolerance="every run",
