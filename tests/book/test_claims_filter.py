@@ -23,6 +23,7 @@ CLAIMS = {
 def rows() -> list[dict]:
     control = {"broken": "x", "fate": "fails", "measured": {"largest": 1.0}}
     rest = {"statement": "s", "measured": {"largest": 0.0}, "target": "0", "tolerance": "1e-9"}
+    rest |= {"after": "", "identity": False}
     return [
         {"id": name, "verdict": v, "chapter": c, "source": s, "record": [], **rest}
         | {"negative_control": control}

@@ -194,3 +194,32 @@ def test_gaussian_mean_square_of_the_laboratory_activation():
     act = activation("sin(z+pi/4)")
     for function in (act.value, act.first, act.second):
         assert gaussian_mean_square(function) == pytest.approx(0.5, rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "heavy", "one neuron"])
+def test_the_network_is_near_its_taylor_model_on_the_whole_ball(kind):
+    """|f − f_L − f_Q| ≤ sup|σ'''| |x|³ m^(−1/4) ‖W‖_{2,4}³/6, large movements included."""
+    act = activation("sin(z+pi/4)")  # sup|σ'''| = 1
+    for m in (16, 256):
+        g = generator(m)
+        net = paired_network(draw_weights(m, D, g, dtype=F64), act)
+        X, U = draw_inputs(N, D, "sphere", g, dtype=F64), torch.randn(m, D, generator=g, dtype=F64)
+        if kind == "heavy":
+            U /= torch.rand(m, 1, generator=g, dtype=F64)
+        if kind == "one neuron":
+            U[1:] = 0
+        norm = float(U.norm(dim=1).pow(4).sum()) ** 0.25
+        bound = D**1.5 * m**-0.25 * norm**3 / 6
+        assert float(remainder(net, X, U).abs().max()) <= bound
+
+
+def test_no_smaller_constant_bounds_the_remainder_on_the_ball():
+    """The control: equality for σ = z³/6, signs and movements equal, along the input."""
+    cube, m = Activation.from_function("z^3/6", lambda z: z**3 / 6), 8
+    net = TwoLayerNetwork(torch.ones(m, D, dtype=F64), torch.ones(m, dtype=F64), cube)
+    X = draw_inputs(1, D, "sphere", generator(), dtype=F64)
+    U = 0.3 * X.expand(m, D)
+    norm = float(U.norm(dim=1).pow(4).sum()) ** 0.25
+    bound = D**1.5 * m**-0.25 * norm**3 / 6
+    rest = net(X, U) - net(X) - linear_term(net, X, U) - quadratic_term(net, X, U)
+    assert float(rest) == pytest.approx(bound, rel=1e-10)

@@ -13,9 +13,19 @@ from escape_ntk.models.data import RidgeSum, dense_part, draw_inputs, random_dir
 from escape_ntk.models.network import Activation, activation, draw_weights, paired_network
 from escape_ntk.models.pairs import PairFeatures, to_pairs
 from escape_ntk.models.taylor import linear_term, quadratic_term
-from escape_ntk.numerics.polynomials import gauss_gegenbauer
+from escape_ntk.numerics.polynomials import (
+    gauss_gegenbauer,
+    gegenbauer_coefficients,
+    multiplicity,
+    zonal,
+)
 from escape_ntk.numerics.stats import log_slope
-from escape_ntk.risk.constructions import RankOneMovement, represent_harmonic, represent_power
+from escape_ntk.risk.constructions import (
+    RankOneMovement,
+    least_norm_to_the_4,
+    represent_harmonic,
+    represent_power,
+)
 from escape_ntk.risk.regularizer import norm_2_4_to_the_4
 
 D, P = 5, 6
@@ -208,3 +218,39 @@ def test_a_harmonic_that_the_kernel_does_not_see_is_refused():
     gaussian = dense_part(D, 2, "gaussian", seeded(7), dtype=F64)
     with pytest.raises(InputError, match="law"):
         represent_harmonic(weights, SIN, gaussian)
+
+
+@pytest.mark.parametrize(("degree", "most"), [(2, 1.05), (3, 1.07), (4, 1.11)])
+def test_no_movement_is_much_shorter_than_the_construction(degree, most):
+    """At d = 50, for wide networks: ‖W_Q‖^4 = 8 E h² over the bound is above 1, and near it."""
+    act, d, k = activation("sin(z+pi/4)"), 50, degree - 1
+    wanted = gegenbauer_coefficients(lambda z: z ** (k - 1), k - 1, d)
+    ratio = wanted / gegenbauer_coefficients(act.second, k - 1, d)
+    own = 8 * sum(ratio[j] ** 2 * multiplicity(d, j) for j in range((k - 1) % 2, k, 2))
+    assert 1 < own / least_norm_to_the_4(act, d, degree) < most
+
+
+def test_the_least_norm_bounds_every_movement_of_a_network():
+    """The inequality behind it, with T_r from a grid of S² in R³ and drawn movements."""
+    act, d, degree, g = activation("sin(z+pi/4)"), 3, 3, torch.Generator().manual_seed(0)
+    heights, share = np.polynomial.legendre.leggauss(24)
+    turns = 2 * math.pi * np.arange(48) / 48
+    x3, turn = (torch.from_numpy(a.ravel()) for a in np.meshgrid(heights, turns, indexing="ij"))
+    flat = (1 - x3**2).sqrt()
+    X = math.sqrt(d) * torch.stack([x3, flat * turn.cos(), flat * turn.sin()], 1)
+    law = torch.from_numpy(np.repeat(share / 2 / 48, 48))
+    p = zonal(X[:, 0], degree, d, "sphere")
+    assert float(law @ p**2) == pytest.approx(1, rel=1e-10)
+    net = paired_network(draw_weights(8, d, g, dtype=torch.float64), act)
+    T = torch.einsum("i,ir,ij,ik->rjk", law * p, act.second(X @ net.weights.T), X, X)
+    values, vectors = torch.linalg.eigh(net.signs[:, None, None] * T)
+    top = values[:, -1].clamp(min=0)
+    bound = float(top.square().mean().sqrt()) / 2
+
+    def reached(U: torch.Tensor) -> float:
+        """The harmonic's coefficient in f_Q over ‖U‖_{2,4}²."""
+        return float(law * p @ quadratic_term(net, X, U)) / float(U.norm(dim=1).pow(4).sum().sqrt())
+
+    drawn = [reached(torch.randn(8, d, generator=g, dtype=torch.float64)) for _ in range(100)]
+    assert max(drawn) < bound
+    assert reached(vectors[:, :, -1] * top.sqrt()[:, None]) == pytest.approx(bound, rel=1e-10)

@@ -5,8 +5,15 @@ import torch
 
 from escape_ntk.checks import InputError, NonFiniteError
 from escape_ntk.models.data import draw_inputs, random_signs
-from escape_ntk.models.network import activation, draw_weights
-from escape_ntk.risk.generalization import OCTAVES, gap_bound, quadratic_complexity, radius
+from escape_ntk.models.network import activation, draw_weights, paired_network
+from escape_ntk.models.taylor import quadratic_term
+from escape_ntk.risk.generalization import (
+    OCTAVES,
+    attained_complexity,
+    gap_bound,
+    quadratic_complexity,
+    radius,
+)
 
 F64 = torch.float64
 SIN = activation("sin(z+pi/4)")
@@ -64,3 +71,34 @@ def test_the_grid_of_radii_ends_where_it_says():
         radius(-0.5)
     with pytest.raises(NonFiniteError):
         radius(float("nan"))
+
+
+def test_the_complexity_is_attained():
+    """By the movement that the docstring names, on the drawn sample; no random one reaches it."""
+    n, d, g = 15, 3, seeded(3)
+    weights = draw_weights(12, d, seeded(1), dtype=F64)
+    net = paired_network(weights, SIN)
+    X, signs = draw_inputs(n, d, "sphere", g, dtype=F64), random_signs(n, g)
+    ours = attained_complexity(weights, SIN, n, seeded(3), draws=1)
+
+    def value(U: torch.Tensor) -> float:
+        """(1/n) Σ ε_i f_Q(x_i; U) over ‖U‖_{2,4}²."""
+        return float((signs * quadratic_term(net, X, U)).mean() / U.norm(dim=1).pow(4).sum().sqrt())
+
+    M = torch.einsum("i,ir,ij,ik->rjk", signs / n, SIN.second(X @ net.weights.T), X, X)
+    values, vectors = torch.linalg.eigh(net.signs[:, None, None] * M)
+    best = vectors[:, :, -1] * values[:, -1:].clamp(min=0).sqrt()
+    assert value(best) == pytest.approx(ours, rel=1e-12)
+    drawn = max(value(torch.randn(12, d, generator=g, dtype=F64)) for _ in range(200))
+    assert drawn < ours < quadratic_complexity(weights, SIN, n, seeded(3), draws=1)
+
+
+def test_the_complexity_is_free_of_the_width_and_falls_like_one_over_root_n():
+    """Where the bound by the largest neuron grows."""
+
+    def at(m: int, n: int, measure=attained_complexity) -> float:
+        return measure(draw_weights(m, 10, seeded(1), dtype=F64), SIN, n, seeded(4), draws=20)
+
+    assert at(1000, 200) == pytest.approx(at(10, 200), rel=0.1)
+    assert at(1000, 200, quadratic_complexity) > 1.2 * at(10, 200, quadratic_complexity)
+    assert at(100, 3200) == pytest.approx(at(100, 200) / 4, rel=0.15)

@@ -12,6 +12,8 @@ from escape_ntk.models.network import ACTIVATIONS, Activation, activation, draw_
 from escape_ntk.models.pairs import PairFeatures
 from escape_ntk.numerics.polynomials import gauss_gegenbauer, gauss_hermite
 from escape_ntk.risk.leaks import GaussianLeak, SampledLeak, SphereLeak
+from escape_ntk.risk.projectors import TrainingProjector
+from escape_ntk.study.hypotheses import mean_over_sphere
 
 D, P = 3, 4
 F64 = torch.float64
@@ -257,3 +259,24 @@ def test_all_kernels_are_symmetric_and_of_the_stated_size(law):
     for kernel, (i, j) in itertools.product((leak.k00, leak.k11, leak.k20), [(0, 1), (2, 3)]):
         assert kernel.shape == (P, P)
         assert float(kernel[i, j]) == pytest.approx(float(kernel[j, i]), rel=1e-14)
+
+
+def test_random_signs_are_harmless_in_any_projector():
+    """E_S E_x f_L(PSt)² ≤ max|t_r|² tr Σ over all signs; with equal signs it is exceeded."""
+    d, pairs, g = 4, 10, torch.Generator().manual_seed(2)
+    w = draw_weights(2 * pairs, d, g, dtype=F64)
+    act = SIGMOID
+    projector = TrainingProjector(
+        PairFeatures(draw_inputs(40, d, "sphere", g, dtype=F64), w, act), 1
+    )
+    leak, t = SphereLeak(w, act), torch.zeros(pairs, d, dtype=F64)
+    t[:, 0] = 1.0
+    trace = d * mean_over_sphere(act, 1, d, power=2) / 2
+
+    def seen(signs) -> float:
+        S = torch.tensor(signs, dtype=F64)[:, None]
+        return float(leak.value_and_gradient(projector.high(S * t))[0])
+
+    mean = sum(map(seen, itertools.product((1, -1), repeat=pairs))) / 2**pairs
+    assert 0 < mean <= trace
+    assert float(leak.value_and_gradient(t)[0]) > trace  # the control: equal signs, no projector

@@ -17,13 +17,14 @@ from escape_ntk.chapters.quadntk import runs as alone
 from escape_ntk.chapters.regularizer import claims as regularizer
 from escape_ntk.chapters.setup import runs as foundations
 from escape_ntk.checks import InputError
+from escape_ntk.display import html
 from escape_ntk.numerics.stats import Interval
 from escape_ntk.records.store import RecordStore, default_root
 from escape_ntk.study import claims as ledger
 
 KEYS = {
     "id", "chapter", "statement", "source", "verdict",
-    "measured", "target", "tolerance", "negative_control", "record",
+    "measured", "target", "tolerance", "after", "identity", "negative_control", "record",
 }  # fmt: skip
 
 
@@ -42,6 +43,17 @@ def test_negative_controls_do_worse(ledger_rows):
     assert [name for name, fate in fates.items() if fate == "passes"] == []
     undecided = [row["id"] for row in ledger_rows if fates[row["id"]] == "undecided"]
     assert undecided == [row["id"] for row in ledger_rows if row["verdict"] == "not_reproduced"]
+
+
+def test_a_row_says_what_was_set_after_looking_and_what_is_an_identity(ledger_rows):
+    known = {row["id"]: row for row in ledger_rows}
+    assert known["quadntk-foreseen"]["after"] and known["quadntk-signs"]["identity"]
+    plain = known["setup-remainder-order"]
+    assert plain["after"] == "" and plain["identity"] is False
+    block = html.claim_blocks([known["quadntk-foreseen"]]).text
+    assert "set after looking" in block and known["quadntk-foreseen"]["after"] in block
+    assert "an identity" in html.claim_blocks([known["quadntk-signs"]]).text
+    assert "after looking" not in html.claim_blocks([plain]).text
 
 
 @pytest.mark.parametrize(

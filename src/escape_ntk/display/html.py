@@ -125,6 +125,7 @@ def _claim_block(row: Mapping) -> str:
     facts = {
         "measured": describe(row["measured"]),
         "target": f"{row['target']}; {row['tolerance']}",
+        **({"set after looking": row["after"]} if row["after"] else {}),
         "control": f"{control['broken']}: {fate}",
         "records": f"{len(row['record'])} in book/records",
     }
@@ -134,7 +135,7 @@ def _claim_block(row: Mapping) -> str:
     filters = " ".join(f'data-{key}="{value}"' for key, value in data.items())
     return (
         f'<div class="claim" id="{name}" {filters}>'
-        f"<p>{badge(row['verdict'])} <code>{name}</code></p>"
+        f"<p>{badge(row['verdict'])} <code>{name}</code>{', an identity' * row['identity']}</p>"
         f"<p>{html.escape(row['statement'])} [{row['source']}]</p><dl>{lines}</dl></div>"
     )
 

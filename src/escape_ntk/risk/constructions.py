@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -18,7 +19,13 @@ from escape_ntk.models.data import RidgeSum
 from escape_ntk.models.network import Activation, ActivationLike
 from escape_ntk.models.network import activation as as_activation
 from escape_ntk.models.pairs import to_pairs
-from escape_ntk.numerics.polynomials import gegenbauer_coefficients, gegenbauer_sum, multiplicity
+from escape_ntk.numerics.polynomials import (
+    gauss_gegenbauer,
+    gegenbauer,
+    gegenbauer_coefficients,
+    gegenbauer_sum,
+    multiplicity,
+)
 
 _SPARSE = "escape_ntk.models.data.sparse_part(beta, k + 1, 'sphere')"
 LEAST_COEFFICIENT = 1e-10
@@ -127,6 +134,34 @@ def represent_power(
         ratio[j] = float(wanted[j] / have[j]) * multiplicity(d, j)
     h = gegenbauer_sum(weights @ beta, ratio, d)
     return RankOneMovement(weights, activation, beta, h)
+
+
+def least_norm_to_the_4(
+    activation: ActivationLike, d: int, degree: int, *, nodes: int = 60
+) -> float:
+    """A lower bound on ‖W‖_{2,4}^4 of every W with f_Q = (β·x)^degree on S^{d−1}(√d), wide limit.
+
+    With p the normalised zonal harmonic of that degree, c = E[(β·x)^degree p(β·x)] and
+    T(w) = E_x[σ''(w·x) p(β·x) xxᵀ] it is 4c²/E_w[½ λ_max⁺(T)² + ½ λ_max⁺(−T)²]: signs and
+    directions of the movement are free.  Quadrature with ``nodes`` a variable, d ≥ 4.  [D]
+    """
+    activation = as_activation(activation)
+    checks.integer("d", d, least=4)
+    checks.integer("degree", degree, least=2)
+    (tau, p_tau), (eta, p_eta) = gauss_gegenbauer(d, nodes), gauss_gegenbauer(d - 1, nodes)
+    x1 = math.sqrt(d) * tau[:, None] + 0 * eta  # along β
+    x2 = math.sqrt(d) * np.sqrt(1 - tau**2)[:, None] * eta  # along the rest of w
+    harmonic = gegenbauer(torch.from_numpy(tau), degree, d).numpy() * multiplicity(d, degree) ** 0.5
+    law, total = (p_tau * harmonic)[:, None] * p_eta, 0.0
+    for cosine, share in zip(tau, p_tau, strict=True):
+        z = torch.from_numpy(cosine * x1 + math.sqrt(1 - cosine**2) * x2)
+        g = law * activation.second(z).numpy()
+        block = np.array([[(g * a * b).sum() for a in (x1, x2)] for b in (x1, x2)])
+        across = float((g * (d - x1**2 - x2**2)).sum()) / (d - 2)
+        values = np.append(np.linalg.eigvalsh(block), across)
+        total += share * (max(values.max(), 0) ** 2 + max(-values.min(), 0) ** 2) / 2
+    wanted = gegenbauer_coefficients(lambda z: z**degree, degree, d)[degree]
+    return float(4 * wanted**2 / total)
 
 
 def represent_harmonic(

@@ -10,6 +10,7 @@ So each of R_1…R_4 is one term.  Source: [D], by symmetrisation and contractio
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import torch
@@ -60,17 +61,43 @@ def quadratic_complexity(
     f_Q ≤ (2√m)^{−1} Σ_r ‖u_r‖² ‖M_r‖ and Σ_r ‖u_r‖² ≤ √m ‖W‖_{2,4}² over all m neurons.  A mean of
     ``draws`` fresh samples with fresh signs, in float64.  Memory n·d².  O(√(d/n)) for n ≫ d.  [D]
     """
+    tops = _spectra(weights, activation, n, generator, draws)
+    return sum(float(values.abs().max()) for values in tops) / (2 * draws)
+
+
+def attained_complexity(
+    weights: Float[Tensor, "p d"],
+    activation: ActivationLike,
+    n: int,
+    generator: torch.Generator,
+    *,
+    draws: int = 5,
+) -> float:
+    """(2√m)^{−1} E (Σ_r λ_max⁺(a_r M_r)²)^{1/2}: that complexity over B² exactly, not a bound.
+
+    M_r = (1/n) Σ_i ε_i σ''(w_r·x_i) x_ix_iᵀ and λ⁺ = max(λ, 0), over the m = 2p neurons of a paired
+    network.  The supremum over ‖W‖_{2,4} ≤ B is attained: u_r along the top eigenvector, |u_r|²
+    proportional to λ_max⁺.  No larger than :func:`quadratic_complexity`; free of the width.
+    Arguments, memory and errors are those of :func:`quadratic_complexity`.  [D]
+    """
+    tops = _spectra(weights, activation, n, generator, draws)
+    ends = (torch.stack([v[:, -1], -v[:, 0]]).clamp(min=0) for v in tops)  # a = +1 and −1
+    return sum(float(e.norm()) for e in ends) / (2 * math.sqrt(2 * len(weights)) * draws)
+
+
+def _spectra(
+    weights: Tensor, activation: ActivationLike, n: int, generator: torch.Generator, draws: int
+) -> Iterator[Tensor]:
+    """Eigenvalues (p, d) of all M_r, ascending, draw by draw."""
     activation = as_activation(activation)
     checks.array("weights", weights, (None, None))
     checks.integer("n", n, least=1)
-    w, d, total = weights.double(), weights.shape[1], 0.0
+    w, d = weights.double(), weights.shape[1]
     for _ in range(checks.integer("draws", draws, least=1)):
         X = draw_inputs(n, d, "sphere", generator, dtype=torch.float64)
         signed = random_signs(n, generator)[:, None] * activation.second(X @ w.T)  # (n, p)
         outer = (X[:, :, None] * X[:, None, :]).flatten(1)  # (n, d²)
-        matrices = (signed.T @ outer).view(-1, d, d) / n
-        total += float(torch.linalg.eigvalsh(matrices).abs().max())
-    return total / (2 * draws)
+        yield torch.linalg.eigvalsh((signed.T @ outer).view(-1, d, d) / n)
 
 
 @dataclass(frozen=True)

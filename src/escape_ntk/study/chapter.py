@@ -64,12 +64,14 @@ class Chapter:
         broken: str,
         judge: Callable[[V], Finding],
         measure: Measure[V] | None = None,
+        after: str = "",
+        identity: bool = False,
     ) -> Callable[[Measure[V]], Measure[V]]:
         """Put ``measure`` into the ledger; without it, a decorator for the measurement below."""
 
         def register(measure: Measure[V]) -> Measure[V]:
             words = (id, self.name, statement, source, target, tolerance, broken)
-            self.claims.append(Claim(*words, measure, judge))
+            self.claims.append(Claim(*words, measure, judge, after, identity))
             return measure
 
         if measure is not None:

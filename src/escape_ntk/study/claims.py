@@ -132,7 +132,11 @@ Measure = Callable[[Runs, bool], V]
 
 @dataclass(frozen=True)
 class Claim(Generic[V]):
-    """One entry of the ledger; ``measure(runs, broken)`` reads records and computes values."""
+    """One entry of the ledger; ``measure(runs, broken)`` reads records and computes values.
+
+    ``after``: what was set after looking at results, the bar or further seeds; empty if nothing.
+    ``identity``: exact by algebra, so the check tests the code and no number of the world.
+    """
 
     id: str
     chapter: str
@@ -143,6 +147,8 @@ class Claim(Generic[V]):
     broken: str
     measure: Measure[V]
     judge: Callable[[V], Finding]
+    after: str = ""
+    identity: bool = False
 
     def __post_init__(self):
         for letter in self.source.split("+"):
@@ -163,6 +169,8 @@ class Claim(Generic[V]):
             "measured": dict(finding.measured),
             "target": self.target,
             "tolerance": self.tolerance,
+            "after": self.after,
+            "identity": self.identity,
             "negative_control": {
                 "broken": self.broken,
                 "fate": str(end),

@@ -142,20 +142,6 @@ def tail_share(degree: int) -> Check:
     return check
 
 
-def kappa_exists(setting: Setting) -> Answer:
-    """The equation for κ has a positive solution at every recorded n: above 1e-12 of the trace."""
-    asked: dict[tuple[Activation, int], set[int]] = {}
-    for r in setting.records:
-        asked.setdefault((act_of(r.config), int(r.config["d"])), set()).update(
-            map(int, r.arrays["n"])
-        )
-    least = math.inf
-    for (act, d), sizes_seen in asked.items():
-        spectrum = ntk_spectrum(act, d)
-        least = min(least, *(spectrum.effective_ridge(n) / spectrum.trace for n in sizes_seen))
-    return answer(least > 1e-12, f"κ at least {least:.1e} of the trace")
-
-
 def spectrum_of_unit_weights(setting: Setting) -> Answer:
     """The recorded eigenvalues are those of unit w and inputs on the sphere, computed anew."""
     gaps = []
@@ -207,6 +193,22 @@ def invariant_inputs(setting: Setting) -> Answer:
     return answer(worst < 6, f"at most {worst:.1f} deviations")
 
 
+def invariant_weights(setting: Setting) -> Answer:
+    """No direction of the weights stands out: E w_j² alike, as for the inputs.
+
+    Runs whose weights lean are a control's, and are left out.
+    """
+    worst, upright = 0.0, [run for run in setting.runs if not run.get("lean")]
+    for run in upright:
+        d = int(min(sizes([run], "d", "dims")))
+        squares = draw_weights(20_000, d, _seeded(12), dtype=F64).square() * d
+        if run.get("stretched"):  # a control's: a law with a preferred direction
+            squares[:, 0] *= 9
+        means, deviation = squares.mean(0), squares.std(0) / math.sqrt(len(squares))
+        worst = max(worst, float(((means - 1) / deviation).abs().max()))
+    return answer(bool(upright) and worst < 6, f"at most {worst:.1f} deviations")
+
+
 def _seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
@@ -245,6 +247,13 @@ def population_projector(*, beside: Sequence[str] = ()) -> Check:
 
 def _mixing(run: Run, tool: str) -> float:
     """‖P_{≤k} Σ P_{>k}t‖/‖ΣP_{>k}t‖ for a drawn t; 0 for the population's projector."""
+    projector, leak, t = _projector(run, tool)
+    image = leak.value_and_gradient(projector.high(t))[1]
+    return float(projector.low(image).norm() / image.norm())
+
+
+def _projector(run: Run, tool: str):
+    """The projector that a run makes, at :data:`NEURONS`, with its leak and a drawn t."""
     d, k = int(min(sizes([run], "d", "dims"))), _ks(run)[0]
     weights, n_k = draw_weights(NEURONS, d, _seeded(3), dtype=F64), cumulative_multiplicity(d, k)
     leak, shape = SphereLeak(weights, act_of(run)), (len(weights), d)
@@ -253,9 +262,22 @@ def _mixing(run: Run, tool: str) -> float:
     else:
         X = _draw({}, 10 * n_k, d)
         projector = TrainingProjector(PairFeatures(X, weights, act_of(run)), n_k)
-    t = torch.randn(*shape, generator=_seeded(4), dtype=F64)
-    image = leak.value_and_gradient(projector.high(t))[1]
-    return float(projector.low(image).norm() / image.norm())
+    return projector, leak, torch.randn(*shape, generator=_seeded(4), dtype=F64)
+
+
+def orthogonal_projector(setting: Setting) -> Answer:
+    """Each P_{>k} that the runs make has P² = P and Pt·z = t·Pz, for drawn t and z."""
+    worst, kinds = 0.0, set()
+    for run in setting.runs:
+        for tool in {tool for tool in run["tools"] if tool.endswith("Projector")} - kinds:
+            projector, _, t = _projector(run, tool)
+            once, z = projector.high(t), t.flip(0)
+            twice, skew = projector.high(once), (once * z).sum() - (t * projector.high(z)).sum()
+            if run.get("oblique"):  # a control's
+                twice = twice + t
+            worst = max(worst, float((twice - once).norm() / t.norm()), abs(float(skew)))
+            kinds.add(tool)
+    return answer(bool(kinds) and worst < 1e-6, f"{', '.join(sorted(kinds))}: to {worst:.0e}")
 
 
 def gram_rank(rank: Callable[[Run], int]) -> Check:

@@ -5,11 +5,12 @@ from dataclasses import replace
 from escape_ntk.chapters.directions import chapter
 from escape_ntk.study import computed_checks as p
 from escape_ntk.study.hypotheses import Hypothesis as H
-from escape_ntk.study.hypotheses import bounded, changed, limit
+from escape_ntk.study.hypotheses import bounded, changed, limit, unchecked
 from escape_ntk.study.recurring_hypotheses import (
     EXACT_LAWS,
     FAIR,
     HIGH,
+    LINEAR,
     ON_SPHERE,
     POPULATION,
     QUARTIC,
@@ -22,6 +23,12 @@ from escape_ntk.study.recurring_hypotheses import (
     with_array,
 )
 from escape_ntk.study.theorems import Entry
+
+INFINITE = H(
+    "infinite width",
+    p.infinite_width,
+    p.of_records(lambda r: with_array(r, "eigenvalues", lambda v: 1.01 * v)),
+)
 
 chapter.assume(
     Entry(
@@ -39,8 +46,10 @@ chapter.assume(
         "thm-gram",
         (
             ON_SPHERE,
+            INFINITE,
+            H(r"$\gamma_{>k}\ge c\,d$, $k\le2$", p.tail_share(2), LINEAR),
             H("$d^k<n<d^{k+1}$", p.between_powers, changed(n=10**9)),
-            H(r"$d^k\ll n\ll d^{k+1}$: $d\to\infty$", limit("d", "d")),
+            H(r"$d\to\infty$, $d^{k+\delta}\le n\le d^{k+1-\delta}$", limit("d", "d")),
         ),
     ),
     Entry("prop-leak-bound", (POPULATION,)),
@@ -48,11 +57,7 @@ chapter.assume(
         "thm-angles",
         (
             ON_SPHERE,
-            H(
-                "infinite width",
-                p.infinite_width,
-                p.of_records(lambda r: with_array(r, "eigenvalues", lambda v: 1.01 * v)),
-            ),
+            INFINITE,
             H(
                 r"$\Lambda_j>0$ for $j\le n_k$",
                 p.infinite_gram_rank,
@@ -64,11 +69,10 @@ chapter.assume(
     Entry(
         "prop-harmless",
         (
-            replace(
-                POPULATION,
-                check=p.population_projector(),
-                control=None,
-                mended=changed(tools=("PopulationProjector",)),
+            H("$P_{>k}$ an orthogonal projector", p.orthogonal_projector, changed(oblique=True)),
+            H(
+                "$P_{>k}$ independent of $S$",
+                unchecked("inputs and signs are drawn one after the other; no number can show it"),
             ),
             H(r"$\sigma'$ bounded", bounded(1), QUARTIC),
             replace(FAIR, check=only("directions-movements", FAIR.check)),

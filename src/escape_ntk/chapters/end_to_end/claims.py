@@ -139,6 +139,7 @@ def at_most_twice(values: Mapping[str, Numbers]) -> Finding:
     target="ratio ≤ 2",
     tolerance="each of four sizes, five seeds",
     broken="R_2 alone",
+    after="the bar of 2, after one seed",
     judge=at_most_twice,
 )
 def sizes_over_explicit(runs: Runs, broken: bool) -> dict[str, list[float]]:
@@ -219,6 +220,7 @@ def remainder_falls(values: Mapping) -> Finding:
     target="remainder with R_4 over that without: at most 3/4",
     tolerance="each of 20 pairs (four widths, five seeds)",
     broken="λ_4 = 0 in both: another seed's remainder over this one's",
+    after="the bar of 3/4",
     judge=remainder_falls,
 )
 def remainder_with_norm(runs: Runs, broken: bool) -> dict[str, object]:
@@ -262,6 +264,7 @@ def all_lower(ratios: Mapping[int, Numbers]) -> Finding:
     target="ratio below 1",
     tolerance="each of 20 runs (four widths, five seeds)",
     broken="λ_2 = 0 in both: another seed's error over this one's",
+    after="the claim; its first form asked for 3/4 at every width",
     judge=all_lower,
 )
 def network_over_free(runs: Runs, broken: bool) -> dict[int, list[float]]:

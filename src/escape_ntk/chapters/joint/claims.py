@@ -97,6 +97,7 @@ for k, tail in ((2, ""), (1, "-k1")):
             broken="f_L makes the sparse part",
             judge=slope_near(-0.5, 0.05),
             measure=leak_slopes(k, leak),
+            after="seeds 6 to 10, added after five",
         )
     chapter.claim(
         f"joint-training{tail}",
@@ -108,6 +109,7 @@ for k, tail in ((2, ""), (1, "-k1")):
         broken="the population's projector",
         judge=slope_near(-0.25, 0.2),
         measure=training_slopes(k),
+        after="the claim and its band",
     )
     for name, key, words in (
         ("low-degree", "linear", "‖W_L‖_F²"),
@@ -182,6 +184,7 @@ def gap_slopes(runs: Runs, broken: bool) -> dict[str, list[float]]:
     target="ratio ≤ 0.9",
     tolerance="each of five seeds",
     broken="λ_4 = 0 in both: another seed's bound over this one's",
+    after="the bar of 9/10, after one trial run",
     judge=at_most(0.9),
 )
 def with_norm_over_without(runs: Runs, broken: bool) -> list[float]:

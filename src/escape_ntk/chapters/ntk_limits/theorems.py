@@ -5,11 +5,10 @@ from dataclasses import replace
 from escape_ntk.chapters.ntk_limits import chapter
 from escape_ntk.study import computed_checks as p
 from escape_ntk.study.hypotheses import Hypothesis as H
-from escape_ntk.study.hypotheses import changed, finite_mean, limit, refuses, unchecked
+from escape_ntk.study.hypotheses import changed, finite_mean, limit, unchecked
 from escape_ntk.study.recurring_hypotheses import (
     EXACT_LAWS,
     HIGH,
-    IDENTITY,
     LINEAR,
     ON_SPHERE,
     SINGULAR,
@@ -46,16 +45,16 @@ chapter.assume(
         "thm-staircase",
         (
             ON_SPHERE,
-            H(r"$\kappa>0$ solves its equation", refuses(p.kappa_exists),
-              p.of_records(lambda r: replace(r, config={**r.config, "activation": IDENTITY}))),
-            hermite(1, lambda k: range(3), r"limit: $\mu_1\ne0$, $\mu_j\ne0$ for $j\le s-1=2$"),
-            H(r"limit: $\gamma_{>s}\ge c\,d$, $s=3$", p.tail_share(3), LINEAR),
+            hermite(1, lambda k: range(3), r"$\mu_1\ne0$, $\mu_j\ne0$ for $j\le s-1=2$"),
+            H(r"$\gamma_{>s}\ge c\,d$, $s=3$", p.tail_share(3), LINEAR),
             H(
-                r"limit: $f^*$ bounded in $L^{2+\eta}$",
+                r"$f^*$ bounded in $L^{2+\eta}$",
                 unchecked("the shares of each degree are measured without a target"),
             ),
-            H(r"limit: $d\to\infty$, $d^{s+\delta}\le n\le d^{s+1-\delta}$", limit("d", "d")),
+            H(r"ridge positive and $O(1)$", unchecked("the measured ridge is 0, its limit")),
+            H(r"$d\to\infty$, $d^{s+\delta}\le n\le d^{s+1-\delta}$", limit("d", "d")),
         ),
+        claims=("ntk-staircase", "ntk-error"),
     ),
     Entry(
         "thm-blind",
@@ -66,12 +65,21 @@ chapter.assume(
                 p.invariant_inputs,
                 changed(stretched=True),
             ),
-            THREE,
             H("labels without noise", unchecked("the code adds none; no number can show it")),
             H(
                 "the expectation finite",
                 unchecked("a mean over draws is finite whether or not the expectation is"),
             ),
+        ),
+    ),
+    Entry(
+        "cor-blind",
+        (
+            H("law of the weights invariant under rotations", p.invariant_weights,
+              changed(stretched=True)),
+            H("input law invariant under rotations", p.invariant_inputs, changed(stretched=True)),
+            H("labels without noise", unchecked("the code adds none; no number can show it")),
+            H("the expectation finite", unchecked("no mean over draws can show it")),
         ),
     ),
 )  # fmt: skip

@@ -1,8 +1,18 @@
 """What the page *QuadNTK* shows, and from which runs."""
 
+from functools import partial
+
 from escape_ntk.chapters.quadntk import chapter, figures
 from escape_ntk.chapters.quadntk import runs as e
-from escape_ntk.chapters.quadntk.claims import PRICE, SMALL_PRICE, by_dimension, foreseen_error
+from escape_ntk.chapters.quadntk.claims import (
+    PRICE,
+    SMALL_PRICE,
+    by_dimension,
+    foreseen_error,
+    log_ratio,
+    ntk_error,
+    start_error,
+)
 from escape_ntk.kernels.spectrum import ntk_spectrum
 from escape_ntk.study.claims import Runs
 
@@ -51,6 +61,30 @@ def price(runs: Runs):
 def foreseen_price(d: int) -> float:
     """Predicted error of K_Q (a frozen start) over that of the infinite NTK: dense quadratic."""
     return foreseen_error(d) / foreseen_error(d, ntk_spectrum)
+
+
+STARTS_HEADER = (
+    "target", "d", *(f"start {scale:g}" for scale in e.Alone.scales), "NTK"
+)  # fmt: skip
+
+
+@chapter.table(
+    "tab-starts",
+    STARTS_HEADER,
+    "Test error, geometric mean over five seeds; each start tuned over λ_4 and time by validation.",
+)
+def starts(runs: Runs) -> list[list[object]]:
+    """QuadNTK's error from each start beside the NTK's, by target and dimension."""
+    kinds = {
+        "sparse cubic": e.sparse_points(e.SEEDS),
+        "dense quadratic": e.dense_points(e.SEEDS, 2),
+    }
+    values = [partial(start_error, place=i) for i in range(len(e.Alone.scales))]
+    rows = []
+    for kind, points in kinds.items():
+        columns = [by_dimension(runs(points), log_ratio(value)) for value in (*values, ntk_error)]
+        rows += [[kind, d, *(f"{column[d].value:.3f}" for column in columns)] for d in columns[0]]
+    return rows
 
 
 @chapter.figure("fig-frozen")

@@ -15,6 +15,7 @@ chapter.claim(
     "setup-zero-start",
     "With paired neurons f(x; 0) = 0 for every input.",
     source="D",
+    identity=True,
     target="0",
     tolerance="1e-12 (rounding of a sum of m terms in float64)",
     broken="independent instead of paired weights",
@@ -66,6 +67,7 @@ chapter.claim(
     "Gradient descent with step η on all weights is gradient descent with step 2η in pair "
     "coordinates.",
     source="D",
+    identity=True,
     target="relative difference 0",
     tolerance="1e-10 after 200 steps in float64",
     broken="step η in pair coordinates",
@@ -78,6 +80,7 @@ chapter.claim(
     "The projector built from the Gram matrix is the projector on the top n_k right singular "
     "vectors of the feature matrix.",
     source="D",
+    identity=True,
     target="relative difference 0",
     tolerance="1e-10 in float64",
     broken="n_k − 1 directions",

@@ -23,6 +23,11 @@ chapter.assume(
     Entry("prop-zero-start", (replace(PAIRED, control=changed(pairing="independent")),)),
     Entry("prop-remainder", (H(r"$\sigma'''$ bounded", bounded(3), QUARTIC),)),
     Entry(
+        "prop-ball",
+        (H(r"$\sigma'''$ bounded", bounded(3), QUARTIC),),
+        runs=({"activation": "sin(z+pi/4)"}, {"activation": "sigmoid(z-1)"}),
+    ),
+    Entry(
         "prop-scale",
         (
             H(r"derivatives of $\sigma$ up to order 5 bounded", bounded(1, 2, 3, 4, 5), RELU),
