@@ -21,7 +21,7 @@ from escape_ntk.checks import InputError, ShapeError, message
 from escape_ntk.models.modules import ModuleFeatures
 from escape_ntk.risk.top_directions import TopDirections, top_directions
 
-_KEPT = 2**24
+KEPT = 2**24
 """Numbers of a Jacobian that is kept unless asked: 64 MiB in float32."""
 
 
@@ -105,7 +105,7 @@ class GoodDirections:
         self.keep = None if keep is None else checks.flag("keep", keep)
         self.features = ModuleFeatures(model, X, output=output, chunk=chunk)
         n_numbers = len(self.features) * self.features.size
-        kept = n_numbers <= _KEPT if keep is None else keep
+        kept = n_numbers <= KEPT if keep is None else keep
         self._jacobian = self.features.jacobian() if kept else None
         self._rows = _Rows(self.features.X)
         self._once = _one_pass_is_exact(self.features)
