@@ -28,6 +28,9 @@ assert 0.3 < float(same[0].square().mean() / mean_leak.mean()) < 3
 # Its size does not depend on the width, and f_Q is of degree 2 in the lengths.
 by_hand = float(power.lengths.pow(4).sum())
 assert abs(power.norm_2_4_to_the_4 / by_hand - 1) < 1e-9
+# Other movements, on wide networks, are not much shorter.
+least = c.least_norm_to_the_4(act, d, 2)
+assert least < power.norm_2_4_to_the_4 < 1.5 * least
 assert torch.allclose(power.scaled(0.5).terms(X)[1], f_q / 2)
 assert c.LEAST_COEFFICIENT < 1e-6
 

@@ -20,6 +20,10 @@ complexities = [
     bound.quadratic_complexity(w, act, n, g, draws=20) for n in sizes
 ]
 assert abs(log_slope(sizes, complexities) + 0.5) < 0.15  # like n^{−1/2}
+# On one sample the exact complexity is below the bound by the largest neuron.
+sample = [torch.Generator().manual_seed(1) for _ in range(2)]
+exact = bound.attained_complexity(w, act, 100, sample[0])
+assert exact < bound.quadratic_complexity(w, act, 100, sample[1])
 
 norms = {
     "population": 1e-4,
