@@ -247,3 +247,26 @@ def test_control_the_right_state_passes():
 def test_a_scan_refuses_what_it_cannot_use(asked):
     with pytest.raises(EscapeNTKError, match=SENTENCE):
         en.scan_good_directions(net(), X, **{"train": lambda *_: 1.0, "progress": False, **asked})
+
+
+# ---------------------------------------------------------------- as users run the package
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_compiled_step_may_call_it(keep):
+    """Here, where shapes are unchecked: torch cannot compile the checks."""
+    model, X = net(), inputs(24, 4)
+    penalty = en.GoodDirections(model, X, 3, keep=keep, progress=False)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.1)
+
+    def step(x):
+        (model(x).square().mean() + 3 * penalty(x)).backward()
+        gradients = [p.grad.clone() for p in model.parameters()]
+        model.zero_grad()
+        return gradients
+
+    compiled = torch.compile(step, backend="eager")(X[:8])
+    for ours, wanted in zip(compiled, step(X[:8]), strict=True):
+        torch.testing.assert_close(ours, wanted)

@@ -6,7 +6,6 @@ about means over a partition, which hold to rounding.
 
 import copy
 import io
-import os
 import pickle
 import re
 from pathlib import Path
@@ -459,25 +458,6 @@ def test_parameters_may_live_outside_of_the_model():
     torch.testing.assert_close(value, wanted.detach())
     for name, p in model.named_parameters():
         torch.testing.assert_close(found[name], p.grad)
-
-
-@pytest.mark.skipif(bool(os.environ.get("SHAPES")), reason="torch cannot compile shape checks")
-@pytest.mark.parametrize("keep", [False, True])
-def test_a_compiled_step_may_call_it(keep):
-    model, X, penalty = made("mlp", dtype=torch.float32, keep=keep)
-    with torch.no_grad():
-        for p in model.parameters():
-            p.add_(0.1)
-
-    def step(x):
-        (model(x).square().mean() + 3 * penalty(x)).backward()
-        gradients = [p.grad.clone() for p in model.parameters()]
-        model.zero_grad()
-        return gradients
-
-    compiled = torch.compile(step, backend="eager")(X[:8])
-    for ours, wanted in zip(compiled, step(X[:8]), strict=True):
-        torch.testing.assert_close(ours, wanted)
 
 
 def test_it_can_be_built_in_inference_mode():

@@ -21,6 +21,8 @@ from escape_ntk.checks import InputError, message
 from escape_ntk.models.composites import Composites
 
 _WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+_CHECKPOINT = ("CheckpointFunction", "_checkpoint_without_reentrant_generator")
+"""What torch.utils.checkpoint makes of a reentrant one, and of another; the second is private."""
 _CONTAINERS = (list, dict, set, OrderedDict, deque)
 
 
@@ -231,18 +233,18 @@ def _checkpoints(again: Callable[[Callable], Callable]) -> Iterator[None]:
     :class:`~escape_ntk.checks.InputError` for the reentrant kind.
     """
     there = torch.utils.checkpoint
-    names = "CheckpointFunction", "_checkpoint_without_reentrant_generator"
-    reentrant, other = (getattr(there, name) for name in names)
+    own = {name: getattr(there, name) for name in _CHECKPOINT if hasattr(there, name)}
 
     def surrounding(function, *args, **more):
-        return other(again(function), *args, **more)
+        return own[_CHECKPOINT[1]](again(function), *args, **more)
 
     try:
-        for name, value in zip(names, (_Reentrant, surrounding), strict=True):
-            setattr(there, name, value)
+        for name, value in zip(_CHECKPOINT, (_Reentrant, surrounding), strict=True):
+            if name in own:  # else the trial finds what a checkpoint makes inexact
+                setattr(there, name, value)
         yield
     finally:
-        for name, value in zip(names, (reentrant, other), strict=True):
+        for name, value in own.items():
             setattr(there, name, value)
 
 
