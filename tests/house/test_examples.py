@@ -308,7 +308,7 @@ MUTANTS = {
         scaled("represent_harmonic", "risk.constructions", 2.0),
     ),
     "risk.projectors": ("spectral_steps", wrong([1])),
-    "risk.top_directions": ("STEP", 100.0),
+    "risk.top_directions": ("last_step", wrong(1)),
     "risk.good_directions": (
         "top_directions",
         lambda features, n_k, **asked: top_directions(features, 1, **asked),

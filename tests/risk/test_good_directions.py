@@ -679,7 +679,7 @@ def test_a_kept_jacobian_changes_no_number(output):
         en.GoodDirections(net, X, 3, output=output, keep=keep, progress=False)
         for keep in (True, False)
     )
-    assert kept._jacobian is not None and sought._jacobian is None
+    assert kept.features.kept is not None and sought.features.kept is None
     delta = torch.randn(kept.features.size, dtype=torch.float64, requires_grad=True)
     v = torch.randn_like(delta)
     for rows in (None, X, X[[3, 7, 3]]):
@@ -692,4 +692,4 @@ def test_a_kept_jacobian_changes_no_number(output):
             numbers[-1] = torch.cat([numbers[-1], penalty(rows, movement=delta.detach())[None]])
         torch.testing.assert_close(*numbers, rtol=1e-9, atol=1e-12)
         assert float(numbers[0].abs().max()) > 1e-3
-    assert en.GoodDirections(net, X, 3, output=output, progress=False)._jacobian is not None
+    assert en.GoodDirections(net, X, 3, output=output, progress=False).features.kept is not None

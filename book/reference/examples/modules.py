@@ -25,6 +25,8 @@ assert float(features.remainder(delta).abs().max()) < 1e-8
 # Tangent features and their Gram matrix, here against the whole Jacobian.
 phi = features.jacobian()
 assert torch.allclose(phi @ delta, f_l)
+kept = modules.ModuleFeatures(net, X, keep=True)  # None: up to KEPT numbers
+assert torch.equal(kept.kept, phi) and phi.numel() < modules.KEPT
 assert torch.allclose(phi.T @ f_l, features.linear_pullback(f_l))
 assert torch.allclose(phi @ phi.T, features.cross_gram(features))
 other = features.at(X[:2])  # the same θ₀, other inputs

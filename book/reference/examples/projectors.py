@@ -1,5 +1,7 @@
 """The projectors on good directions, and the movement that only memorises."""
 
+import warnings
+
 import torch
 
 from escape_ntk.models.data import draw_inputs
@@ -53,3 +55,10 @@ assert abs(float(direction.norm()) - 1) < 1e-8
 # Where a spectrum falls by half or more: after 1 + 3 values of this one.
 made = torch.tensor([9.0, 4.0, 4.0, 4.0, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5])
 assert directions.spectral_steps(made, 2.0) == [1, 4]
+
+# The last of them is the number to keep; a cut between equal ones is warned of.
+assert directions.last_step(made) == 4 and directions.STEP_RATIO == 1.5
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    directions.warn_of_ties(made, 2)
+assert len(told) == 1

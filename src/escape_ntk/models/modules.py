@@ -22,6 +22,9 @@ from escape_ntk.models.private_copy import PrivateCopy
 from escape_ntk.models.route_trial import exact_routes
 from escape_ntk.models.row_function import function_of_rows
 
+KEPT = 2**24
+"""Numbers of a Jacobian that is kept unless said otherwise: 64 MiB in float32."""
+
 
 class ModuleFeatures:
     """f_L and f_Q of ``module`` at fixed inputs X, as functions of the movement Δ (P,).
@@ -37,7 +40,7 @@ class ModuleFeatures:
     ``chunk`` rows a few times, a Gram matrix 3·chunk·P numbers, 2·chunk·P where it is one block,
     :meth:`jacobian` (N + chunk)·P; the trial twenty vectors of P numbers in float64.
     With ``keep`` the Jacobian, N·P numbers, is computed once and kept: then f_L and its pullback
-    are one matrix–vector product each.
+    are one matrix–vector product each.  None: where these are at most 2²⁴.
 
     Raises :class:`~escape_ntk.checks.InputError` for a module whose outputs are random, depend on
     the other rows or on earlier calls, or are not one real number a row; that has no exact
@@ -61,7 +64,7 @@ class ModuleFeatures:
         *,
         output: SupportsIndex | str | None = None,
         chunk: SupportsIndex = 256,
-        keep: bool = False,
+        keep: bool | None = False,
     ):
         self.chunk = checks.integer("chunk", chunk, least=1)
         self.X, self.module = _checked_inputs(X), module
@@ -73,13 +76,21 @@ class ModuleFeatures:
         self._derivatives.routes = exact_routes(self._derivatives, self.X)
         self.start = dict(zip(copy.start, self._derivatives.start, strict=True))
         self._layout = _layout(module)
-        self._kept_rows = self.jacobian() if keep else None
+        self._kept_rows = None
+        small = len(self) * self.size <= KEPT
+        kept = small if keep is None else checks.flag("keep", keep)
+        self._kept_rows = self.jacobian() if kept else None
 
     def __len__(self) -> int:
         return len(self.X) * self._derivatives.outputs
 
     def __repr__(self) -> str:
         return f"ModuleFeatures({len(self)} outputs, {self.size} parameters: {self.route})"
+
+    @property
+    def kept(self) -> Tensor | None:
+        """The Jacobian Φ (N, P) if it is kept."""
+        return self._kept_rows
 
     @property
     def size(self) -> int:
@@ -189,6 +200,8 @@ class ModuleFeatures:
 
         :class:`~escape_ntk.checks.NonFiniteError` names the first row that has NaN or infinity.
         """
+        if self._kept_rows is not None:
+            return self._kept_rows.clone()
         out = self.X.new_empty(len(self), self.size)
         for rows, x in self._blocks():
             self._derivatives.rows_into(x, out[rows])

@@ -21,9 +21,6 @@ from escape_ntk.checks import InputError, ShapeError, message
 from escape_ntk.models.modules import ModuleFeatures
 from escape_ntk.risk.top_directions import TopDirections, top_directions
 
-KEPT = 2**24
-"""Numbers of a Jacobian that is kept unless asked: 64 MiB in float32."""
-
 
 class GoodDirections:
     """The penalty R_2 of ``model`` on the inputs X: ``loss + lam * penalty(batch)``.
@@ -103,10 +100,7 @@ class GoodDirections:
     ) -> None:
         self.model, self.output = model, output
         self.keep = None if keep is None else checks.flag("keep", keep)
-        self.features = ModuleFeatures(model, X, output=output, chunk=chunk)
-        n_numbers = len(self.features) * self.features.size
-        kept = n_numbers <= KEPT if keep is None else keep
-        self._jacobian = self.features.jacobian() if kept else None
+        self.features = ModuleFeatures(model, X, output=output, chunk=chunk, keep=keep)
         self._rows = _Rows(self.features.X)
         self._once = _one_pass_is_exact(self.features)
         self._fixed = {name: value.detach().clone() for name, value in _fixed(model).items()}
@@ -344,7 +338,8 @@ class _SquareOutside:
                 return kept.view(n, -1, kept.shape[1])[places].flatten(0, 1)
 
             self.known = of_rows(penalty.directions.outputs)
-            self.jacobian = None if penalty._jacobian is None else of_rows(penalty._jacobian)
+            kept = penalty.features.kept
+            self.jacobian = None if kept is None else of_rows(kept)
 
     def value(self, delta: Tensor) -> Tensor:
         """Of Δ without a gradient."""

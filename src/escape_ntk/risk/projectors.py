@@ -22,6 +22,8 @@ from escape_ntk.risk.leaks import PopulationLeak
 _Features = TypeVar("_Features", PairFeatures, ModuleFeatures)
 RCOND = 1e-6
 """Gram eigenvalues below RCOND·λ_max count as zero (float32 features carry no more)."""
+STEP_RATIO = 1.5
+"""What counts as a step of a spectrum: Λ_j ≥ STEP_RATIO·Λ_{j+1}.  [D]"""
 
 
 @runtime_checkable
@@ -87,7 +89,7 @@ class TrainingProjector:
         values, vectors = values.flip(0), vectors.flip(1)
         self.eigenvalues = features.kernel_factor * values
         self.features = features
-        self.n_k = kept = _last_step(values) if asked is None else asked
+        self.n_k = kept = last_step(values) if asked is None else asked
         self.rank = int((values > rcond * values[0]).sum())
         if kept > self.rank:
             raise checks.RankError(
@@ -97,7 +99,7 @@ class TrainingProjector:
                     remedy="lower n_k (or k), or use more training points",
                 )
             )
-        _warn_of_ties(values, kept, rcond)
+        warn_of_ties(values, kept, rcond)
         self._gram_pairs = values, vectors
         self._basis = vectors[:, :kept].to(gram_dtype := features.X.dtype).contiguous()  # (n, n_k)
         self._inverse = (1 / values[:kept]).to(gram_dtype)  # (n_k,)
@@ -230,7 +232,7 @@ class PopulationProjector:
             seed=seed,
         )
         self.eigenvalues = STEP_FACTOR * values
-        _warn_of_ties(self.eigenvalues, n_k, RCOND)
+        warn_of_ties(self.eigenvalues, n_k)
         self.basis = vectors[:n_k]
 
     def __repr__(self) -> str:
@@ -276,7 +278,9 @@ def worst_leak(
     return STEP_FACTOR * float(values[0]), vectors[0]
 
 
-def spectral_steps(eigenvalues: Tensor, ratio: float = 1.5) -> list[int]:
+def spectral_steps(
+    eigenvalues: Tensor, ratio: float = STEP_RATIO, *, n: int | None = None
+) -> list[int]:
     """The ranks j ≤ n/2 at which a Gram spectrum falls by ``ratio`` or more: Λ_j ≥ ratio·Λ_{j+1}.
 
     The steps that n inputs can see end at n_0, n_1, …; the last of them is the n_k to keep when k
@@ -287,7 +291,8 @@ def spectral_steps(eigenvalues: Tensor, ratio: float = 1.5) -> list[int]:
 
     * ``eigenvalues``: a tensor (n,) in descending order, such as that of a
       :class:`TrainingProjector`;
-    * ``ratio``: the least fall that counts, > 1.
+    * ``ratio``: the least fall that counts, > 1;
+    * ``n``: of how many eigenvalues these are the leading ones; None: they are all.
 
     Returns a list of ranks.
 
@@ -308,20 +313,26 @@ def spectral_steps(eigenvalues: Tensor, ratio: float = 1.5) -> list[int]:
                 remedy="sort them: eigenvalues.sort(descending=True).values",
             )
         )
-    half = values[: len(values) // 2 + 1]
+    n = len(values) if n is None else checks.integer("n", n, least=len(values))
+    half = values[: n // 2 + 1]
     falls = (half[:-1] >= ratio * half[1:]) & (half[:-1] > RCOND * half[0])
     return (1 + torch.nonzero(falls).flatten()).tolist()
 
 
-def _last_step(values: Tensor) -> int:
-    """The rank to keep when k is unknown; else :class:`~escape_ntk.checks.RankError`."""
-    steps = spectral_steps(values) if len(values) > 1 else []
+def last_step(eigenvalues: Tensor, n: int | None = None) -> int:
+    """The n_k to keep when k is unknown, ``n_k="gap"``: the last of :func:`spectral_steps`.  [D]
+
+    :class:`~escape_ntk.checks.RankError` where there is none.
+    """
+    steps = spectral_steps(eigenvalues, n=n) if len(eigenvalues) > 1 else []
     if not steps:
         raise checks.RankError(
             checks.message(
-                expected='a spectrum with a step for n_k="gap": Λ_j ≥ 1.5·Λ_{j+1}, j ≤ n/2',
-                got=f"none among {len(values)} eigenvalues",
-                remedy="pass n_k as an integer: look at TrainingProjector(features, 0).eigenvalues",
+                expected='a spectrum with a step for n_k="gap": '
+                f"Λ_j ≥ {STEP_RATIO:g}·Λ_{{j+1}}, j ≤ n/2",
+                got=f"none among the first {len(eigenvalues)} eigenvalues",
+                remedy="pass n_k as an integer: look at TrainingProjector(features, 0)"
+                ".eigenvalues, or let en.scan_good_directions choose one by validation",
             )
         )
     return steps[-1]
@@ -339,8 +350,11 @@ def _two(shape: tuple[int, int]) -> tuple[int, int]:
     return p, d
 
 
-def _warn_of_ties(values: Tensor, n_k: int, rcond: float) -> None:
-    """Warn when the cut falls between eigenvalues that agree to rcond·λ_max."""
+def warn_of_ties(values: Tensor, n_k: int, rcond: float = RCOND) -> None:
+    """Warn when the cut falls between eigenvalues that agree to rcond·λ_max.
+
+    With :class:`~escape_ntk.checks.CutoffWarning`: P_≤k is not unique there.  [D]
+    """
     inside = 0 < n_k < len(values)
     if inside and float(values[n_k - 1] - values[n_k]) < rcond * float(values[0]):
         warnings.warn(

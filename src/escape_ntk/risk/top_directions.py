@@ -5,7 +5,6 @@ blocks C alone, each two passes over the tangent features: block Lanczos with fu
 reorthogonalisation, its basis in float64 on the CPU.  Source: [L] for the method, [D] for the rest.
 """
 
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ from tqdm import tqdm
 from escape_ntk import checks
 from escape_ntk.models.modules import ModuleFeatures
 from escape_ntk.numerics.lanczos import NoConvergenceError
-from escape_ntk.risk.projectors import RCOND
+from escape_ntk.risk.projectors import RCOND, last_step, warn_of_ties
 
 ROUTES = ("auto", "gram", "krylov")
 """How the eigenpairs are found.
@@ -34,8 +33,6 @@ PIECES = 4
 """A block is filled in so many pieces: their memory is used again, where larger ones are new."""
 LOOK = 64
 """Leading eigenvalues among which ``n_k="gap"`` looks for steps."""
-STEP = 1.5
-"""What counts as a step: λ_j ≥ STEP·λ_{j+1}.  [D]"""
 SPARE = 10
 """Columns of a Krylov block beyond those asked for: they hasten the last of these."""
 
@@ -81,8 +78,8 @@ def top_directions(
     Arguments:
 
     * ``features``: ModuleFeatures of n inputs with N = n or n·C outputs;
-    * ``n_k``: how many; or ``"gap"``: up to the last step, λ_j ≥ STEP·λ_{j+1}, among the first half
-      of the eigenvalues, of which ``"krylov"`` looks at LOOK;
+    * ``n_k``: how many; or ``"gap"``: up to the :func:`~escape_ntk.risk.projectors.last_step`, for
+      which ``"krylov"`` looks at LOOK eigenvalues;
     * ``route``: one of ROUTES.  ``"gram"``: N² numbers and, for a moment, two Jacobian blocks.
       ``"krylov"``: blocks of b = n_k + SPARE columns, 3·b·P numbers, and N·b float64 for each
       pass; one block of the Jacobian and two pieces of one, or KEPT_BLOCKS of them.  A ``"gram"``
@@ -120,10 +117,9 @@ def top_directions(
             values, vectors = _by_krylov(kernel, count, tolerance, max_passes)
         _check_eigenvalues(values)
         rank = int((values > RCOND * values[0]).sum())
-        most = min(kernel.N // 2, len(values) - 1)
-        chosen = _last_step(values, most) if isinstance(n_k, str) else wanted
+        chosen = last_step(values, kernel.N) if isinstance(n_k, str) else wanted
         _check_rank(chosen, rank, "the numerical rank of the tangent features")
-        _warn_of_ties(values, chosen)
+        warn_of_ties(values, chosen)
         values, vectors = values[: max(count, rank)], vectors[:, :chosen]
         V, outputs, residuals = _directions(kernel, values[:chosen], vectors)
     if float(residuals.max()) > tolerance:
@@ -144,8 +140,11 @@ class _Kernel:
         self.features, self.N, self.P = features, len(features), features.size
         self.outputs = len(features) // len(features.X)
         self.rows = max(1, BLOCK_NUMBERS // (self.P * self.outputs))
-        self.keeps = self.N * self.P <= KEPT_BLOCKS * BLOCK_NUMBERS
+        known = features.kept
+        self.keeps = known is not None or self.N * self.P <= KEPT_BLOCKS * BLOCK_NUMBERS
         self._kept: list[Tensor] | None = [] if self.keeps else None
+        if known is not None:
+            self._kept = [known[place] for place in self._places()]
         self.bar = tqdm(
             desc="good directions", unit=" passes", disable=not progress, delay=2, leave=False
         )
@@ -318,32 +317,8 @@ def _directions(kernel: _Kernel, values: Tensor, U: Tensor) -> tuple[Tensor, Ten
     return V, kernel.push(V), residuals
 
 
-def _last_step(values: Tensor, most: int) -> int:
-    """The last j ≤ ``most`` with λ_j ≥ 1.5·λ_{j+1}, as :func:`spectral_steps` has them."""
-    head = values[: most + 1]
-    falls = (head[:-1] >= STEP * head[1:]) & (head[:-1] > RCOND * head[0])
-    if bool(falls.any()):
-        return 1 + int(falls.nonzero().max())
-    raise checks.RankError(
-        checks.message(
-            expected=f'for n_k="gap" a step λ_j ≥ {STEP:g}·λ_{{j+1}} in the spectrum of the kernel',
-            got=f"none among the first {len(head)} eigenvalues",
-            remedy="pass a number; en.scan_good_directions chooses one by validation",
-        )
-    )
-
-
 def _check_rank(asked: int, there: int, what: str, remedy: str = "lower n_k") -> None:
     if asked > there:
         raise checks.RankError(
             checks.message(expected=f"n_k ≤ {there}, {what}", got=asked, remedy=remedy)
-        )
-
-
-def _warn_of_ties(values: Tensor, n_k: int) -> None:
-    if n_k < len(values) and float(values[n_k - 1] - values[n_k]) < RCOND * float(values[0]):
-        warnings.warn(
-            f"eigenvalues {n_k} and {n_k + 1} agree to {RCOND:g}: P_≤k is not unique",
-            checks.CutoffWarning,
-            stacklevel=3,
         )
