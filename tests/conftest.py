@@ -7,6 +7,7 @@ it, as users run the package.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -52,6 +53,25 @@ def extensions():
         for folder in ("book/tools", "book/_ext"):
             patch.syspath_prepend(Path(__file__).parents[1] / folder)
         yield
+
+
+@pytest.fixture(scope="module")
+def headless():
+    """tests/site/headless.py where there is a browser to drive."""
+    pytest.importorskip("playwright", reason="no playwright, hence no browser to drive")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parent / "site")
+        module = importlib.import_module("headless")
+    if module.find_browser() is None:
+        pytest.skip(module.NO_BROWSER)
+    return module
+
+
+@pytest.fixture(scope="module")
+def browser(headless):
+    """The browser, for the tests of one file; those of the site share one for all."""
+    with headless.chromium() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

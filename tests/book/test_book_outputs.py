@@ -13,26 +13,19 @@ from pathlib import Path
 import jupytext
 import nbformat
 import pytest
+from front_matter import HEAD
 from jupyter_cache import get_cache
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).parents[2]
-HEAD = """\
----
-jupytext:
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-
+PAGE = (
+    HEAD
+    + """\
 # A page
 
 """
+)
 CHECKED = ":tags: [nbval-check-output]\n\n"
 EVERYTHING = """\
 import sys, time
@@ -70,7 +63,7 @@ def write(root: Path, name: str) -> Path:
     """A page and its notebook, with the stored outputs."""
     page = root / f"book/{name}.md"
     cells = [f"```{{code-cell}} python\n{tags}{source}\n```\n" for source, tags, _ in PAGES[name]]
-    page.write_text(HEAD + "\n".join(cells), "utf-8")
+    page.write_text(PAGE + "\n".join(cells), "utf-8")
     notebook = jupytext.read(page, fmt="md:myst")
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for cell, (_, _, text) in zip(code, PAGES[name], strict=True):

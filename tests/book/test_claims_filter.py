@@ -1,6 +1,5 @@
 """The scorecard's filters: what Python writes, and what claims.js makes of it in a browser."""
 
-import importlib
 import re
 from contextlib import ExitStack
 from pathlib import Path
@@ -59,23 +58,6 @@ def test_the_script_knows_every_verdict_and_tag():
 PAGE = """<!doctype html><html lang="en" data-theme="light"><meta charset="utf-8"><title>t</title>
 <link rel="stylesheet" href="book.css"><script src="claims.js"></script>
 <nav><a>no address</a><a href="setup.html">Setup: a network</a></nav><div>"""
-
-
-@pytest.fixture(scope="module")
-def headless():
-    pytest.importorskip("playwright", reason="no playwright, hence no browser to drive")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "tests/site")
-        module = importlib.import_module("headless")
-    if module.find_browser() is None:
-        pytest.skip(module.NO_BROWSER)
-    return module
-
-
-@pytest.fixture(scope="module")
-def browser(headless):
-    with headless.chromium() as started:
-        yield started
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jupytext
 import pytest
+from front_matter import HEAD
 from jupytext.compare import NotebookDifference, compare_notebooks
 from nbformat.v4 import new_output
 
@@ -17,18 +18,9 @@ BOOK = Path(__file__).parents[2] / "book"
 CHECKED = "nbval-check-output"
 COLAB = "colab"  # tag of the cell that only the notebook has (book/tools/launch.py)
 
-PAGE = """\
----
-jupytext:
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-
+PAGE = (
+    HEAD
+    + """\
 # A page
 
 ```{code-cell} python
@@ -37,6 +29,7 @@ kernelspec:
 print(1 + 1)
 ```
 """
+)
 
 
 def executable_pages(folder: Path) -> list[Path]:

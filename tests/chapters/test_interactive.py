@@ -1,7 +1,6 @@
 """The figure that the reader moves: numbers, static frame, and controls in a browser."""
 
 import html
-import importlib
 import json
 import re
 from contextlib import ExitStack
@@ -205,23 +204,6 @@ CONTROLS = ".moves-controls"
 DRAWN = """() => [...document.querySelectorAll('.moves-marks')].map(
     (g) => [...g.querySelectorAll('path')].map((p) => p.getAttribute('d')))"""
 FIGURES = "() => [...document.querySelectorAll('.moves svg, .moves p')].map((e) => e.outerHTML)"
-
-
-@pytest.fixture(scope="module")
-def headless():
-    pytest.importorskip("playwright", reason="no playwright, hence no browser to drive")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "tests/site")
-        module = importlib.import_module("headless")
-    if module.find_browser() is None:
-        pytest.skip(module.NO_BROWSER)
-    return module
-
-
-@pytest.fixture(scope="module")
-def browser(headless):
-    with headless.chromium() as started:
-        yield started
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import test_interactive
 
 from escape_ntk.chapters.sample_complexity import claims as ledger
 from escape_ntk.chapters.sample_complexity import page, widget
@@ -25,8 +24,6 @@ from escape_ntk.checks import EscapeNTKError, InputError, NonFiniteError
 from escape_ntk.study import dense_plus_sparse as problem
 from escape_ntk.study.claims import Runs
 from escape_ntk.study.sweep import LiveResult
-
-headless, browser = test_interactive.headless, test_interactive.browser  # fixtures
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "book/_static"

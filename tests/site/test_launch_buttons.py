@@ -13,6 +13,7 @@ from pathlib import Path
 import headless
 import pytest
 import walk
+from front_matter import HEAD
 from headless import PAGES, SITE
 from test_site import dangling
 
@@ -32,19 +33,6 @@ html_js_files = ["access.js"]
 nb_execution_mode = "off"
 exclude_patterns = ["**/*.ipynb", "_build"]
 root_doc = "book/index"
-"""
-HEAD = """\
----
-jupytext:
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-
 """
 PAGES_OF_IT = {
     "index": "# Home\n\n```{toctree}\ncode\n```\n\n```{launched}\nThe *rocket*.\n```\n",
