@@ -192,7 +192,8 @@ VALID: dict[str, Callable[[], dict[str, Any]]] = {
         "strengths": (0.5,), "output": None, "y": problem().y,
         "validation": (problem().X, problem().y), "loss": torch.nn.functional.mse_loss,
         "steps": 2, "rate": 0.1, "batch": 5, "progress": False},
-    "spectral_steps": lambda: {"eigenvalues": torch.tensor([3.0, 2.0, 1.0]), "ratio": 1.5},
+    "spectral_steps": lambda: {
+        "eigenvalues": torch.tensor([3.0, 2.0, 1.0]), "ratio": 1.5, "n": 3},
     "to_pairs": lambda: {"U": torch.ones(4, D)},
     "train": lambda: {
         "problem": problem(), "penalties": en.Penalties(), "t_end": 2.0, "n_times": 3,
