@@ -1,7 +1,7 @@
 """Claims of the chapter *Other ways*: labels needed by each method, and what was expected of it."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -60,8 +60,8 @@ def needed(runs: Runs, target: str, level: float) -> Labels:
 
 @chapter.claim(
     "other-floor",
-    "With a dense part in f*, no method's mean test error is below (1 − n/B(d, k))/2 where n labels "
-    "are at most half of B(d, k), the one that knows β included.",
+    "With a dense part in f*, no method's mean test error is below (1 − n/B(d, k))/2 where the n "
+    "labels are at most half of B(d, k), the one that knows β included.",
     source="D+M",
     target="mean error over (1 − n/B)/2, at least 1",
     tolerance="for each of twelve methods: mean over k, d, n and five seeds",
@@ -74,13 +74,14 @@ def over_the_floor(runs: Runs, broken: bool) -> list[float]:
     return [float(np.mean(_over_floor(e.climbs(target, SEEDS, [m]), runs))) for m in METHODS]
 
 
-def _over_floor(points: Sequence[e.Climb], runs: Runs) -> Iterator[float]:
+def _over_floor(points: Sequence[e.Climb], runs: Runs) -> list[float]:
     """Test error over (1 − n/B)/2 at each n ≤ B/2 of these climbs."""
+    ratios = []
     for point, record in zip(points, runs(points), strict=True):
-        size = multiplicity(point.d, point.k)
-        for n, error in zip(record.arrays["n"], record.arrays["error"], strict=True):
-            if n <= size / 2:
-                yield float(error) / (0.5 * (1 - n / size))
+        share = record.arrays["n"] / multiplicity(point.d, point.k)
+        few = share <= 0.5
+        ratios += (record.arrays["error"][few] / (0.5 * (1 - share[few]))).tolist()
+    return ratios
 
 
 # ---------------------------------------------------------------- the joint model and its rivals
