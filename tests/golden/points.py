@@ -129,6 +129,16 @@ POINTS: dict[str, Point] = {
     "complexity-quadntk": sample_complexity.QuadNTK(
         1, 2, 4, 30, n_times=5, scales=(0.1, 1.0), norms=(1e-3, 0.0), **FIT
     ),
+    "complexity-noisy-ntk": sample_complexity.NoisyNTK(1, 2, 4, 30, n_validation=40, n_test=60),
+    "complexity-noisy-joint": sample_complexity.NoisyJoint(
+        1, 1, 4, 30, n_times=5, empirical=(0.0, 1.0), **FIT
+    ),
+    "complexity-noisy-quadntk": sample_complexity.NoisyQuadNTK(
+        1, 1, 4, 30, n_times=5, scales=(0.1, 1.0), norms=(1e-3, 0.0), **FIT
+    ),
+    "complexity-joint-width": sample_complexity.JointWidth(
+        1, 2, 4, 30, n_times=5, empirical=(1.0, 2.0), **FIT
+    ),
     # Networks beyond the model
     "mlp": mlp.Climb(1, 6, "published", (1.0, 2.0), width=8, steps=40, n_test=50, n_times=5),
     "mlp/normalized": mlp.Climb(1, 6, "normalized", (1.0,), width=8, steps=40, n_test=50),

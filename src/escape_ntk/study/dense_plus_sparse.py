@@ -31,27 +31,42 @@ SIZES = ("R_1", "R_2", "R_3", "norm_fourth")
 
 @dataclass(frozen=True)
 class Data:
-    """Target, training inputs, and what chooses and judges; ``generator`` for what is drawn next.
+    """Target, training set, and what chooses and judges; ``generator`` for what is drawn next.
 
+    ``y`` and ``validation_y`` are the labels that a method sees; it is judged without their noise.
     Target, validation and test sets depend on (seed, k, d) alone, not on n.
     """
 
     target: Target
     X: Tensor
+    y: Tensor
     validation: Tensor
+    validation_y: Tensor
     test: Tensor
     generator: torch.Generator
 
 
-def draw_data(point: "Fit", dtype=torch.float32) -> Data:
-    """Target, validation, test and training inputs, in this order, from the point's seed."""
+NOISE_STREAM = 10_000
+"""Added to a point's seed for the noise of its labels: inputs and weights stay as without it."""
+
+
+def draw_data(point: "Fit", dtype=torch.float32, label_noise: float = 0.0) -> Data:
+    """Target, validation, test and training inputs, in this order, from the point's seed.
+
+    Labels are f* and normal noise of deviation ``label_noise``, on both sets that have labels.
+    """
     generator = torch.Generator().manual_seed(point.seed)
     target = draw_target(point.k, point.d, generator, dtype)
     validation, test, X = (
         draw_inputs(n, point.d, point.draws.inputs, generator, dtype=dtype)
         for n in (point.n_validation, point.n_test, point.n)
     )
-    return Data(target, X, validation, test, generator)
+    y, validation_y = target(X), target(validation)
+    if label_noise:
+        stream = torch.Generator().manual_seed(point.seed + NOISE_STREAM)
+        for labels in (validation_y, y):  # the first does not depend on n
+            labels += label_noise * torch.randn(len(labels), generator=stream, dtype=dtype)
+    return Data(target, X, y, validation, validation_y, test, generator)
 
 
 def explicit(weights: Tensor, name: str, target: Target) -> JointMovement:
@@ -91,6 +106,10 @@ class Fit(Point):
 
     def __post_init__(self):
         checks.integer("k", self.k, least=1)
+
+    def data(self, dtype: torch.dtype = torch.float32) -> Data:
+        """What :func:`draw_data` draws, labels without noise."""
+        return draw_data(self, dtype)
 
 
 class Wide(Fit):
