@@ -133,9 +133,6 @@ POINTS: dict[str, Point] = {
     "complexity-noisy-joint": sample_complexity.NoisyJoint(
         1, 1, 4, 30, n_times=5, empirical=(0.0, 1.0), **FIT
     ),
-    "complexity-noisy-quadntk": sample_complexity.NoisyQuadNTK(
-        1, 1, 4, 30, n_times=5, scales=(0.1, 1.0), norms=(1e-3, 0.0), **FIT
-    ),
     "complexity-joint-width": sample_complexity.JointWidth(
         1, 2, 4, 30, n_times=5, empirical=(1.0, 2.0), **FIT
     ),

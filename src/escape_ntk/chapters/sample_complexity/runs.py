@@ -1,6 +1,7 @@
 """How many samples NTK, QuadNTK and the joint model need for a dense plus a sparse part.
 
-f* = (dense harmonic of degree k + sparse harmonic of degree k + 1)/√2 on the sphere, k = 1 or 2.
+f* = (dense harmonic of degree k + sparse harmonic of degree k + 1)/√2 on the sphere, k = 1 or 2;
+at one dimension k = 3.
 Every method of one (seed, k, d, n) meets the same target, training, validation and test sets; what
 it is tuned over is chosen on the validation set, the moment at which training stops included.
 """
@@ -221,19 +222,6 @@ class NoisyNTK(NTK):
 
 
 @dataclass(frozen=True)
-class NoisyQuadNTK(QuadNTK):
-    """The same with noise of deviation ``label_noise`` on training and validation labels."""
-
-    experiment: ClassVar[str] = "complexity-noisy-quadntk"
-
-    label_noise: float = 0.5
-
-    def data(self, dtype: torch.dtype = torch.float32) -> Data:
-        """Inputs as without noise, labels with it; ``error`` is the excess risk."""
-        return draw_data(self, dtype, self.label_noise)
-
-
-@dataclass(frozen=True)
 class NoisyJoint(Joint):
     """The same with noise of deviation ``label_noise`` on training and validation labels."""
 
@@ -295,6 +283,14 @@ WIDTHS = (1000, 8000)
 WIDTH_DIMS = (25, 50, 100)
 JOINT_WIDTHS, JOINT_WIDTH_DIM = (1000, 4000, 16_000), 12
 """Widths and d of the joint model at k = 2, with λ_2 fixed and with λ_2 growing like √m."""
+CUBIC_DIM, CUBIC_FACTORS = 10, (1.5, 2.0)
+"""d and n/n_3 at k = 3, a dense cubic and a sparse quartic."""
+NOISE_DIMS = (25, 50)
+NOISE_FACTORS: dict[type, dict[int, tuple[float, ...]]] = {
+    NoisyJoint: {25: (4.0, 6.0, 8.0, 12.0), 50: (6.0, 8.0, 12.0)},
+    NoisyNTK: dict.fromkeys(NOISE_DIMS, (0.85, 1.1, 1.4, 1.8)),
+}
+"""With noisy labels at k = 1: n/n_1 of the joint model and n/n_2 of the kernel, around n_.25."""
 WIDTH_FACTORS = (8.0, 12.0, 16.0, 24.0)
 """n/n_1 of these: around n_.25."""
 
@@ -377,10 +373,33 @@ def rules(m: int) -> tuple[float, ...]:
     return tuple(dict.fromkeys((1.0, (m / JOINT_WIDTHS[0]) ** 0.5)))
 
 
+def cubic_points(seeds: Sequence[int]) -> list[Method]:
+    """k = 3: every method."""
+    return [
+        kind(seed, 3, CUBIC_DIM, samples(factor, CUBIC_DIM, 3))
+        for factor in CUBIC_FACTORS
+        for seed in seeds
+        for kind in (NTK, QuadNTK, Joint)
+    ]
+
+
+def noise_points(seeds: Sequence[int], kind: type[Method]) -> list[Method]:
+    """k = 1: one method with noisy labels, around its thresholds."""
+    degree = 2 if issubclass(kind, NTK) else 1
+    return [
+        kind(seed, 1, d, samples(factor, d, degree))
+        for d, factors in NOISE_FACTORS[kind].items()
+        for factor in factors
+        for seed in seeds
+    ]
+
+
 def full_points(seeds: Sequence[int]) -> list[Point]:
     """Everything that the chapter rests on; the long runs last."""
     points = [*chief_points(seeds), *map_points(seeds, 2), *exponent_points()]
     points += [*map_points(seeds, 1), *width_points(seeds), *joint_width_points(seeds)]
+    points += [*cubic_points(seeds), *noise_points(seeds, NoisyJoint)]
+    points += noise_points(seeds, NoisyNTK)
     return list(dict.fromkeys(points))
 
 
