@@ -67,6 +67,7 @@ POINTS: dict[str, Point] = {
     "quadntk-construction/cubic": quadntk.Construction(1, 2, d=5, n=20, widths=(64,)),
     "quadntk-sign-draws": quadntk.SignDraws(1, d=5, n=20, m=40, n_draws=20),
     "quadntk-norm": quadntk.ConstructionNorm(1, 2, m=200, dims=(5, 10)),
+    "quadntk-several": quadntk.SeveralDirections(1, 2, d=5, m=200, counts=(1, 3), n_bound=20),
     "quadntk-saddle": quadntk.Saddle(
         1, 5e-3, d=4, factor=2.0, m=40, t_end=100.0, n_times=5, n_test=30
     ),

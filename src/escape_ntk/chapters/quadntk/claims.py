@@ -118,6 +118,59 @@ for k, sure in ((1, "h is constant, no randomness"), (2, "95 % interval over fiv
     )
 
 
+SEVERAL = {k: [e.SeveralDirections(seed, k) for seed in e.SEEDS] for k in (1, 2)}
+"""Several directions in one movement, by k."""
+MOST = max(e.SeveralDirections.counts)
+
+chapter.claim(
+    "quadntk-several-1",
+    f"k = 1: ‖W_Q‖_(2,4)^4 for a sum of s squares in orthonormal directions, of norm 1, grows like "
+    f"s, s up to {MOST}.",
+    source="D",
+    identity=True,
+    target="slope 1",
+    tolerance="±0.05, five draws",
+    broken="s equal directions",
+    judge=slope_near(1.0, 0.05),
+    measure=each(SEVERAL[1], slope_value("count", "norm", "aligned")),
+)
+
+
+def growth_over_foreseen(record: Record, broken: bool) -> float:
+    """(‖W_Q‖^4 of the most directions over that of one, less 1) over (s − 1)/π."""
+    norms = record.arrays["split" if broken else "norm"]
+    return float((norms[-1] / norms[0] - 1) * math.pi / (MOST - 1))
+
+
+chapter.claim(
+    "quadntk-several-2",
+    f"k = 2, s cubes in orthonormal directions: one movement for all makes ‖W_Q‖_(2,4)^4 "
+    f"1 + (s − 1)/π times that of one direction, s = {MOST}.",
+    source="D",
+    target="growth over the foreseen one: 1",
+    tolerance="95 % interval over five draws within ±0.1",
+    broken="a share of the neurons for each direction",
+    judge=ratio_one(0.9, 1.1),
+    measure=each(SEVERAL[2], growth_over_foreseen),
+)
+
+chapter.claim(
+    "quadntk-several-least",
+    f"k = 1: no movement for s squares in orthonormal directions has a ‖W‖_(2,4)^4 more than 1.5 "
+    f"times below that of this one, s up to {MOST}.",
+    source="D",
+    target="construction over lower bound",
+    tolerance="at most 1.5, every s and draw",
+    broken="k = 2, a share of the neurons for each direction",
+    after="the bar, after one trial draw",
+    judge=at_most(1.5),
+    measure=lambda runs, broken: [
+        float((r.arrays["split" if broken else "norm"] / r.arrays["least"]).max())
+        for r in runs(SEVERAL[2 if broken else 1])
+    ],
+)
+
+
 @chapter.claim(
     "quadntk-saddle",
     "At W = 0 f_Q alone has no gradient: training does not move.",

@@ -1,5 +1,7 @@
 """What the statements of the chapter *QuadNTK* assume."""
 
+from dataclasses import replace
+
 from escape_ntk.chapters.quadntk import chapter
 from escape_ntk.study.hypotheses import Hypothesis as H
 from escape_ntk.study.hypotheses import nonzero_mean, unchecked
@@ -36,6 +38,15 @@ chapter.assume(
             hermite(2, below, r"order in $d$: $\mu_j(\sigma'')\ne0$ for these $j$"),
             WIDE,
             HIGH,
+        ),
+    ),
+    Entry(
+        "prop-several",
+        (
+            *CONSTRUCTION,
+            H(r"the $\beta_j$ are orthonormal", unchecked("they are drawn as such")),
+            WIDE,
+            replace(HIGH, words=r"the factor: $d\to\infty$, $s$ fixed"),
         ),
     ),
     Entry(
