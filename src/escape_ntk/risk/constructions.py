@@ -224,13 +224,14 @@ def represent_powers(
 ) -> PairMovement:
     """Movement with f_Q → Σ_j c_j (β_j·x)^degree on S^{d−1}(√d), at rate m^{−1/2}; degree ≥ 2.
 
-    With h of :func:`represent_power` let A(w) = Σ_j c_j h(β_j·w) β_jβ_jᵀ = Σ_i α_i e_ie_iᵀ, and
-    τ_± the traces of its positive and negative part.  Pair r moves its neuron with a = +1 by
-    u_r = 2τ_+^{1/2} m^{−1/4} e_i, where i is taken from the α_i > 0 with frequencies α_i/τ_+, the
-    other by v_r likewise from the α_i < 0.  Then ‖W‖_{2,4}^4 = 8·mean_r(τ_+² + τ_−²), the least of
-    all movements with E[u uᵀ − v vᵀ | w] = 4m^{−1/2}A(w), at most 8(Σ|c_j|)² E h², which is what a
-    share of the neurons for each direction costs.  Which i is no matter of chance: pair r takes the
-    quantile frac(r(√5−1)/2).  Directions need not be orthogonal.  [D]
+    With h of :func:`represent_power` let H(w) = Σ_j c_j h(β_j·w) β_jβ_jᵀ = Σ_i α_i e_ie_iᵀ, and
+    H_± its positive and negative part.  Pair r moves its neuron with a = +1 by
+    u_r = 2(tr H_+)^{1/2} m^{−1/4} e_i, where i is taken from the α_i > 0 with frequencies
+    α_i/tr H_+, and the other by v_r likewise from the α_i < 0.  Then
+    ‖W‖_{2,4}^4 = 8·mean_r((tr H_+)² + (tr H_−)²), the least of all movements with
+    E[u uᵀ − v vᵀ | w] = 4m^{−1/2}H(w), and at most 8(Σ|c_j|)² E h², the cost of a share of the
+    neurons for each direction.  Which i is no matter of chance: pair r takes the quantile
+    frac(r(√5−1)/2).  Directions need not be orthogonal.  [D]
 
     Arguments: ``weights`` (p, d) and ``betas`` (q, d) of length 1, ``coefficients`` (q,),
     ``degree`` = k + 1; ``block`` pairs at a time.
@@ -245,7 +246,7 @@ def represent_powers(
     _unit("weights", weights.norm(dim=1))
     _unit("betas", betas.norm(dim=1))
     d, ratio = weights.shape[1], _shape_of_h(activation, weights.shape[1], degree)
-    basis, R = torch.linalg.qr(betas.T)  # A(w) = basis · R diag(c_j h_j) Rᵀ · basisᵀ
+    basis, R = torch.linalg.qr(betas.T)  # H(w) = basis · R diag(c_j h_j) Rᵀ · basisᵀ
     up, down = torch.zeros_like(weights), torch.zeros_like(weights)
     quantile = (torch.arange(len(weights), device=weights.device).double() * GOLDEN) % 1
     for rows in torch.arange(len(weights), device=weights.device).split(block):

@@ -450,18 +450,19 @@ def wide_less_narrow(runs: Runs, broken: bool) -> list[np.ndarray]:
 # ---------------------------------------------------------------- the joint model's width
 
 
+def joint_rows(runs: Runs, m: int, weight: float) -> dict[int, dict[int, dict[str, float]]]:
+    """What the joint model with m neurons and one λ_2 measured, by n and seed."""
+    out: dict[int, dict[int, dict[str, float]]] = {}
+    for r in runs(p for p in e.joint_width_points(SEEDS) if p.m == m):
+        row = list(r.arrays["empirical"]).index(weight)
+        values = {name: float(column[row]) for name, column in r.arrays.items()}
+        out.setdefault(r.config["n"], {})[r.config["seed"]] = values
+    return out
+
+
 def joint_thresholds(runs: Runs, m: int, scaled: bool) -> list[float]:
     """n_.25 of the joint model with m neurons, seed by seed: λ_2 = √(m/1000) if scaled, else 1."""
-    records = runs(p for p in e.joint_width_points(SEEDS) if p.m == m)
-    weight = e.rules(m)[-1 if scaled else 0]
-    curves: dict[int, dict[int, float]] = {}
-    for r in records:
-        row = list(r.arrays["empirical"]).index(weight)
-        curves.setdefault(r.config["seed"], {})[r.config["n"]] = float(r.arrays["error"][row])
-    return [
-        first_crossing(sorted(errors), [errors[n] for n in sorted(errors)], LEVELS[0])
-        for _, errors in sorted(curves.items())
-    ]
+    return e.crossings(joint_rows(runs, m, e.rules(m)[-1 if scaled else 0]), LEVELS[0])
 
 
 @chapter.claim(

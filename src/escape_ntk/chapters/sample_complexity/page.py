@@ -9,13 +9,17 @@ from escape_ntk.chapters.sample_complexity.claims import (
     LABELS,
     LEVELS,
     METHODS,
+    NOISY,
     SEEDS,
     chief,
+    cubic,
     exponent_runs,
     exponents,
+    joint_rows,
     local_exponents,
     map_runs,
     multiples,
+    noisy_thresholds,
     uncensored,
     unregularized,
 )
@@ -34,14 +38,14 @@ def whole_map(runs: Runs, k: int) -> dict[str, list[Record]]:
     return {method: map_runs(runs, method, k) for method in METHODS}
 
 
-def thresholds(runs: Runs, k: int):
-    """n_.25 over d, with what each method is expected to follow."""
+def thresholds(runs: Runs, k: int, noisy: dict | None = None):
+    """n_.25 over d, with what each method is expected to follow; ``noisy``: with noisy labels."""
     found = {m: e.thresholds(records, LEVELS[0]) for m, records in whole_map(runs, k).items()}
     follows = {
         m: lambda d, degree=k + up: cumulative_multiplicity(d, degree)
         for m, up in DEGREE_ABOVE.items()
     }
-    return figures.thresholds_by_dimension(found, follows)
+    return figures.thresholds_by_dimension(found, follows, noisy)
 
 
 @chapter.figure("fig-thresholds")
@@ -52,8 +56,8 @@ def thresholds_2(runs: Runs):
 
 @chapter.figure("fig-thresholds-1")
 def thresholds_1(runs: Runs):
-    """Those for k = 1."""
-    return thresholds(runs, 1)
+    """Those for k = 1, and with noisy labels."""
+    return thresholds(runs, 1, {method: noisy_thresholds(runs, method) for method in NOISY})
 
 
 @chapter.table(
@@ -93,6 +97,36 @@ def tuning_row(runs: Runs) -> list[list[str]]:
 def methods(runs: Runs):
     """Test errors at n = 3 n_2, and what is missed of each half."""
     return figures.methods_by_dimension(chief(runs))
+
+
+@chapter.figure("fig-cubic")
+def cubic_methods(runs: Runs):
+    """Test errors at k = 3, and what is missed of each half."""
+    return figures.methods_by_samples(cubic(runs))
+
+
+@chapter.table(
+    "joint-widths",
+    ["m", "λ_2", "n_.25 over n_2", "error at 3 n_2, best moment", "at the end", "its rest"],
+    "The joint model over the width, k = 2, d = 12: median (range) of five seeds",
+)
+def width_rows(runs: Runs) -> list[list[str]]:
+    """Thresholds, and errors at the largest n, by width and λ_2."""
+    n_2, rows = cumulative_multiplicity(e.JOINT_WIDTH_DIM, 2), []
+    for m in e.JOINT_WIDTHS:
+        for weight in e.rules(m):
+            own = joint_rows(runs, m, weight)
+            most = own[max(own)].values()
+            keys = ("error", "end_error", "end_rest")
+            cells = [_spread([row[key] for row in most]) for key in keys]
+            found = np.array(e.crossings(own, LEVELS[0]))
+            first = _range(found, n_2, max(own))
+            rows.append([str(m), f"{weight:g}", first, *cells])
+    return rows
+
+
+def _spread(values: list[float]) -> str:
+    return f"{np.median(values):.3f} ({min(values):.3f}–{max(values):.3f})"
 
 
 @chapter.table(

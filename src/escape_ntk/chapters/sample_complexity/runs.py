@@ -6,7 +6,7 @@ Every method of one (seed, k, d, n) meets the same target, training, validation 
 it is tuned over is chosen on the validation set, the moment at which training stops included.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -334,6 +334,14 @@ def thresholds(runs: Sequence, level: float) -> dict[int, dict[int, float]]:
         n = sorted(errors)
         found.setdefault(d, {})[seed] = first_crossing(n, [errors[x] for x in n], level)
     return found
+
+
+def crossings(rows: Mapping[int, Mapping[int, Mapping[str, float]]], level: float) -> list[float]:
+    """n_τ seed by seed, from errors by n and seed."""
+    n = sorted(rows)
+    return [
+        first_crossing(n, [rows[x][seed]["error"] for x in n], level) for seed in sorted(rows[n[0]])
+    ]
 
 
 def exponent_points() -> list[Joint]:
