@@ -544,7 +544,7 @@ def claim_noise(method: str, other: str) -> None:
             for row in (noisy, clean)
         ]
         over = {f"d_{d}": [noisy[d][s] / clean[d][s] for s in SEEDS] for d in e.NOISE_DIMS}
-        return {"difference": np.subtract(*slopes), **over}
+        return {"difference": np.subtract(slopes[0], slopes[1]), **over}
 
 
 claim_noise("joint", "ntk")
