@@ -336,11 +336,13 @@ def thresholds(runs: Sequence, level: float) -> dict[int, dict[int, float]]:
     return found
 
 
-def crossings(rows: Mapping[int, Mapping[int, Mapping[str, float]]], level: float) -> list[float]:
-    """n_τ seed by seed, from errors by n and seed."""
+def crossings(
+    rows: Mapping[int, Mapping[int, Mapping[str, float]]], level: float, key: str = "error"
+) -> list[float]:
+    """n_τ seed by seed, from what was measured by n and seed."""
     n = sorted(rows)
     return [
-        first_crossing(n, [rows[x][seed]["error"] for x in n], level) for seed in sorted(rows[n[0]])
+        first_crossing(n, [rows[x][seed][key] for x in n], level) for seed in sorted(rows[n[0]])
     ]
 
 
