@@ -109,7 +109,6 @@ chapter.assume(
         ),
     ),
     Entry("lem-kept", (FOURTH, NOT_RISING)),
-    Entry("lem-norm", (ONE_NEURON,), claims=ALL_FOUR),
     Entry("lem-orders", (ONE_NEURON, PAIRED, BOUNDED_BY_ONE, ON_SPHERE), claims=ALL_FOUR),
     Entry(
         "thm-advance",
