@@ -2,8 +2,8 @@
 
 Let λ_1…λ_4 > 0, λ_2 ≥ 1, |σ'|, |σ''| ≤ 1, inputs on S^{d−1}(√d).  At every W with L_λ(W) ≤ L_0,
 ‖∇_W L_λ‖_F ≤ ε_g and λ_min(∇²_W L_λ) ≥ −δ
-¼F + λ_1R_1 + ½λ_2R_2 + λ_3R_3 + λ_4R_4 ≤ Λ, F the training loss.
-Λ knows W* and the sample, not W: with λ_4 > 0 the sublevel set is bounded, ‖W‖_{2,4}^4 ≤
+¼F + λ_1R_1 + ½λ_2R_2 + λ_3R_3 + λ_4R_4 ≤ Ξ, F the training loss.
+Ξ knows W* and the sample, not W: with λ_4 > 0 the sublevel set is bounded, ‖W‖_{2,4}^4 ≤
 N = (L_0/λ_4)^{1/2}, and with λ_3 > 0 so is P_{≤k}t.  Source: [D], after Bai and Lee [L].
 """
 
@@ -18,7 +18,7 @@ from escape_ntk.risk.regularizer import Penalties
 NORM_CURVATURE = 28.0
 """½E_S(SW_Q)ᵀ∇²R_4(SW_Q) ≤ 28 N^{3/2}‖W_Q‖_{2,4}² if W_Q moves one neuron of a pair.  [D]"""
 NORM_SLOPE = 4 * 2**0.25
-"""|⟨∇_t R_4, τ⟩| ≤ 4·2^{1/4} N^{7/4}‖τ‖_{2,4}.  [D]"""
+"""|⟨∇_t R_4, t_0⟩| ≤ 4·2^{1/4} N^{7/4}‖t_0‖_{2,4}.  [D]"""
 NORM_SHARE = 7.0**4
 """28 N^{3/2}c² ≤ 3N² + 7⁴c⁸: the means of N², N², N² and (7c²)⁴.  [D]"""
 WIDEST = 1e40
@@ -27,7 +27,7 @@ WIDEST = 1e40
 
 @dataclass(frozen=True)
 class Guarantee:
-    """The terms of Λ, each ≥ 0, and their ``total``; what they bound, from :meth:`sizes`.  [D]
+    """The terms of Ξ, each ≥ 0, and their ``total``; what they bound, from :meth:`sizes`.  [D]
 
     :meth:`sizes` refuses penalties that are 0 with an :class:`~escape_ntk.checks.InputError`.
     """
@@ -44,13 +44,13 @@ class Guarantee:
 
     @property
     def total(self) -> float:
-        """Λ."""
+        """Ξ."""
         return sum(getattr(self, field.name) for field in fields(self))
 
     def sizes(self, penalties: Penalties) -> dict[str, float]:
-        """Λ as a bound on the loss F, R_1, R_2, R_3 and N = ‖W‖_{2,4}^4.
+        """Ξ as a bound on the loss F, R_1, R_2, R_3 and N = ‖W‖_{2,4}^4.
 
-        F ≤ 4Λ, R_1 ≤ Λ/λ_1, R_2 ≤ 2Λ/λ_2, R_3 ≤ Λ/λ_3, N ≤ (Λ/λ_4)^{1/2}.
+        F ≤ 4Ξ, R_1 ≤ Ξ/λ_1, R_2 ≤ 2Ξ/λ_2, R_3 ≤ Ξ/λ_3, N ≤ (Ξ/λ_4)^{1/2}.
         """
         p, top = _all_four(penalties), self.total
         return {
@@ -76,7 +76,7 @@ def guarantee(
     depth: float = 0.0,
     gradient: float = 0.0,
 ) -> Guarantee:
-    """Every term of Λ.  With c, b, Γ as below and ‖τ‖_F ≤ T = (2Γ low)^{1/2} + (L_0/2λ_3)^{1/2}:
+    """Every term of Ξ.  With c, b, Γ as below and ‖t_0‖_F ≤ T = (2Γ low)^{1/2} + (L_0/2λ_3)^{1/2}:
 
     missed = ⟨(f* of W* − y)²⟩;  low_degree = λ_3Γ low ≥ λ_3R_3(t_L);  norm = 7⁴λ_4c⁸;
     signs = c²(2m)^{−1/2}[2λ_1(1 + bΓ) + λ_2b + λ_3bΓ] ≥ E_S Q(S t_Q);
@@ -147,7 +147,7 @@ def required_width(at: Callable[[int], Guarantee], target: float) -> float:
     if least > target:
         raise checks.InputError(
             checks.message(
-                expected="a target above what is left of Λ at infinite width",
+                expected="a target above what is left of Ξ at infinite width",
                 got=f"{target:g}, with {least:.3g} left",
                 remedy="smaller λ_3 and λ_4, depth=0, or a larger target",
             )
@@ -167,8 +167,8 @@ def required_samples(
 ) -> float:
     """n for which three terms of the bound on the gap come to ``target``: of R_3, R_4 and chance.
 
-    (2^{9/8}(R_3d)^{1/2} + 2^{3/4}(N b d log(md))^{1/2} + (½log(G/δ))^{1/2})²/target²: each falls
-    like n^{−1/2}; G pairs of radii a factor 2^{1/8} apart, 1 − δ = 95 %.  [D]
+    (2^{9/8}(R_3d)^{1/2} + 2^{3/4}(N b d log(md))^{1/2} + (½log(G/ϑ))^{1/2})²/target²: each falls
+    like n^{−1/2}; G pairs of radii a factor 2^{1/8} apart, 1 − ϑ = 95 %.  [D]
 
     Arguments:
 

@@ -55,7 +55,7 @@ MEASURED = (
     r"flat enough: $\frac\delta2\lVert W_Q\rVert_F^2$ over $L_\lambda(0)$",
     r"$W^*$ is good: comparison over $L_\lambda(0)$",
     r"wide: cross over $L_\lambda(0)$",
-    r"together: $\Lambda$ over $L_\lambda(0)$",
+    r"together: $\Xi$ over $L_\lambda(0)$",
     r"enough samples: bound on the gap over the error of $f=0$",
 )
 """The rows of the chapter's table, in its order: :func:`end_to_end.guarantee_terms`."""
@@ -90,7 +90,7 @@ ONE_NEURON = H(
     changed(tools=("PairFeatures", "TrainingProjector")),
 )
 GAP = H(
-    r"a spectral gap: $\min_{\ell\le k}\lambda_\ell>\max_{\ell>k}\lambda_\ell$",
+    r"a spectral gap: $\min_{\ell\le k}\zeta_\ell>\max_{\ell>k}\zeta_\ell$",
     p.spectral_gap,
     NEARLY_ODD,
 )
@@ -133,7 +133,7 @@ chapter.assume(
         (
             ON_SPHERE,
             H(
-                r"$\lambda_\ell>0$, $\ell\le k$",
+                r"$\zeta_\ell>0$, $\ell\le k$",
                 p.positive_eigenvalues(lambda k: range(k + 1)),
                 LINEAR,
             ),
