@@ -1,7 +1,7 @@
 """What a flat stationary point of L_λ is worth, in advance: every term of the bound in numbers.
 
 Let λ_1…λ_4 > 0, λ_2 ≥ 1, |σ'|, |σ''| ≤ 1, inputs on S^{d−1}(√d).  At every W with L_λ(W) ≤ L_0,
-‖∇_W L_λ‖_F ≤ ε_g and λ_min(∇²_W L_λ) ≥ −δ
+‖∇_W L_λ‖_F ≤ δ_1 and λ_min(∇²_W L_λ) ≥ −δ
 ¼F + λ_1R_1 + ½λ_2R_2 + λ_3R_3 + λ_4R_4 ≤ Ξ, F the training loss.
 Ξ knows W* and the sample, not W: with λ_4 > 0 the sublevel set is bounded, ‖W‖_{2,4}^4 ≤
 N = (L_0/λ_4)^{1/2}, and with λ_3 > 0 so is P_{≤k}t.  Source: [D], after Bai and Lee [L].
@@ -76,13 +76,15 @@ def guarantee(
     depth: float = 0.0,
     gradient: float = 0.0,
 ) -> Guarantee:
-    """Every term of Ξ.  With c, b, Γ as below and ‖t_0‖_F ≤ T = (2Γ low)^{1/2} + (L_0/2λ_3)^{1/2}:
+    """Every term of Ξ.
+
+    With c, b, Γ as below and ‖t_0‖_F ≤ c_0 = (2Γ low)^{1/2} + (L_0/2λ_3)^{1/2}:
 
     missed = ⟨(f* of W* − y)²⟩;  low_degree = λ_3Γ low ≥ λ_3R_3(t_L);  norm = 7⁴λ_4c⁸;
     signs = c²(2m)^{−1/2}[2λ_1(1 + bΓ) + λ_2b + λ_3bΓ] ≥ E_S Q(S t_Q);
-    cross = 2^{1/2}bc²m^{−1/2} + 2bdc²N^{1/2}/m;  coupling = 2bd m^{−1/2}N^{1/2}T²;
-    norm_slope = 4·2^{1/4}λ_4N^{7/4}(2bΓ/m)^{1/4}T;  curvature = ½δ(m/2)^{1/2}c²;
-    gradient = ε_g(½m^{1/4}N^{1/4} + T/2^{1/2}).  Source: [D].
+    cross = 2^{1/2}bc²m^{−1/2} + 2bdc²N^{1/2}/m;  coupling = 2bd m^{−1/2}N^{1/2}c_0²;
+    norm_slope = 4·2^{1/4}λ_4N^{7/4}(2bΓ/m)^{1/4}c_0;  curvature = ½δ(m/2)^{1/2}c²;
+    gradient = δ_1(½m^{1/4}N^{1/4} + c_0/2^{1/2}).  Source: [D].
 
     Arguments:
 
@@ -94,7 +96,7 @@ def guarantee(
     * ``low``: mean square over the sample of y − f_Q(·; W_Q), whose good part f_L makes;
     * ``inverse``: Γ = n/Λ_{n_k}, Λ_{n_k} the n_k-th eigenvalue of the Gram matrix;
     * ``stretch``: b = ‖X‖²/n, between 1 and d;
-    * ``depth``, ``gradient``: δ and ε_g of the point.
+    * ``depth``, ``gradient``: δ and δ_1 of the point.
 
     Returns a :class:`Guarantee`.
 
