@@ -124,13 +124,13 @@ MOST = max(e.SeveralDirections.counts)
 
 chapter.claim(
     "quadntk-several-1",
-    f"k = 1: ‖W_Q‖_(2,4)^4 for a sum of s squares in orthonormal directions, of norm 1, grows like "
-    f"s, s up to {MOST}.",
+    f"k = 1: ‖W_Q‖_(2,4)^4 for n_β squares in orthonormal directions, with coefficients "
+    f"n_β^(−1/2), grows like n_β, up to {MOST}.",
     source="D",
     identity=True,
     target="slope 1",
     tolerance="±0.05, five draws",
-    broken="s equal directions",
+    broken="equal directions",
     judge=slope_near(1.0, 0.05),
     measure=each(SEVERAL[1], slope_value("count", "norm", "aligned")),
 )
@@ -144,8 +144,8 @@ def growth_over_foreseen(record: Record, broken: bool) -> float:
 
 chapter.claim(
     "quadntk-several-2",
-    f"k = 2, s cubes in orthonormal directions: one movement for all makes ‖W_Q‖_(2,4)^4 "
-    f"1 + (s − 1)/π times that of one direction, s = {MOST}.",
+    f"k = 2, n_β cubes in orthonormal directions: one movement for all makes ‖W_Q‖_(2,4)^4 "
+    f"1 + (n_β − 1)/π times that of one direction, n_β = {MOST}.",
     source="D",
     target="growth over the foreseen one: 1",
     tolerance="95 % interval over five draws within ±0.1",
@@ -156,11 +156,11 @@ chapter.claim(
 
 chapter.claim(
     "quadntk-several-least",
-    f"k = 1: no movement for s squares in orthonormal directions has a ‖W‖_(2,4)^4 more than 1.5 "
-    f"times below that of this one, s up to {MOST}.",
+    f"k = 1: no movement for n_β squares in orthonormal directions has a ‖W‖_(2,4)^4 more than 1.5 "
+    f"times below that of this one, n_β up to {MOST}.",
     source="D",
     target="construction over lower bound",
-    tolerance="at most 1.5, every s and draw",
+    tolerance="at most 1.5, every n_β and draw",
     broken="k = 2, a share of the neurons for each direction",
     after="the bar, after one trial draw",
     judge=at_most(1.5),

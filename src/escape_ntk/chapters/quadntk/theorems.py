@@ -46,7 +46,7 @@ chapter.assume(
             *CONSTRUCTION,
             H(r"the $\beta_j$ are orthonormal", unchecked("they are drawn as such")),
             WIDE,
-            replace(HIGH, words=r"the factor: $d\to\infty$, $s$ fixed"),
+            replace(HIGH, words=r"the factor: $d\to\infty$, $n_\beta$ fixed"),
         ),
     ),
     Entry(
