@@ -16,7 +16,7 @@ from escape_ntk.chapters.ntk_limits.runs import (
     ExpectedError,
     Stretched,
 )
-from escape_ntk.chapters.quadntk.runs import SignDraws
+from escape_ntk.chapters.quadntk.runs import SeveralDirections, SignDraws
 from escape_ntk.chapters.regularizer.runs import ClosedForms
 from escape_ntk.chapters.setup.runs import LeakClosedForm
 from escape_ntk.kernels.ntk import KernelRidge, infinite_ntk
@@ -156,3 +156,13 @@ def test_weights_that_are_not_stretched_are_upright():
     assert flat == pytest.approx({name: upright[f"{name}_leaning"] for name in flat})
     moved, _ = Stretched(1, 2, 12, spread=8.0, **sizes).compute()
     assert abs(moved["sparse"] / flat["sparse"] - 1) > 1e-3
+
+
+def test_norms_of_several_directions_have_their_order():
+    """Least < one movement < shared out; equal directions cost what one does; one is one."""
+    _, a = SeveralDirections(1, 2, d=20, m=4000, counts=(1, 2, 6), n_bound=200).compute()
+    assert a["norm"][0] == pytest.approx(a["split"][0]) == pytest.approx(a["aligned"][0])
+    assert a["aligned"] == pytest.approx([a["norm"][0]] * 3)
+    assert a["split"] == pytest.approx(a["norm"][0] * a["count"])
+    assert (a["norm"][1:] < 0.8 * a["split"][1:]).all() and (np.diff(a["norm"]) > 0).all()
+    assert (a["least"][1:] < a["norm"][1:]).all()
