@@ -46,7 +46,7 @@ class TopDirections:
     """V (n_k, P), orthonormal rows, and what f_L makes of them: ``outputs`` = ΦVᵀ (n·C, n_k).
 
     ``eigenvalues``, descending: all that were found, at least one beyond n_k where there is one.
-    ``residuals`` (n_k,), as achieved: ‖K u_j − λ_j u_j‖/λ_1 by ``"gram"``, of ΦᵀΦ and v_j in the
+    ``residuals`` (n_k,), as achieved: ‖K u_j − Λ_j u_j‖/Λ_1 by ``"gram"``, of ΦᵀΦ and v_j in the
     place of K and u_j by ``"krylov"``; no less than what one gradient of a random combination
     of them says.  ``route``: how.  [D]
     """
@@ -79,7 +79,7 @@ def top_directions(
     max_passes: int = 100,
     progress: bool = False,
 ) -> TopDirections:
-    """The top ``n_k`` eigenpairs (λ_j, u_j) of K = ΦΦᵀ as v_j = Φᵀu_j/√λ_j.  [L][D]
+    """The top ``n_k`` eigenpairs (Λ_j, u_j) of K = ΦΦᵀ as v_j = Φᵀu_j/√Λ_j.  [L][D]
 
     Arguments:
 
@@ -90,8 +90,8 @@ def top_directions(
       ``"krylov"``: b = n_k + 1 + SPARE vectors in a block, (KRYLOV_BLOCKS + 3)·b·(P + N) numbers;
       one block of the Jacobian and two pieces of one, or KEPT_BLOCKS of them.  A ``"gram"`` that
       was asked for beyond that: a few times ``features.chunk``·P;
-    * ``tolerance``: largest residual, relative to λ_1, of the n_k and of the next one; what stays
-      inaccurate is f_L of ‖v_j‖ = 1 by some tolerance·√λ_1.  Sums of P = 10⁶ numbers in float32 are
+    * ``tolerance``: largest residual, relative to Λ_1, of the n_k and of the next one; what stays
+      inaccurate is f_L of ‖v_j‖ = 1 by some tolerance·√Λ_1.  Sums of P = 10⁶ numbers in float32 are
       good to some 10⁻⁵;
     * ``max_passes``: products of ΦᵀΦ with a block, before it is given up;
     * ``progress``: a bar on stderr.
@@ -99,7 +99,7 @@ def top_directions(
     Returns :class:`TopDirections`.
 
     Errors: :class:`~escape_ntk.checks.RankError` for more directions than K has eigenvalues above
-    RCOND·λ_1, and for ``"gap"`` where there is no step; beyond the tolerance
+    RCOND·Λ_1, and for ``"gap"`` where there is no step; beyond the tolerance
     :class:`~escape_ntk.numerics.lanczos.NoConvergenceError`;
     :class:`~escape_ntk.checks.NonFiniteError` where a gradient of the module, or K, is not finite.
     Warns
@@ -134,7 +134,7 @@ def top_directions(
     if float(residuals.max()) > tolerance:
         raise NoConvergenceError(
             checks.message(
-                expected=f"residuals ‖Ku − λu‖ ≤ {tolerance:g}·λ_1",
+                expected=f"residuals ‖Ku − Λu‖ ≤ {tolerance:g}·Λ_1",
                 got=f"{float(residuals.max()):.1e}, the largest of {chosen}",
                 remedy=f"float64 inputs and module, or tolerance={2 * float(residuals.max()):.0e}",
             )
@@ -307,7 +307,7 @@ def _by_krylov(
             return found, partial(_tested, kernel, values, residuals, directions)
     raise NoConvergenceError(
         checks.message(
-            expected=f"{count} eigenvalues to {tolerance:g}·λ_1 within {max_passes} passes",
+            expected=f"{count} eigenvalues to {tolerance:g}·Λ_1 within {max_passes} passes",
             got=f"{int(good[:count].sum())} of them",
             remedy="raise max_passes or tolerance",
         )
