@@ -21,6 +21,7 @@ from escape_ntk.chapters.ntk_limits import runs as ntk_limits
 from escape_ntk.chapters.published_figure import runs as published_figure
 from escape_ntk.chapters.quadntk import runs as quadntk
 from escape_ntk.chapters.regularizer import runs as regularizer
+from escape_ntk.chapters.sample_complexity import more_runs as baselines
 from escape_ntk.chapters.sample_complexity import runs as sample_complexity
 from escape_ntk.chapters.setup import runs as foundations
 from escape_ntk.chapters.your_network import layer_sweep
@@ -98,6 +99,7 @@ POINTS: dict[str, Point] = {
     "landscape-run": landscape.Landscape(1, low_degree=1e-3, **SMALL, **RUNS),
     "landscape-certified": landscape.Certified(1, plateau=3, **SMALL, **RUNS),
     "landscape-signs": landscape.SignMean(1, plateau=3, **SMALL, **RUNS),
+    "landscape-noisy": landscape.Noisy(1, m=20, d=4, n=60, t_end=100.0),
     "landscape-switches": landscape.CertifiedSwitches(1, **ALL_FOUR, **SMALL),
     "landscape-published": landscape.PublishedLandscape(1, population=1.0, times=(0.0, 5.0, 20.0)),
     "landscape-published-certified": landscape.CertifiedPublished(1, times=(0.0, 5.0, 20.0)),
@@ -110,6 +112,7 @@ POINTS: dict[str, Point] = {
     "joint-leaks": joint.Budgets(1, 1, 5, 40, n_signs=3),
     "joint-norms": joint.Norms(1, 2, m=64, dims=(4, 6)),
     "joint-gap": joint.Gap(1, 1, 5, 20, norm=1e-3, **FIT),
+    "joint-complexity": joint.GapClass(1, 1, 5, 20, n_validation=40, n_test=60, m=40),
     # Gradient descent end to end
     "end-to-end": end_to_end.Descent(1, 2, 4, 30, n_times=5, n_signs=3, **FIT),
     "end-to-end/descent": end_to_end.Descent(
@@ -120,6 +123,11 @@ POINTS: dict[str, Point] = {
     ),
     "end-to-end-network": end_to_end.FullNetwork(1, 1, 5, 20, norm=1e-3, **FIT),
     "end-to-end-guarantee": end_to_end.Guaranteed(1, 2, 4, 30, n_times=5, **FIT),
+    "end-to-end-complexity": end_to_end.DescentClass(
+        1, 2, 4, 30, n_validation=40, n_test=60, m=40
+    ),
+    "end-to-end-noisy": end_to_end.Noisy(1, 1, 4, 60, m=20, n_test=60, n_signs=3, t_end=100.0),
+    "end-to-end-wider": end_to_end.Wider(1, 2, 4, 30, **FIT),
     "end-to-end-required": end_to_end.Required(dims=(5, 8), errors=(0.5,)),
     # Sample complexity
     "complexity-ntk": sample_complexity.NTK(1, 2, 4, 30, n_validation=40, n_test=60),
@@ -128,6 +136,18 @@ POINTS: dict[str, Point] = {
     ),
     "complexity-quadntk": sample_complexity.QuadNTK(
         1, 2, 4, 30, n_times=5, scales=(0.1, 1.0), norms=(1e-3, 0.0), **FIT
+    ),
+    "complexity-split-joint": baselines.SplitJoint(
+        1, 2, 4, 30, n_times=5, empirical=(0.0, 1.0), **FIT
+    ),
+    "complexity-split-quadntk": baselines.SplitQuadNTK(
+        1, 2, 4, 30, n_times=5, scales=(0.1, 1.0), norms=(1e-3,), **FIT
+    ),
+    "complexity-network": baselines.Network(
+        1, 2, 4, 30, n_times=5, empirical=(0.0, 1.0), **FIT
+    ),
+    "complexity-two-step": baselines.TwoStep(
+        1, 2, 4, 30, n_times=5, scales=(0.1, 1.0), norms=(1e-3,), **FIT
     ),
     # Networks beyond the model
     "mlp": mlp.Climb(1, 6, "published", (1.0, 2.0), width=8, steps=40, n_test=50, n_times=5),

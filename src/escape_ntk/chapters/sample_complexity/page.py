@@ -11,7 +11,6 @@ from escape_ntk.chapters.sample_complexity.claims import (
     METHODS,
     SEEDS,
     chief,
-    exponent_runs,
     exponents,
     local_exponents,
     map_runs,
@@ -127,10 +126,8 @@ def exponent_rows(runs: Runs) -> list[list[str]]:
     rows = []
     for k in (2, 1):
         for method in METHODS:
-            records = exponent_runs(runs, method, k)
+            records = map_runs(runs, method, k)
             for level in LEVELS:
-                if level != LEVELS[0]:  # the further seeds were run near n_.25 only
-                    records = [r for r in records if r.config["seed"] in SEEDS]
                 dims = list(uncensored(records, level))
                 if len(dims) < 3:
                     continue
@@ -159,7 +156,7 @@ def local_rows(runs: Runs) -> list[list[str]]:
     for k in (2, 1):
         found = {}
         for method, up in DEGREE_ABOVE.items():
-            records = exponent_runs(runs, method, k)
+            records = map_runs(runs, method, k)
             found[method] = local_exponents(
                 records, LEVELS[0], lambda d, degree=k + up: cumulative_multiplicity(d, degree)
             )
