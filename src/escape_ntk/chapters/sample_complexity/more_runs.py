@@ -260,9 +260,9 @@ class TwoStep(QuadNTK):
 
 SPLIT_DIM, SPLIT_FACTORS = 12, (1.5, 2.0, 3.0, 4.0)
 """d and n/n_2 of the runs that choose by held-out labels."""
-NETWORK_FACTORS = (*SPLIT_FACTORS, 6.0)
+NETWORK_FACTORS = SPLIT_FACTORS
 """n/n_2 of the network, at the same d."""
-TWO_STEP_DIMS, TWO_STEP_FACTORS = (16, 24), (2.0, 3.0, 4.0)
+TWO_STEP_DIMS, TWO_STEP_FACTORS = (16, 24), (3.0,)
 
 
 def _sizes(dims: Sequence[int], factors: Sequence[float]) -> list[tuple[int, int]]:
@@ -286,14 +286,14 @@ def network_points(seeds: Sequence[int]) -> list[Network]:
 
 
 def two_step_points(seeds: Sequence[int]) -> list[TwoStep]:
-    """The two-step method over n."""
+    """The two-step method at n = 3 n_2."""
     sizes = _sizes(TWO_STEP_DIMS, TWO_STEP_FACTORS)
     return [TwoStep(seed, 2, d, n) for d, n in sizes for seed in seeds]
 
 
 def full_points(seeds: Sequence[int]) -> list[Point]:
     """All three."""
-    return [*split_points(seeds), *network_points(seeds), *two_step_points(seeds)]
+    return [*two_step_points(seeds), *network_points(seeds), *split_points(seeds)]
 
 
 def live_points(seeds: Sequence[int]) -> list[Point]:
