@@ -231,6 +231,13 @@ HALVES |= {"joint_sparse": np.array([0.01]), "ntk_share": np.array([0.1])}
 STARTS = {"gaps": [0.0, 1e-4], "tests": [0.01], "risks": [1e-5]}
 ESCAPE = {"first": [1.1, 1.2], "last": [1.01, 1.05]}
 ENDS = {"depth": [0.01, 0.02], "risk": [1e-5], "reached": [True], "perturbations": [0]}
+ENDS |= {"switches": [0.03], "published": [0.01, 0.01]}
+HIGH = {"depth": [0.01, 0.02], "risk": [0.1, 0.2]}
+NEAR = {name: spread(-0.5) for name in ("R_1_k1", "R_2_k1")}
+SPLIT = {name: spread(1.05) for name in ("joint_quarter", "joint_tenth")}
+FEWER = {"ratios": [0.5, 0.8], "with": [2.0], "without": [3.0]}
+BETTER = {"ratios": [0.5, 0.9], "joint": [0.1], "two_step": [0.2]}
+WIDER = {"ratios": [0.8, 0.9], "small": {"growth": 1.5}}
 STUCK = {"curvature": [-0.5, -0.4], "gradient": [0.01], "risk": [0.4, 0.5]}
 ORDERS = {"slopes": spread(-0.5), "floored": spread(-0.4), "bound_widest": 0.02}
 SPARSE = {"ntk": spread(0.8), "quadntk": spread(0.2)}
@@ -294,6 +301,16 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         ("landscape-escape-slope", ESCAPE, ESCAPE | {"last": [1.01, 1.2]}),
         ("landscape-escape-slope", ESCAPE, ESCAPE | {"last": [0.9, 1.05]}),
         ("landscape-flat", ENDS, ENDS | {"depth": [0.01, 0.06]}),
+        ("landscape-flat", ENDS, ENDS | {"switches": [0.06]}),
+        ("landscape-flat", ENDS, ENDS | {"published": [0.01, 0.06]}),
+        ("landscape-flat-noisy", HIGH, HIGH | {"depth": [0.01, 0.06]}),
+        ("landscape-flat-noisy", HIGH, HIGH | {"risk": [0.01, 0.2]}),
+        ("joint-fresh", NEAR, NEAR | {"R_1_k1": spread(0.0)}),
+        ("complexity-split", SPLIT, SPLIT | {"joint_tenth": spread(1.2)}),
+        ("complexity-network", FEWER, FEWER | {"ratios": [0.5, 0.9]}),
+        ("complexity-two-step", BETTER, BETTER | {"ratios": [1.5, 0.9]}),
+        ("e2e-wider", WIDER, WIDER | {"ratios": [0.8, 1.1]}),
+        ("e2e-guarantee", {"ratios": [0.1], "gap": [9.0]}, {"ratios": [0.1, 1.2], "gap": [9.0]}),
         ("landscape-plateau", STUCK, STUCK | {"curvature": [-0.5, 0.01]}),
         ("landscape-floor", np.array([0.0, 0.01]), np.array([-0.01, 0.01])),
         ("landscape-bound-order", ORDERS, ORDERS | {"slopes": spread(-0.1)}),

@@ -156,3 +156,18 @@ def test_weights_that_are_not_stretched_are_upright():
     assert flat == pytest.approx({name: upright[f"{name}_leaning"] for name in flat})
     moved, _ = Stretched(1, 2, 12, spread=8.0, **sizes).compute()
     assert abs(moved["sparse"] / flat["sparse"] - 1) > 1e-3
+
+
+def test_noisy_labels_leave_a_high_end_that_is_flat_and_f_l_alone_on_the_saddle():
+    """∇_tL_λ = 0 where f_L alone rests, and the floor is deep; more labels than weights."""
+    s, _ = landscape.Noisy(1, m=20, d=4, n=200, t_end=3000.0).compute()
+    assert s["end_value"] < s["linear_value"] < s["start_value"]
+    assert s["linear_coupling"] == 0  # s = 0
+    assert abs(s["linear_first_order"]) < 0.05 * s["start_value"]
+    assert s["linear_floor"] < 2 * s["end_floor"] < 0
+    parts = ("comparison", "first_order", "coupling", "cross")
+    for when in ("start_", "linear_", "end_"):
+        right = sum(s[when + name] for name in parts) - s[f"{when}curvature"] - s[f"{when}distance"]
+        assert s[f"{when}value"] == pytest.approx(right, rel=1e-8)
+    clean, _ = landscape.Noisy(1, m=20, d=4, n=200, t_end=3000.0, label_noise=0.0).compute()
+    assert clean["end_value"] < 0.5 * s["end_value"]  # control: it is the noise that stays

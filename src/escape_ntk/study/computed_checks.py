@@ -326,6 +326,12 @@ def between_powers(setting: Setting) -> Answer:
     return answer(0 < min(above) and max(above) < 1, ends)
 
 
+def above_d_log_d(setting: Setting) -> Answer:
+    """n ≥ d log d in every run."""
+    least = min(r["n"] / (r["d"] * math.log(r["d"])) for r in setting.runs)
+    return answer(least >= 1, f"at least {least:.2g} times that")
+
+
 def no_parallel_weights(setting: Setting) -> Answer:
     """|w_r·w_s| < 1 for r ≠ s, in a fresh draw."""
     worst = 0.0

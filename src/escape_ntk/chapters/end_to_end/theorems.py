@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from escape_ntk.chapters.end_to_end import chapter
 from escape_ntk.chapters.end_to_end import claims as end_to_end
+from escape_ntk.numerics.polynomials import cumulative_multiplicity
 from escape_ntk.records.store import Record
 from escape_ntk.study import computed_checks as p
 from escape_ntk.study.hypotheses import Change, Hypothesis, changed, unchecked
@@ -100,6 +101,16 @@ GAP = H(
     p.spectral_gap,
     NEARLY_ODD,
 )
+POSITIVE = H(
+    r"$\lambda_\ell>0$, $\ell\le k$",
+    p.positive_eigenvalues(lambda k: range(k + 1)),
+    LINEAR,
+)
+LAST_GOOD = H(
+    r"$\Lambda_{n_k}>0$: $\Gamma$ is finite",
+    p.gram_rank(lambda run: cumulative_multiplicity(int(run["d"]), int(run["k"]))),
+    changed(m=2),
+)
 chapter.assume(
     Entry(
         "thm-end",
@@ -116,7 +127,9 @@ chapter.assume(
     ),
     Entry("lem-kept", (FOURTH, NOT_RISING)),
     Entry("lem-norm", (ONE_NEURON,), claims=ALL_FOUR),
-    Entry("lem-orders", (ONE_NEURON, PAIRED, BOUNDED_BY_ONE, ON_SPHERE), claims=ALL_FOUR),
+    Entry(
+        "lem-orders", (ONE_NEURON, PAIRED, BOUNDED_BY_ONE, ON_SPHERE, LAST_GOOD), claims=ALL_FOUR
+    ),
     Entry(
         "thm-advance",
         (
@@ -127,6 +140,7 @@ chapter.assume(
             BOUNDED_BY_ONE,
             ON_SPHERE,
             LABELS,
+            LAST_GOOD,
             H(
                 r"$P_{\le k}$ is the training set's, in all of $R_1$, $R_2$, $R_3$",
                 p.trained_projector,
@@ -138,11 +152,7 @@ chapter.assume(
         "lem-missed",
         (
             ON_SPHERE,
-            H(
-                r"$\lambda_\ell>0$, $\ell\le k$",
-                p.positive_eigenvalues(lambda k: range(k + 1)),
-                LINEAR,
-            ),
+            POSITIVE,
             GAP,
         ),
         claims=ALL_FOUR,
@@ -153,6 +163,7 @@ chapter.assume(
             EVERY_ONE,
             BOUNDED_BY_ONE,
             ON_SPHERE,
+            POSITIVE,
             GAP,
             hermite(1, lambda k: range(k + 1), r"$\mu_j(\sigma')\ne0$, $j\le k$"),
             H(

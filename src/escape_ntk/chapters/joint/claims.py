@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from escape_ntk.chapters.joint import chapter
 from escape_ntk.chapters.joint import runs as e
@@ -21,6 +22,7 @@ from escape_ntk.study.claims import (
     slopes_by_seed,
 )
 from escape_ntk.study.dense_plus_sparse import bound_on_gap
+from escape_ntk.study.sweep import LiveResult
 
 SEEDS = e.SEEDS
 LARGE = 64
@@ -169,15 +171,17 @@ for k, tail in ((2, ""), (1, "-k1")):
 # ---------------------------------------------------------------- gap and bound
 
 
-def bounded(runs: Runs, points: Sequence[e.Gap]) -> list[Record]:
+R = TypeVar("R", Record, LiveResult)
+
+
+def with_bounds(records: Sequence[R], classes: Sequence[R]) -> list[R]:
     """Trained joint models with their bound: ``bound_…`` for each term, and ``bound``.
 
-    ``bound_largest``: with the complexity of f_Q by its largest neuron.  (Older records hold a
-    bound of their own, by that one; it is not read.)
+    ``classes``: those of the runs, one for each.  ``bound_largest``: with the complexity of f_Q by
+    its largest neuron.  (Older records hold a bound of their own, by that one; it is not read.)
     """
     out = []
-    pairs = zip(runs(points), runs([e.class_of(p) for p in points]), strict=True)
-    for r, known in pairs:
+    for r, known in zip(records, classes, strict=True):
         n, cap = r.config["n"], r.config["cap"]
         terms = bound_on_gap(r.summary, known.summary, n, cap=cap)
         wider = bound_on_gap(r.summary, known.summary, n, complexity="largest", cap=cap)
@@ -185,6 +189,11 @@ def bounded(runs: Runs, points: Sequence[e.Gap]) -> list[Record]:
         told |= {"bound": terms.total, "bound_largest": wider.total}
         out.append(dataclasses.replace(r, summary={**r.summary, **told}))
     return out
+
+
+def bounded(runs: Runs, points: Sequence[e.Gap]) -> list[Record]:
+    """The records of these points, with their bounds."""
+    return with_bounds(runs(points), runs([e.class_of(p) for p in points]))
 
 
 @chapter.claim(

@@ -1,8 +1,9 @@
 """What the statements of the chapter *QuadNTK* assume."""
 
 from escape_ntk.chapters.quadntk import chapter
+from escape_ntk.study import computed_checks as p
 from escape_ntk.study.hypotheses import Hypothesis as H
-from escape_ntk.study.hypotheses import nonzero_mean, unchecked
+from escape_ntk.study.hypotheses import changed, nonzero_mean, unchecked
 from escape_ntk.study.recurring_hypotheses import (
     BOUNDED_BY_ONE,
     CONSTRUCTION,
@@ -47,9 +48,9 @@ chapter.assume(
         "prop-rademacher",
         (
             BOUNDED_BY_ONE,
-            H(r"$n\ge d\log d$", unchecked("no claim of this book measures these complexities")),
-            H(ON_SPHERE.words, unchecked("there are no records to look at")),
+            H(r"$n\ge d\log d$", p.above_d_log_d, changed(n=5)),
+            ON_SPHERE,
         ),
-        runs=({"activation": "sin(z+pi/4)"}, {"activation": "sigmoid(z-1)"}),
+        claims=("joint-gap",),
     ),
 )

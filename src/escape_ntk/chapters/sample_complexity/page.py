@@ -61,6 +61,8 @@ def thresholds_1(runs: Runs):
         "runs",
         "training labels",
         "validation labels",
+        "NTK: no ridge",
+        "largest ridge",
         "smallest start",
         "λ_4 = 0",
         "largest λ_2",
@@ -72,13 +74,15 @@ def thresholds_1(runs: Runs):
 def tuning_row(runs: Runs) -> list[list[str]]:
     """How often, among the runs at n = 3 n_2, a choice lies at the edge of what was tried."""
     by = chief(runs)
-    quad, joint = ([r.summary for r in by[name]] for name in ("quadntk", "joint"))
+    kernel, quad, joint = ([r.summary for r in by[name]] for name in METHODS)
     sizes, held_out = ([r.config[name] for r in by["joint"]] for name in ("n", "n_validation"))
     return [
         [
             str(len(joint)),
             f"{min(sizes)} to {max(sizes)}",
             str(max(held_out)),
+            str(sum(s["ridge"] == 0 for s in kernel)),
+            str(sum(s["ridge"] == max(e.NTK.ridges) for s in kernel)),
             str(sum(s["scale"] == min(e.QuadNTK.scales) for s in quad)),
             str(sum(s["norm"] == 0 for s in quad)),
             str(sum(s["empirical"] == max(e.Joint.empirical) for s in joint)),
