@@ -2,7 +2,7 @@
 
 A theorem, proposition, lemma or corollary *uses* another one if its proof refers to it, by
 ``{prf:ref}`` or by the name of an equation that stands in it; or if its own words do, outside
-tables.  Proofs are what begins with *Proof*, *Sketch* or *Why* after the statement.
+tables.  Proofs are what begins with *Proof*, *Sketch* or *Heuristic* after the statement.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Uses = dict[str, list[str]]
 """Label → labels of what the statement uses, in the order of the book."""
 REFERENCE = re.compile(r"\{(?P<role>prf:ref|eq)\}`(?:[^`<]*<)?(?P<label>[\w-]+)>?`")
 EQUATION = re.compile(r"^\$\$ *\((?P<label>[\w-]+)\)", re.MULTILINE)
-PROOF = re.compile(r"\*(Proof|Sketch|Why)\b")
+PROOF = re.compile(r"\*(Proof|Sketch|Heuristic)\b")
 END = "∎"
 
 ROW, TOP = 24, 16

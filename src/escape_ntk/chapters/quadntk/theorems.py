@@ -48,7 +48,7 @@ chapter.assume(
         "prop-rademacher",
         (
             BOUNDED_BY_ONE,
-            H(r"$n\ge d\log d$", p.above_d_log_d, changed(n=5)),
+            H(r"$n\ge d$", p.at_least_d, changed(n=5)),
             ON_SPHERE,
         ),
         claims=("joint-gap",),
