@@ -215,7 +215,7 @@ def ends_flat(values: Mapping) -> Finding:
     """Reproduced when every depth is at most CEILING; the stopping rule's fate beside it."""
     every = [x for name in ("depth", "switches", "published") for x in values[name]]
     finding = at_most(CEILING)(every)
-    more = {"all_runs": len(every), "risk": float(max(values["risk"]))}
+    more = {"risk": float(max(values["risk"]))}
     more |= {"certified": float(max(values["depth"])), "certified_runs": len(values["depth"])}
     for name in ("switches", "published"):
         more |= {name: float(max(values[name])), f"{name}_runs": len(values[name])}
