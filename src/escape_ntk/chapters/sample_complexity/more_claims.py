@@ -143,11 +143,8 @@ def below_one(values: Mapping[str, Numbers]) -> Finding:
     v = np.asarray(values["ratios"])
     mean = mean_interval(np.log(v))
     told = {name: float(np.mean(x)) for name, x in values.items() if name != "ratios"}
-    counts = {"below": int((v < 1).sum()), "runs": len(v)}
-    ratio = float(np.exp(mean.value))
-    return found(
-        (v < 1).all(), partly=mean.high < 0, largest=v.max(), ratio=ratio, **told, **counts
-    )
+    told |= {"below": int((v < 1).sum()), "runs": len(v), "ratio": float(np.exp(mean.value))}
+    return found((v < 1).all(), partly=mean.high < 0, largest=float(v.max()), **told)
 
 
 P = TypeVar("P", bound=Fit)
