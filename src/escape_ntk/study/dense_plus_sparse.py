@@ -150,7 +150,7 @@ class ClassSize(Wide):
     ``complexity``, and by the largest neuron, ``largest``: both from the same draws.
     """
 
-    draws: ClassVar[Draws] = Draws("sphere", "sphere")
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=("random_signs",))
 
     m: int
 

@@ -242,7 +242,7 @@ class Wider(Wide):
             t_end=self.t_end,
             record_at=[self.t_end],
             observe=lambda state: {},
-            rtol=2e-3,
+            rtol=0.002,  # that of the network's
             run=run,
         )
         parts = problem.target.part_values(problem.fresh)

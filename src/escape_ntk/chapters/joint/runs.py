@@ -195,7 +195,7 @@ class Gap(Wide):
     """A joint model trained with R_2 and R_4: its gap on min(|z|, ``cap``), and its sizes."""
 
     experiment: ClassVar[str] = "joint-gap"
-    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=(*PROJECTED, "random_signs"))
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=PROJECTED)
 
     m: int = 1000
     empirical: float = 1.0
