@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from escape_ntk.chapters.quadntk import chapter
+from escape_ntk.chapters.quadntk.movements import Complexity, ConstructionError, TrainedMovement
 from escape_ntk.kernels.ntk import KernelRidge, empirical_ntk
 from escape_ntk.kernels.spectrum import ntk_spectrum
 from escape_ntk.models.data import (
@@ -464,10 +465,11 @@ def kernel_points() -> list[FrozenKernel]:
 
 
 def construction_points(seeds: Sequence[int]) -> list[Point]:
-    """The explicit movement: error, leak and norm for k = 1 and 2; its leak over drawn signs."""
+    """The explicit movement: error, leak and norm; its leak over drawn signs; complexities."""
     kinds = (Construction, ConstructionNorm)
     points: list[Point] = [kind(seed, k) for kind in kinds for k in (1, 2) for seed in seeds]
-    return points + [SignDraws(seed) for seed in seeds]
+    points += [ConstructionError(seed, k) for k in (1, 2, 3) for seed in seeds]
+    return points + [kind(seed) for kind in (SignDraws, Complexity) for seed in seeds]
 
 
 def saddle_points(seeds: Sequence[int]) -> list[Saddle]:
@@ -477,7 +479,8 @@ def saddle_points(seeds: Sequence[int]) -> list[Saddle]:
 
 def full_points(seeds: Sequence[int]) -> list[Point]:
     """Everything that the chapter's claims and figures rest on; the long runs last."""
-    points = [*construction_points(seeds), *saddle_points(seeds), *opening_points(seeds)]
+    points = [*construction_points(seeds), *saddle_points(seeds)]
+    points += [*map(TrainedMovement, seeds), *opening_points(seeds)]
     points += [*sparse_points(seeds), *dense_points(seeds, 1), *dense_points(seeds, 2)]
     return [*points, *wide_points(seeds), *frozen_points(), *kernel_points()]
 
