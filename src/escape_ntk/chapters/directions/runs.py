@@ -424,22 +424,14 @@ GRAM_SIZES = {
     2: tuple((d, round(d**2.5)) for d in (8, 12, 16, 20)),
 }
 """(d, n = d^{k + 1/2}), by k: between d^k and d^{k+1}."""
-NOISE_SIZES = {1: GRAM_SIZES[1], 2: (*GRAM_SIZES[2], (28, round(28**2.5)))}
 NOISE_CLOSED = {
-    1: tuple((d, d**2) for d in (16, 25, 36, 50, 64)),
-    2: tuple((d, d**3) for d in (8, 12, 16)),
+    1: tuple((d, d**2) for d in (16, 25, 36, 50)),
+    2: tuple((d, d**3) for d in (6, 8, 12)),
 }
 """(d, n = d^{k+1}), by k: there the theorem says nothing."""
 MEMORIZED_SIZES = (
-    (40, 200),
-    (40, 400),
-    (80, 400),
-    (80, 800),
-    (80, 1600),
-    (160, 800),
-    (160, 1600),
-    (160, 3200),
-)
+    (40, 200), (40, 400), (80, 400), (80, 800), (80, 1600), (160, 800), (160, 1600),
+)  # fmt: skip
 """(d, n), k = 1, from n = 5d to d²/4."""
 ANGLE_FACTORS = (2.0, 4.0, 8.0, 16.0, 32.0)
 ANGLE_DIMS = {1: 50, 2: 10}
@@ -459,7 +451,7 @@ def angle_points(seeds: Sequence[int], k: int) -> list[GramSpectrum]:
 
 def noise_points(seeds: Sequence[int], k: int, *, closed: bool = False) -> list[GramNoise]:
     """What high degrees add, over the dimension: at n = d^{k+1/2}, or where the gap has closed."""
-    sizes = (NOISE_CLOSED if closed else NOISE_SIZES)[k]
+    sizes = (NOISE_CLOSED if closed else GRAM_SIZES)[k]
     return [GramNoise(seed, d, k, n) for d, n in sizes for seed in seeds]
 
 

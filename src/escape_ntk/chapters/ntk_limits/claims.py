@@ -232,11 +232,11 @@ def means(values: Errors) -> dict[str, float]:
     return {key: float(value.mean()) for key, value in values.items()}
 
 
-def blind_errors(degree: int, n: int, tail: str, broken_tail: str) -> Measure[Errors]:
+def blind_errors(degree: int, tail: str, broken_tail: str) -> Measure[Errors]:
     """Mean errors over directions on sparse and on dense harmonics, for each draw of the inputs."""
 
     def measure(runs: Runs, broken: bool) -> Errors:
-        records = runs([e.Blindness(seed, degree, n) for seed in e.BLIND_SEEDS])
+        records = runs(e.blind_points(degree))
         end = broken_tail if broken else tail
         return {key: errors(records, key + end) for key in ("sparse", "dense")}
 
@@ -261,7 +261,7 @@ def smaller_on_sparse(values: Errors) -> Finding:
     return Finding(finding.verdict, {**finding.measured, **means(values)})
 
 
-for degree, n, word in ((2, 250, "two"), (3, 2000, "three")):
+for (degree, n, directions, _), word in zip(e.BLIND, ("two", "three"), strict=True):
     for kernel, prefix, tail in (
         ("The infinite kernel", "", ""),
         ("A finite network's kernel", "finite-", "_finite"),
@@ -272,11 +272,11 @@ for degree, n, word in ((2, 250, "two"), (3, 2000, "three")):
             f"on a dense one (d = 20, n = {n}).",
             source="D",
             target="relative difference 0",
-            tolerance="95 % interval over twenty draws of the inputs, each the mean of a hundred "
-            "directions, holds 0 and lies within ±0.05; set before the runs",
+            tolerance="95 % interval over twenty draws of the inputs, each the mean over "
+            f"{directions} directions, holds 0 and lies within ±0.05; set before the runs",
             broken="frozen weights stretched along each sparse direction",
             judge=same,
-            measure=blind_errors(degree, n, tail, "_stretched"),
+            measure=blind_errors(degree, tail, "_stretched"),
         )
     chapter.claim(
         "ntk-stretched" if degree == 2 else f"ntk-stretched-{word}",
@@ -288,5 +288,5 @@ for degree, n, word in ((2, 250, "two"), (3, 2000, "three")):
         tolerance="95 % interval over twenty draws below 1; set before the runs",
         broken="the same weights, upright",
         judge=smaller_on_sparse,
-        measure=blind_errors(degree, n, "_stretched", "_finite"),
+        measure=blind_errors(degree, "_stretched", "_finite"),
     )
