@@ -441,9 +441,11 @@ BLIND_SEEDS = tuple(range(101, 121))
 def blind_points(degree: int) -> list[Blindness]:
     """Sparse and dense harmonics of one degree, for every draw of the inputs."""
     kind = next(kind for kind in BLIND if kind[0] == degree)
-    degree, n, directions, stretched = kind
-    sizes = {"n_directions": directions, "n_stretched": stretched}
-    return [Blindness(seed, degree, n, **sizes) for seed in BLIND_SEEDS]
+    degree, n, directions, moved = kind
+    return [
+        Blindness(seed, degree, n, n_directions=directions, n_stretched=moved)
+        for seed in BLIND_SEEDS
+    ]
 
 
 def full_points(seeds: Sequence[int]) -> list[Point]:
