@@ -272,7 +272,7 @@ for (degree, n, directions, _), word in zip(e.BLIND, ("two", "three"), strict=Tr
             f"on a dense one (d = 20, n = {n}).",
             source="D",
             target="relative difference 0",
-            tolerance="95 % interval over twenty draws of the inputs, each the mean over "
+            tolerance="95 % interval over ten draws of the inputs, each the mean over "
             f"{directions} directions, holds 0 and lies within ±0.05; set before the runs",
             broken="frozen weights stretched along each sparse direction",
             judge=same,
@@ -285,7 +285,7 @@ for (degree, n, directions, _), word in zip(e.BLIND, ("two", "three"), strict=Tr
         f"n = {n}).",
         source="M",
         target="ratio of errors below 1",
-        tolerance="95 % interval over twenty draws below 1; set before the runs",
+        tolerance="95 % interval over ten draws below 1; set before the runs",
         broken="the same weights, upright",
         judge=smaller_on_sparse,
         measure=blind_errors(degree, "_stretched", "_finite"),

@@ -39,8 +39,8 @@ class ConstructionError(Point):
     seed: int
     k: int
     m: int = 8000
-    n: int = 2000
-    n_weights: int = 4
+    n: int = 1000
+    n_weights: int = 2
     dims: tuple[int, ...] = (12, 25, 50, 100, 200)
     activation: str = SINE
 
@@ -78,10 +78,10 @@ class TrainedMovement(Point):
     seed: int
     d: int = 12
     factor: float = 4.0
-    m: int = 1000
+    m: int = 500
     scales: tuple[float, ...] = (0.01, 0.1, 1.0, 3.0)
-    t_end: float = 3000.0
-    n_test: int = 2000
+    t_end: float = 1000.0
+    n_test: int = 1000
     activation: str = SINE
 
     def compute(self, run: Run = UNSAVED) -> Result:
