@@ -402,6 +402,8 @@ WIDE = {
 }
 WIDE_DIMS = (16, 32)
 """A grid that reaches further, and where it is tried on the dense quadratic."""
+ERROR_SEEDS = (11, 12, 13, 14, 15)
+"""Of the construction's error over d; the first five had two draws of the weights, too few."""
 FROZEN_SEEDS = (6, 7, 8, 9, 10)
 FROZEN_DIMS = (20, 40, 64)
 FROZEN = {"scales": (1.0, 3.0), "penalties": (0.0,)}
@@ -468,8 +470,17 @@ def construction_points(seeds: Sequence[int]) -> list[Point]:
     """The explicit movement: error, leak and norm; its leak over drawn signs; complexities."""
     kinds = (Construction, ConstructionNorm)
     points: list[Point] = [kind(seed, k) for kind in kinds for k in (1, 2) for seed in seeds]
-    points += [ConstructionError(seed, k) for k in (1, 2, 3) for seed in seeds]
+    points += [
+        p for first in (True, False) for k in (1, 2, 3) for p in error_points(k, first=first)
+    ]
     return points + [kind(seed) for kind in (SignDraws, Complexity) for seed in seeds]
+
+
+def error_points(k: int, *, first: bool = False) -> list[ConstructionError]:
+    """The construction's error over d: fresh draws with many of the weights, or the first ones."""
+    if first:
+        return [ConstructionError(seed, k) for seed in SEEDS]
+    return [ConstructionError(seed, k, n=200, n_weights=20) for seed in ERROR_SEEDS]
 
 
 def saddle_points(seeds: Sequence[int]) -> list[Saddle]:
