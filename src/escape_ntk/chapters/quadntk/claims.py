@@ -146,11 +146,11 @@ def powers_of_d(slopes: Mapping[str, Numbers]) -> Finding:
     "and x, grows like d^((k−1)/2), k = 1, 2, 3 (d = 12 to 200, m = 8000).",
     source="D",
     target="slopes 0, 1/2, 1 in d",
-    tolerance="±0.1 each, 95 % interval over five draws, each with twenty of the weights",
+    tolerance="±0.1 each, 95 % interval over five draws, each with ten of the weights",
     broken="Gaussian inputs",
     judge=powers_of_d,
     after="the claim, as another code's draws had shown the slopes; and five fresh draws with "
-    "twenty of the weights in place of five with two, which had left too wide intervals",
+    "ten of the weights in place of five with two, which had left too wide intervals",
 )
 def error_dims(runs: Runs, broken: bool) -> dict[str, list[float]]:
     """Slopes by k, draw by draw; ``before_…``: of the first run."""

@@ -480,7 +480,7 @@ def error_points(k: int, *, first: bool = False) -> list[ConstructionError]:
     """The construction's error over d: fresh draws with many of the weights, or the first ones."""
     if first:
         return [ConstructionError(seed, k) for seed in SEEDS]
-    return [ConstructionError(seed, k, n=200, n_weights=20) for seed in ERROR_SEEDS]
+    return [ConstructionError(seed, k, n=100, n_weights=10) for seed in ERROR_SEEDS]
 
 
 def saddle_points(seeds: Sequence[int]) -> list[Saddle]:
