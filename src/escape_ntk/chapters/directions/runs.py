@@ -29,7 +29,7 @@ F64 = torch.float64
 
 @dataclass(frozen=True)
 class PopulationGap(Point):
-    """λ_{n_k}/λ_{n_k+1} over the dimension, k = 1 and 2, from exact eigenvalues by degree."""
+    """ζ_{(n_k)}/ζ_{(n_k+1)} over the dimension, k = 1 and 2, from exact eigenvalues by degree."""
 
     experiment: ClassVar[str] = "directions-gap"
     draws: ClassVar[Draws] = Draws()
@@ -53,9 +53,10 @@ class PopulationGap(Point):
 class GramSpectrum(Point):
     """Eigenvalues of the infinite kernel's Gram matrix at n inputs, and angles of its eigenvectors.
 
-    The empirical eigenvector v̂_j = Φᵀu_j/√λ̂_j has sin²θ_j = u_jᵀK_{>k}u_j/λ̂_j with the population
-    space of degrees ≤ k, where K_{>k} = Σ_{ℓ>k} λ_ℓB(d,ℓ)P_ℓ(XXᵀ/d): exact, no test set.
-    Foreseen: γ/(nλ_j + γ); and to second order (γ + 2σ²/λ_j)/λ̂_j, σ² = Σ_{ℓ>k} λ_ℓ²B(d,ℓ).
+    The empirical eigenvector v̂_j = Φᵀu_j/√Λ_j has sin²θ_j = u_jᵀK_{>k}u_j/Λ_j with the population
+    space of degrees ≤ k, where K_{>k} = Σ_{ℓ>k} ζ_ℓB(d,ℓ)P_ℓ(XXᵀ/d): exact, no test set.
+    Foreseen: γ/(nζ_{(j)} + γ); and to second order (γ + 2γ⁽²⁾/ζ_{(j)})/Λ_j,
+    γ⁽²⁾ = Σ_{ℓ>k} ζ_ℓ²B(d,ℓ).
     """
 
     experiment: ClassVar[str] = "directions-gram"
@@ -105,7 +106,7 @@ class GramNoise(Point):
     """Δ = K_{>k} − γ_{>k}I, what the high degrees add to the Gram matrix besides γ_{>k}I.
 
     In units of γ_{>k}: ‖Δ‖, and the rms of the eigenvalues of Δ.  Foreseen: for ‖Δ‖ the edge of the
-    bulk, by Marchenko and Pastur; for the rms ((n − 1) σ²)^{1/2}, σ² = Σ_{ℓ>k} λ_ℓ²B(d,ℓ).
+    bulk, by Marchenko and Pastur; for the rms ((n − 1)γ⁽²⁾)^{1/2}, γ⁽²⁾ = Σ_{ℓ>k} ζ_ℓ²B(d,ℓ).
     """
 
     experiment: ClassVar[str] = "directions-noise"
@@ -147,7 +148,7 @@ class MemorizedNoise(Point):
 
     E f_L²/(1/n)Σf_L² of the shortest movement for the part of y outside the first n_k eigenvectors
     of the Gram matrix (``high``), and for the part inside (``low``).  With α = K^{−1}f the
-    former is αᵀK²α, K² the zonal kernel of eigenvalues λ_ℓ².  Foreseen: nσ²/γ².
+    former is αᵀK²α, K² the zonal kernel of eigenvalues ζ_ℓ².  Foreseen: nγ⁽²⁾/γ².
     """
 
     experiment: ClassVar[str] = "directions-memorized"
@@ -186,7 +187,7 @@ def drawn_denominator(record) -> float:
 
 @dataclass(frozen=True)
 class Leaks(Point):
-    """max E f_L²/‖W‖² over the range of P_{>k}, in units of λ_{n_k+1}.
+    """max E f_L²/‖W‖² over the range of P_{>k}, in units of ζ_{(n_k+1)}.
 
     For the population projector of a finite network, and for that of n training inputs.
     """

@@ -21,13 +21,13 @@ from escape_ntk.study.theorems import Entry
 
 
 def enough_samples(setting: Setting) -> Answer:
-    """n ≥ d log d at every size of the complexities: the least multiple."""
+    """n ≥ d at every size of the complexities: the least multiple."""
     least = math.inf
     for run in setting.runs:
         d, n, _ = run["at"]
         pairs = [(x, n) for x in run["dims"]] + [(d, x) for x in (n, *run["sizes"])]
-        least = min(least, *(n / (d * math.log(d)) for d, n in pairs))
-    return answer(least >= 1, f"at least {least:.2g} d log d")
+        least = min(least, *(n / d for d, n in pairs))
+    return answer(least >= 1, f"at least {least:.2g} d")
 
 
 chapter.assume(
@@ -60,7 +60,7 @@ chapter.assume(
         "prop-rademacher",
         (
             BOUNDED_BY_ONE,
-            H(r"$n\ge d\log d$", enough_samples, changed(at=(16, 20, 200))),
+            H(r"$n\ge d$", enough_samples, changed(at=(16, 10, 200))),
             ON_SPHERE,
         ),
     ),
