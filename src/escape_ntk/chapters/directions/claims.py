@@ -398,9 +398,9 @@ def as_thin(values: Mapping[str, Any]) -> Finding:
 
 @chapter.claim(
     "directions-memorized",
-    "Of noise memorised outside the first n_1 eigenvectors the population sees nγ⁽²⁾/γ² of "
-    "what the training set sees (γ = γ_(>1), γ⁽²⁾ = Σ_(ℓ>1) ζ_ℓ² B(d, ℓ)), like n/d², for n from 5d "
-    "to d²/4 (d = 40, 80, 160; infinite width).",
+    "Of noise memorised outside the first n_1 eigenvectors the population sees nγ⁽²⁾/γ² of what "
+    "the training set sees, γ = γ_(>1), γ⁽²⁾ = Σ_(ℓ>1) ζ_ℓ² B(d, ℓ): like n/d², for n from 5d to "
+    "d²/4 (d = 40, 80, 160; infinite width).",
     source="D",
     target="slope 1 of the ratio in n/d²; ratio 1 to the foreseen one",
     tolerance="slope ±0.15, and ±0.3 at every size, 95 % intervals over five draws",
