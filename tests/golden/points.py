@@ -61,13 +61,26 @@ POINTS: dict[str, Point] = {
     "ntk-lazy": ntk_limits.Lazy(1, d=4, n=12, n_test=15, widths=(32, 128), n_steps=20),
     "ntk-staircase": ntk_limits.Staircase(1, 4, n_most=40, per_decade=3),
     "ntk-expected-error": ntk_limits.ExpectedError(1, d=5, sizes=(8, 20, 40)),
-    "ntk-blindness": ntk_limits.Blindness(1, 2, 20, d=4, n_test=30, m=60),
-    "ntk-stretched": ntk_limits.Stretched(1, n=20, d=4, n_test=30, m=60),
+    "ntk-output-scale": ntk_limits.OutputScale(
+        1, d=4, n=12, n_test=15, widths=(32, 128), n_steps=20
+    ),
+    "ntk-blind": ntk_limits.Blindness(
+        1, 2, 20, d=4, n_directions=3, n_stretched=2, n_test=30, m=60
+    ),
     # QuadNTK
     "quadntk-construction": quadntk.Construction(1, 1, d=5, n=20, widths=(64, 256)),
     "quadntk-construction/cubic": quadntk.Construction(1, 2, d=5, n=20, widths=(64,)),
     "quadntk-sign-draws": quadntk.SignDraws(1, d=5, n=20, m=40, n_draws=20),
     "quadntk-norm": quadntk.ConstructionNorm(1, 2, m=200, dims=(5, 10)),
+    "quadntk-construction-error": quadntk.ConstructionError(
+        1, 2, m=64, n=20, n_weights=2, dims=(5, 10)
+    ),
+    "quadntk-movement": quadntk.TrainedMovement(
+        1, d=4, factor=2.0, m=40, scales=(0.1, 1.0), t_end=30.0, n_test=40
+    ),
+    "quadntk-complexity": quadntk.Complexity(
+        1, dims=(4, 6), sizes=(30, 60), neurons=(10, 20), few=(2, 3), at=(4, 40, 10)
+    ),
     "quadntk-saddle": quadntk.Saddle(
         1, 5e-3, d=4, factor=2.0, m=40, t_end=100.0, n_times=5, n_test=30
     ),
@@ -85,6 +98,8 @@ POINTS: dict[str, Point] = {
     # Good directions
     "directions-gap": directions.PopulationGap(directions.SINE, dims=(5, 10, 20)),
     "directions-gram": directions.GramSpectrum(1, 5, 1, 30),
+    "directions-noise": directions.GramNoise(1, 5, 1, 30),
+    "directions-memorized": directions.MemorizedNoise(1, 5, 30),
     "directions-leaks": directions.Leaks(1, d=5, m=40, factors=(2.0, 5.0), n_random=4),
     "directions-movements": directions.Movements(1, **SCENE, widths=(32, 64), n_signs=3),
     "directions-equal-signs": directions.EqualSigns(1, **SCENE, widths=(32, 64)),

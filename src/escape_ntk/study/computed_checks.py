@@ -194,19 +194,16 @@ def invariant_inputs(setting: Setting) -> Answer:
 
 
 def invariant_weights(setting: Setting) -> Answer:
-    """No direction of the weights stands out: E w_j² alike, as for the inputs.
-
-    Runs whose weights lean are a control's, and are left out.
-    """
-    worst, upright = 0.0, [run for run in setting.runs if not run.get("lean")]
-    for run in upright:
+    """No direction of the weights stands out: E w_j² alike, as for the inputs."""
+    worst = 0.0
+    for run in setting.runs:
         d = int(min(sizes([run], "d", "dims")))
         squares = draw_weights(20_000, d, _seeded(12), dtype=F64).square() * d
         if run.get("stretched"):  # a control's: a law with a preferred direction
             squares[:, 0] *= 9
         means, deviation = squares.mean(0), squares.std(0) / math.sqrt(len(squares))
         worst = max(worst, float(((means - 1) / deviation).abs().max()))
-    return answer(bool(upright) and worst < 6, f"at most {worst:.1f} deviations")
+    return answer(bool(setting.runs) and worst < 6, f"at most {worst:.1f} deviations")
 
 
 def _seeded(seed: int) -> torch.Generator:
@@ -324,12 +321,6 @@ def between_powers(setting: Setting) -> Answer:
     above = [math.log(r["n"]) / math.log(r["d"]) - r["k"] for r in setting.runs]
     ends = f"n = d^(k + {min(above):.2f}) to d^(k + {max(above):.2f})"
     return answer(0 < min(above) and max(above) < 1, ends)
-
-
-def at_least_d(setting: Setting) -> Answer:
-    """n ≥ d in every run."""
-    least = min(r["n"] / r["d"] for r in setting.runs)
-    return answer(least >= 1, f"n at least {least:.2g} d")
 
 
 def no_parallel_weights(setting: Setting) -> Answer:
