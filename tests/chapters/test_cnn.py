@@ -193,6 +193,28 @@ def test_endless_training_of_the_linear_model_is_kernel_regression():
     assert limit["test_loss_limit"] != pytest.approx(early, rel=0.01)  # control
 
 
+def test_the_loss_in_passing_is_the_mean_of_the_batch_losses_each_before_its_step():
+    """With one step an epoch it is the training loss after the epoch before."""
+    _, seen, test = small("gelu")
+    schedule = whole_batches(len(seen.y), 4, 0.3)
+    recorder = Recorder(range(5), cnn.Observer(seen, test, 1.0, schedule.passing))
+    cnn.train(seen, schedule, recorder)
+    values = recorder.values()
+    for model in MODELS:
+        after, passing = values[f"train_loss_{model}"], values[f"batch_loss_{model}"]
+        np.testing.assert_allclose(passing[1:], after[:-1], rtol=1e-6)
+        assert passing[0] == after[0] and (passing[1:] > after[1:]).all()
+    two = cnn.Schedule(0.3, 8, torch.arange(16).expand(1, 16))
+    state = seen.features.X.new_zeros(3, seen.features.size)
+    first, _ = seen.batch(torch.arange(8)).loss_gradient("linear", state[2])
+    two.epoch(seen, state, 0)
+    only = cnn.Schedule(0.3, 8, torch.arange(8).expand(1, 8))
+    at = torch.zeros_like(state)
+    only.epoch(seen, at, 0)
+    second, _ = seen.batch(torch.arange(8, 16)).loss_gradient("linear", at[2])
+    assert two.passing["linear"] == pytest.approx((first + second) / 2)
+
+
 # ---------------------------------------------------------------- records
 
 
@@ -202,7 +224,7 @@ def test_a_point_records_what_it_declares(tmp_path):
     names = {
         f"{a}_{b}_{m}" for a in ("train", "test") for b in ("loss", "accuracy") for m in MODELS
     }
-    names |= {f"{a}_{m}" for a in ("size", "moved") for m in MODELS}
+    names |= {f"{a}_{m}" for a in ("size", "moved", "batch_loss") for m in MODELS}
     names |= {f"{a}_{m}" for a in ("apart", "own") for m in MODELS[1:]}
     assert set(record.arrays) == names | {"times", "predictions", "labels"}
     outcome_names = {f"outcome_{model}" for model in MODELS}
@@ -234,7 +256,7 @@ def test_runs_repeat_and_the_seed_matters():
 
 
 def test_a_killed_run_goes_on_to_the_same_numbers():
-    point = Convolutional(1, **(TINY | {"epochs": 6}))
+    point = Convolutional(1, **(TINY | {"epochs": 6, "n_times": 9}))
     whole = point.compute()
     memory = Memory(die_at=3)
     with pytest.raises(KilledError):

@@ -7,8 +7,8 @@ of its own movement Δ.  Network, loss and optimiser are those of the authors' n
 
 import copy
 import math
-from collections.abc import Sequence
-from dataclasses import InitVar, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import InitVar, dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -114,12 +114,17 @@ class Observer:
     test: Inputs
     size: float
     """‖θ₀‖."""
+    passing: Mapping[str, float] = field(default_factory=dict)
+    """By model, the mean of the batch losses of the epoch that has just passed."""
 
     def __call__(self, state: Tensor) -> dict[str, float]:
         """Losses, accuracies, sizes, distances; NaN for a model that has diverged.
 
-        ``apart_…``: rms over the test images between the trained network and that trained Taylor
-        model; ``own_…``: between the network and its own Taylor terms at its own movement.
+        ``train_loss_…``: after the epoch; ``batch_loss_…``: the training loss as the authors'
+        notebook counts it [C], the mean of the losses of its batches, each before its step; the
+        same before the first epoch.  ``apart_…``: rms over the test images between the trained
+        network and that trained Taylor model; ``own_…``: between the network and its own Taylor
+        terms at its own movement.
         """
         out = {}
         with torch.no_grad():
@@ -132,6 +137,7 @@ class Observer:
                     out[f"{name}_accuracy_{model}"] = accuracy(prediction, y)
                 out[f"size_{model}"] = rms(ends[model])
                 out[f"moved_{model}"] = float(movement.norm()) / self.size
+                out[f"batch_loss_{model}"] = self.passing.get(model, out[f"train_loss_{model}"])
             for model in MODELS[1:]:
                 own = self.test.prediction(model, state[0])
                 out[f"apart_{model}"] = rms(ends["network"] - ends[model])
@@ -147,15 +153,21 @@ class Schedule:
     batch: int
     orders: Tensor
     """(epochs, n): in which order each epoch meets the images; its last batch may be smaller."""
+    passing: dict[str, float] = field(default_factory=dict)
+    """By model, the mean of the batch losses of the last epoch; :meth:`epoch` writes it."""
 
     def epoch(self, inputs: Inputs, state: Tensor, number: int) -> None:
         """One epoch of all three models, in place; a model with a loss not finite becomes NaN."""
-        for rows in self.orders[number].split(self.batch):
+        batches = self.orders[number].split(self.batch)
+        self.passing.update(dict.fromkeys(MODELS, 0.0))
+        for rows in batches:
             batch = inputs.batch(rows)
             for model, movement in zip(MODELS, state, strict=True):
                 if movement[0].isnan():
+                    self.passing[model] = math.nan
                     continue
                 loss, gradient = batch.loss_gradient(model, movement)
+                self.passing[model] += loss / len(batches)
                 if math.isfinite(loss) and bool(gradient.isfinite().all()):
                     movement.sub_(gradient, alpha=self.step)
                 else:
@@ -172,6 +184,7 @@ def train(inputs: Inputs, schedule: Schedule, recorder: Recorder, run: Run = UNS
         recorder.restore(saved)
         state.copy_(torch.from_numpy(np.array(saved["state"])))
         done = int(saved["done"])
+        schedule.passing.update(zip(MODELS, saved["passing"].tolist(), strict=True))
     with tqdm(
         total=epochs,
         initial=done,
@@ -189,7 +202,9 @@ def train(inputs: Inputs, schedule: Schedule, recorder: Recorder, run: Run = UNS
             done += 1
             bar.update()
             if run.due():
-                run.save({"state": state.cpu().numpy().copy(), "done": done} | recorder.dump())
+                passing = np.array([schedule.passing[model] for model in MODELS])
+                kept = {"state": state.cpu().numpy().copy(), "done": done, "passing": passing}
+                run.save(kept | recorder.dump())
 
 
 @dataclass(frozen=True)
@@ -252,9 +267,9 @@ class Convolutional(Point):
         features = ModuleFeatures(module, split.train.X)
         seen, test = Inputs.of(features, split.train), Inputs.of(features, split.test)
         size = float(features.join(features.start).norm())
-        recorder = Recorder(self.times(), Observer(seen, test, size))
         orders = [torch.randperm(len(split.train), generator=generator) for _ in range(self.epochs)]
         schedule = Schedule(self.step, self.batch, torch.stack(orders))
+        recorder = Recorder(self.times(), Observer(seen, test, size, schedule.passing))
         state = train(seen, schedule, recorder, run)
         values = recorder.values()
         return {
@@ -350,6 +365,15 @@ def live_points(
     return [Convolutional(seed, data, root=root, **size) for seed in seeds]
 
 
+LONG = {"epochs": 1500, "n_times": 31}
+"""The budget of the digits, five times over: f_L + f_Q is to come near its end."""
+
+
+def long_points(seeds: Sequence[int]) -> list[Convolutional]:
+    """Each run of :func:`full_points` on digits, continued: same draws, more epochs."""
+    return [replace(point, **LONG) for seed in seeds for point in full_points([seed])]
+
+
 chapter.experiment(
     "cnn",
     "A convolutional network on images beside its quadratic and its linear Taylor model",
@@ -357,4 +381,11 @@ chapter.experiment(
     live_points,
     full_points,
     DATA,
+)
+chapter.experiment(
+    "cnn-long",
+    "The same on digits until the quadratic model is near its end",
+    SEEDS,
+    live_points,
+    long_points,
 )

@@ -534,6 +534,37 @@ def full_points(seeds: Sequence[int]) -> list[Point]:
     return [*climb_points(seeds), *wider_points(seeds)]
 
 
+BUDGETS = (3_000, 10_000, 30_000, 100_000)
+"""Steps of training whose thresholds are compared; the third is the notebook's.  [C]"""
+
+
+def budget_points(seeds: Sequence[int], steps: int) -> list[Climb]:
+    """d = 30, the first three seeds, by another number of steps on the same draws."""
+    return [
+        Climb(seed, 30, dense, GRIDS[30], steps=steps) for dense in DENSE[:2] for seed in seeds[:3]
+    ]
+
+
+def middle_points(seeds: Sequence[int]) -> list[Climb]:
+    """d = 30, the dense part normalised, twice as many neurons: three seeds."""
+    multiples = (4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0)
+    return [Climb(seed, 30, "normalized", multiples, width=200) for seed in seeds[:3]]
+
+
+def longer_points(seeds: Sequence[int]) -> list[Point]:
+    """Other numbers of steps and neurons at d = 30, the longest last.
+
+    About an hour on one core.  A hundred thousand steps with the dense part normalised would take
+    it another hour a seed at d = 50, and sixteen at d = 100, by the times of the usual climbs.
+    """
+    others = [s for s in BUDGETS if s != Climb.steps]
+    return [
+        *(p for steps in others[:-1] for p in budget_points(seeds, steps)),
+        *middle_points(seeds),
+        *budget_points(seeds, others[-1]),
+    ]
+
+
 def live_points(seeds: Sequence[int]) -> list[Point]:
     """d = 10 at four n, and a tenth of the steps."""
     return [
@@ -549,5 +580,13 @@ chapter.experiment(
     SEEDS,
     live_points,
     full_points,
+    together=climb,
+)
+chapter.experiment(
+    "mlp-steps",
+    "The same thresholds at d = 30 for other numbers of steps and neurons",
+    SEEDS,
+    live_points,
+    longer_points,
     together=climb,
 )
