@@ -43,7 +43,7 @@ def published_moments(d: int) -> tuple[float, float]:
 
 
 def representable(d: int, width: int) -> float:
-    """About what ``width`` ReLUs must miss of the normalised dense part: r/(1 + r), r = (π − 3)s/N.
+    """About what ``width`` ReLUs miss of the normalised dense part: r/(1 + r), r = (π − 3)s/N.
 
     A ReLU's part of degree 2 has power 1/(4π), its parts of degree ≥ 4 have (π − 3)/(4π) together.
     N of them, spread evenly over the s directions with equal weights, add the former coherently, to
@@ -512,10 +512,13 @@ CONSTANT_DIMS = (10, 20, 30)
 """Where f* without its dense part was run as well."""
 
 
+WIDER = 400
+
+
 def wider_points(seeds: Sequence[int]) -> list[Climb]:
     """d = 30, the dense part normalised, four times as many neurons: three seeds."""
     multiples = (3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
-    return [Climb(seed, 30, "normalized", multiples, width=400) for seed in seeds[:3]]
+    return [Climb(seed, 30, "normalized", multiples, width=WIDER) for seed in seeds[:3]]
 
 
 def climb_points(seeds: Sequence[int]) -> list[Climb]:
@@ -534,11 +537,10 @@ def full_points(seeds: Sequence[int]) -> list[Point]:
     return [*climb_points(seeds), *wider_points(seeds)]
 
 
-BUDGETS = (3_000, 10_000, 30_000, 100_000)
-"""Steps of training whose thresholds are compared; the third is the notebook's.  [C]"""
+OTHER_STEPS = (10_000, 100_000)
 
 
-def budget_points(seeds: Sequence[int], steps: int) -> list[Climb]:
+def other_steps(seeds: Sequence[int], steps: int) -> list[Climb]:
     """d = 30, the first three seeds, by another number of steps on the same draws."""
     return [
         Climb(seed, 30, dense, GRIDS[30], steps=steps) for dense in DENSE[:2] for seed in seeds[:3]
@@ -554,15 +556,12 @@ def middle_points(seeds: Sequence[int]) -> list[Climb]:
 def longer_points(seeds: Sequence[int]) -> list[Point]:
     """Other numbers of steps and neurons at d = 30, the longest last.
 
-    About an hour on one core.  A hundred thousand steps with the dense part normalised would take
-    it another hour a seed at d = 50, and sixteen at d = 100, by the times of the usual climbs.
+    About an hour on one core of its own.  A hundred thousand steps with the dense part normalised
+    would take it another hour a seed at d = 50, and sixteen at d = 100, by the times of the usual
+    climbs.
     """
-    others = [s for s in BUDGETS if s != Climb.steps]
-    return [
-        *(p for steps in others[:-1] for p in budget_points(seeds, steps)),
-        *middle_points(seeds),
-        *budget_points(seeds, others[-1]),
-    ]
+    short, long = OTHER_STEPS
+    return [*other_steps(seeds, short), *middle_points(seeds), *other_steps(seeds, long)]
 
 
 def live_points(seeds: Sequence[int]) -> list[Point]:
