@@ -8,13 +8,13 @@ from escape_ntk.chapters.mlp import chapter, figures
 from escape_ntk.chapters.mlp import runs as e
 from escape_ntk.chapters.mlp.claims import (
     at_step,
-    bound_at,
     by_dimension,
     climbs,
     crossing,
     cubics,
     last_n,
     last_training_loss,
+    share_after_all,
 )
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import Runs
@@ -122,7 +122,7 @@ STEPS = (10_558, 14_954, 21_181)
     ["d", "dense part", *(f"samples, {s} steps" for s in STEPS), f"test loss, {STEPS[1]} steps"],
     "After fewer steps, over what it is after 30 000: the samples needed, and the test loss at the "
     "largest n of a climb; medians. In brackets how many seeds are censored then: they count as "
-    "the largest n that was run, so that from half of them on the number is a lower bound.",
+    "infinite, so that the number is an upper bound; none where half or more are.",
 )
 def budget(runs: Runs) -> list[list[str]]:
     """d, dense part, n_.1 at fewer steps over that at the end, and the test loss at half."""
@@ -138,9 +138,10 @@ def budget(runs: Runs) -> list[list[str]]:
 def _dearer(records: Sequence[Record], step: int) -> str:
     """Median of n_.1 at a step over that at the end, of seeds that are not censored at the end."""
     known = [r for r in records if np.isfinite(crossing(r))]
-    lost = sum(at_step(r, step)[-1] > r.config["level"] for r in known)
-    value = np.median([bound_at(r, step) / crossing(r) for r in known])
-    return f"{value:.2f} ({lost} of {len(known)})" if lost else f"{value:.2f}"
+    shares = [share_after_all(r, step) for r in known]
+    lost = shares.count(0.0)
+    value = f"{1 / np.median(shares):.2f}" if 2 * lost < len(shares) else "censored"
+    return f"{value} ({lost} of {len(known)})" if lost else value
 
 
 @chapter.figure("fig-loss-over-samples")
