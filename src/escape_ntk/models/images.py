@@ -26,8 +26,9 @@ from escape_ntk.checks import DataFileError, InputError, message
 DIGIT_LEVELS = 16.0
 """Largest pixel value of scikit-learn's digits.  [their description in load_digits]"""
 CIFAR_MEAN = (125.30691805, 122.95039414, 113.86538318)
-CIFAR_DEVIATION = (62.99321928, 62.08870764, 66.70489964)
 """Of the channels R, G, B, in bytes, over the training images of all ten classes.  [C]"""
+CIFAR_DEVIATION = (62.99321928, 62.08870764, 66.70489964)
+"""Their standard deviations there.  [C]"""
 
 
 @dataclass(frozen=True)

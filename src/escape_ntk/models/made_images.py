@@ -64,7 +64,7 @@ def records(number: int, layout: CifarFormat = LAYOUT) -> np.ndarray:
     """(records, record_bytes) bytes of the file ``number``: labels 0, 1, 2, … in turn.
 
     A pixel is 128 + 64 cos(2π(x cos a + y sin a)/8 + phase) + noise, a = π·label/10; phase and
-    noise are drawn from the number of the file.
+    noise are drawn from the number of the file.  [D]
     """
     draw = np.random.default_rng(number)
     planes, height, width = layout.shape
