@@ -270,6 +270,7 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         (ledger.ratio_below_one, spread(0.9), spread(1.1)),
         ("study-decay", spread(0.9), spread(1.1)),
         ("cnn-equal", {"relu": spread(0.9), "gelu": spread(1.0)}, {"relu": spread(0.2)}),
+        ("cnn-order", {"relu": [0.9], "gelu": [0.5]}, {"relu": [1.1], "gelu": [1.2]}),
         ("ntk-eigenvalue-slopes", {"a": [0.0, -1.04, -1.96]}, {"a": [0.0, -1.06, -2.0]}),
         ("ntk-blind-two", SAME, SAME | {"sparse": spread(4.0)}),
         (
@@ -329,7 +330,7 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         ("complexity-parts", HALVES, HALVES | {"joint_dense": np.array([0.2])}),
         ("quadntk-price-rate", RATE, RATE | {"price": [RISING, STEEP]}),
         ("mlp-exponent-published", {d: [d**2.0] * 3 for d in (10, 20, 40)}, {10: [1e3], 20: [8e3]}),
-        ("mlp-floor", [1.0, 1.4], [1.0, 1.6]),
+        ("mlp-floor", {"a": 1.0, "b": 1.4}, {"a": 1.0, "b": 1.6}),
         (
             "quadntk-price-1",
             {"ratios": {8: ABOVE}, "slope": FLAT, "errors": {8: BELOW}},

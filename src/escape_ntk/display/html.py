@@ -170,7 +170,7 @@ def describe(measured: Mapping) -> str:
 def _named(name: str, value: object) -> str:
     if isinstance(value, Mapping):
         return f"{name}: {describe(value)}"
-    return f"{name} {value}" if isinstance(value, int) else f"{name} {value:.2g}"
+    return f"{name} {value}" if isinstance(value, int | str) else f"{name} {value:.2g}"
 
 
 def _several(values) -> str:
