@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from escape_ntk.chapters.published_figure import chapter
+from escape_ntk.chapters.published_figure import digitised as published
 from escape_ntk.chapters.published_figure import runs as e
 from escape_ntk.chapters.published_figure.comparisons import (
     COMPARISONS,
@@ -211,6 +212,23 @@ def final_train_loss(runs: Runs, broken: bool) -> list[float]:
     """Training losses at the end; the control's before the runs have fitted."""
     time = np.array([30.0 if broken else e.Curve.t_end])
     return panel_values("train", runs(e.figure_points(SEEDS)), time)[:, 0].tolist()
+
+
+@chapter.claim(
+    "figure-noisy-leak",
+    "R_1 from 100 fresh inputs a step, as in the notebook, ends where the exact R_1 does: "
+    "λ(nR_2 + R_1) at λ = 1e-1, once at full size and three times reduced.",
+    source="C+M",
+    target="difference of the final test losses 0",
+    tolerance="a pixel of the published panel, 0.004, in every run",
+    broken="without R_1",
+    judge=at_most(published.PIXEL["test"]),
+)
+def noise_of_fresh_inputs(runs: Runs, broken: bool) -> list[float]:
+    """Distances of final test losses: noisy from exact; the control's, none from exact."""
+    other = e.noiseless_points(population=False) if broken else e.noisy_points()
+    gaps = final(runs(other), "test") - final(runs(e.noiseless_points()), "test")
+    return np.abs(gaps).tolist()
 
 
 # ---------------------------------------------------------------- what each penalty does

@@ -7,6 +7,7 @@ from typing import ClassVar, TypedDict
 import torch
 
 from escape_ntk.chapters.published_figure import chapter
+from escape_ntk.chapters.published_figure.noisy_leak import NoisyLeakCurve
 from escape_ntk.models.data import draw_inputs
 from escape_ntk.models.network import activation, draw_weights
 from escape_ntk.models.pairs import PairFeatures
@@ -73,7 +74,14 @@ SUM_SCALED_R1 = Hypothesis(
     "λ₂ = nλ and λ₁ = λ: one coefficient for both leaks",
     population_slope=1.0,
     empirical_slope=N_TRAIN,
-    lambdas=(1e-2, 1e-1),
+    lambdas=(0.0, 1e-4, 1e-3, 1e-2, 1e-1),
+)
+SUM_SMALL_R1 = Hypothesis(
+    "sum + R₁/10",
+    "λ₂ = nλ, and R₁ active with the fixed small λ₁ = 0.1",
+    population=0.1,
+    empirical_slope=N_TRAIN,
+    lambdas=(1e-5, 1e-4, 1e-1),
 )
 AS_PRINTED = Hypothesis(
     "as printed",
@@ -82,7 +90,7 @@ AS_PRINTED = Hypothesis(
     empirical=0.01,
     lambdas=(0.0, 1e-1),
 )
-HYPOTHESES = (SUM_NO_R1, MEAN_NO_R1, SUM_UNIT_R1, SUM_SCALED_R1, AS_PRINTED)
+HYPOTHESES = (SUM_NO_R1, MEAN_NO_R1, SUM_UNIT_R1, SUM_SMALL_R1, SUM_SCALED_R1, AS_PRINTED)
 """Candidates for what was run; those with R_1 are costly and run where they differ most.  [C]"""
 
 R1_ALONE = Hypothesis("R₁ alone", "λ₁ = 10, λ₂ = 0", population=10.0)
@@ -111,6 +119,19 @@ def reduced_certificate_points() -> list[Curve]:
     """Flow and descent at the reduced size and the largest λ, where the risk is stiffest."""
     (flow,) = live_points((1,), LAMBDAS[-1:])
     return [flow, flow.at(method="descent")]
+
+
+def noisy_points() -> list[NoisyLeakCurve]:
+    """λ(nR_2 + R_1) at λ = 0.1, R_1 from 100 fresh inputs a step: full size, and three reduced."""
+    return [NoisyLeakCurve.beside(curve) for curve in noiseless_points()]
+
+
+def noiseless_points(*, population: bool = True) -> list[Curve]:
+    """The same by flow with the exact R_1; without R_1 where not ``population``."""
+    lam = LAMBDAS[-1]
+    full = SUM_SCALED_R1.curve(lam, 1)
+    reduced = [Curve(seed, LIVE_SIZE["n"] * lam, lam, **LIVE_SIZE) for seed in SEEDS[:3]]
+    return [p if population else p.at(penalty_population=0.0) for p in (full, *reduced)]
 
 
 @dataclass(frozen=True)
@@ -188,4 +209,22 @@ chapter.experiment(
     SEEDS[:3],
     _forensics_live,
     _forensics_full,
+)
+
+
+def _noise_full(seeds: Sequence[int]) -> list[Curve]:
+    points = [*noisy_points(), *noiseless_points(), *noiseless_points(population=False)]
+    return [p for p in points if p.seed in seeds]
+
+
+def _noise_live(seeds: Sequence[int]) -> list[Curve]:
+    return [p for p in _noise_full(seeds) if p.d == LIVE_SIZE["d"]]
+
+
+chapter.experiment(
+    "figure-noise",
+    "R_1 from 100 fresh inputs a step, as in the notebook, against the exact one",
+    SEEDS[:3],
+    _noise_live,
+    _noise_full,
 )
