@@ -122,16 +122,14 @@ def reduced_certificate_points() -> list[Curve]:
 
 
 def noisy_points() -> list[NoisyLeakCurve]:
-    """λ(nR_2 + R_1) at λ = 0.1, R_1 from 100 fresh inputs a step: full size, and three reduced."""
-    return [NoisyLeakCurve.beside(curve) for curve in noiseless_points()]
+    """λ(nR_2 + R_1) at λ = 0.1, R_1 from 100 fresh inputs a step; at the reduced size."""
+    return [NoisyLeakCurve.beside(curve) for curve in noiseless_points(LAMBDAS[-1])]
 
 
-def noiseless_points(*, population: bool = True) -> list[Curve]:
-    """The same by flow with the exact R_1; without R_1 where not ``population``."""
-    lam = LAMBDAS[-1]
-    full = SUM_SCALED_R1.curve(lam, 1)
-    reduced = [Curve(seed, LIVE_SIZE["n"] * lam, lam, **LIVE_SIZE) for seed in SEEDS[:3]]
-    return [p if population else p.at(penalty_population=0.0) for p in (full, *reduced)]
+def noiseless_points(population: float) -> list[Curve]:
+    """The same by flow with the exact R_1, times ``population``."""
+    empirical = LIVE_SIZE["n"] * LAMBDAS[-1]
+    return [Curve(seed, empirical, population, **LIVE_SIZE) for seed in SEEDS[:3]]
 
 
 @dataclass(frozen=True)
@@ -212,19 +210,15 @@ chapter.experiment(
 )
 
 
-def _noise_full(seeds: Sequence[int]) -> list[Curve]:
-    points = [*noisy_points(), *noiseless_points(), *noiseless_points(population=False)]
-    return [p for p in points if p.seed in seeds]
-
-
-def _noise_live(seeds: Sequence[int]) -> list[Curve]:
-    return [p for p in _noise_full(seeds) if p.d == LIVE_SIZE["d"]]
+def _noise(seeds: Sequence[int]) -> list[Point]:
+    exact = noiseless_points(LAMBDAS[-1])
+    return [p for p in (*noisy_points(), *exact, *noiseless_points(0.0)) if p.seed in seeds]
 
 
 chapter.experiment(
     "figure-noise",
     "R_1 from 100 fresh inputs a step, as in the notebook, against the exact one",
     SEEDS[:3],
-    _noise_live,
-    _noise_full,
+    _noise,
+    _noise,
 )
