@@ -70,12 +70,22 @@ def test_prediction_interval_covers_a_mean_of_three(scale, covers):
     assert (abs(hits / 4000 - 0.95) < 0.015) == covers
 
 
-def test_welch_interval_of_one_term_is_the_t_interval():
+def test_welch_of_one_term_is_the_t_interval_and_the_t_test():
     values = np.random.default_rng(2).normal(size=9)
-    error, own = stats.welch_interval(values.mean(), [(values.var(ddof=1) / 9, 8)])
-    plain = stats.mean_interval(values)
-    assert error == pytest.approx(scipy_stats.sem(values))
-    assert (own.low, own.high) == pytest.approx((plain.low, plain.high))
+    own = stats.welch(values.mean(), [(values.var(ddof=1) / 9, 8)])
+    plain, interval = stats.mean_interval(values), own.interval()
+    assert own.error == pytest.approx(scipy_stats.sem(values))
+    assert (interval.low, interval.high) == pytest.approx((plain.low, plain.high))
+    assert own.p(0.3) == pytest.approx(scipy_stats.ttest_1samp(values, 0.3).pvalue)
+    assert own.p(interval.high) == pytest.approx(0.05)
+
+
+def test_welch_of_two_terms_is_the_test_of_two_samples():
+    draw = np.random.default_rng(3)
+    a, b = draw.normal(size=9), 3 * draw.normal(size=4)
+    terms = [(x.var(ddof=1) / len(x), len(x) - 1) for x in (a, b)]
+    own = stats.welch(a.mean() - b.mean(), terms)
+    assert own.p(0.0) == pytest.approx(scipy_stats.ttest_ind(a, b, equal_var=False).pvalue)
 
 
 def test_digitised_final_values_are_those_the_source_states():

@@ -18,7 +18,7 @@ from escape_ntk.chapters.regularizer import claims as regularizer
 from escape_ntk.chapters.setup import runs as foundations
 from escape_ntk.checks import InputError
 from escape_ntk.display import html
-from escape_ntk.numerics.stats import Interval
+from escape_ntk.numerics.stats import Estimate, Interval
 from escape_ntk.records.store import RecordStore, default_root
 from escape_ntk.study import claims as ledger
 
@@ -104,11 +104,35 @@ def test_slope_judge(slopes, verdict):
     assert ledger.slope_near(-0.25, 0.05)(slopes).verdict == verdict
 
 
-def test_interval_judge_counts():
-    inside, outside = ("a", 1.0, Interval(1.1, 0.5, 1.5)), ("b", 2.0, Interval(1.1, 0.5, 1.5))
-    assert ledger.inside_intervals([inside, inside]).verdict == "reproduced"
-    assert ledger.inside_intervals([inside, inside, outside]).verdict == "partly"
-    assert ledger.inside_intervals([outside, inside]).verdict == "not_reproduced"
+def predicted(published: float, freedom: float = 9, **more) -> ledger.Predicted:
+    """A published number beside 0 ± 1."""
+    own = Estimate(0.0, 1.0, freedom)
+    return ledger.Predicted(
+        f"at {published}", published, own.interval(), 1.0, own.p(published), **more
+    )
+
+
+@pytest.mark.parametrize(
+    ("published", "verdict", "inside"),
+    [
+        ([0.0, 2.2], "reproduced", 2),
+        ([2.4], "not_reproduced", 0),
+        ([2.4, 0.0], "partly", 1),  # one among two, p = .04
+        ([0.0] * 3 + [12.7], "not_reproduced", 3),  # three heads do not outvote it
+        ([3.3] + [0.0] * 9, "partly", 9),
+    ],
+)
+def test_the_worst_miss_judges(published, verdict, inside):
+    found = ledger.worst_miss([predicted(x) for x in published])
+    assert found.verdict == verdict and found.measured["inside"] == inside
+    assert found.measured["z"] == max(published, key=abs)
+
+
+def test_what_follows_from_others_is_judged_and_not_counted():
+    rows = [predicted(0.0), predicted(1.0), predicted(6.0, counted=False)]
+    found = ledger.worst_miss(rows)
+    assert found.verdict == "not_reproduced"
+    assert (found.measured["inside"], found.measured["of"]) == (2, 2)
 
 
 def test_missing_records_name_the_command(tmp_path):

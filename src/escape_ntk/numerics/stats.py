@@ -123,20 +123,35 @@ def prediction_interval(values: Numbers, n_mean: int, level: float = LEVEL) -> I
     return _spread(values, level, lambda n: 1 / n_mean + 1 / n)
 
 
-def welch_interval(
-    value: float, terms: Sequence[tuple[float, int]], level: float = LEVEL
-) -> tuple[float, Interval]:
-    """(standard error, interval) of an estimate whose variance is a sum of estimated ``terms``.
+@dataclass(frozen=True)
+class Estimate:
+    """An estimate with its standard error and the degrees of freedom of that."""
 
-    Each term is (variance, degrees of freedom); together they have (Σ v)²/Σ(v²/ν), by Welch and
-    Satterthwaite.  [L]
+    value: float
+    error: float
+    freedom: float
+
+    def interval(self, level: float = LEVEL) -> Interval:
+        """value ± t·error."""
+        half = t_quantile(level, self.freedom) * self.error
+        return Interval(self.value, self.value - half, self.value + half)
+
+    def p(self, x: float) -> float:
+        """Chance that a further value lies as far off as ``x``, on either side, if all is right."""
+        from scipy.stats import t  # half a second to import
+
+        return float(2 * t.sf(abs(x - self.value) / self.error, self.freedom))
+
+
+def welch(value: float, terms: Sequence[tuple[float, int]]) -> Estimate:
+    """An estimate whose variance is a sum of estimated ``terms``, (variance, degrees of freedom).
+
+    Together they have (Σ v)²/Σ(v²/ν) degrees, by Welch and Satterthwaite.  [L]
     """
     variances, dof = (np.array(column, dtype=float) for column in zip(*terms, strict=True))
     total = variances.sum()
     together = total**2 / (variances**2 / dof).sum() if total > 0 else dof.min()
-    error = math.sqrt(total)
-    half = t_quantile(level, together) * error
-    return error, Interval(value, value - half, value + half)
+    return Estimate(value, math.sqrt(total), float(together))
 
 
 def _spread(values: Numbers, level: float, variance_factor) -> Interval:

@@ -17,25 +17,24 @@ from escape_ntk.chapters.published_figure.comparisons import (
     panel_values,
     residuals,
 )
-from escape_ntk.numerics.stats import Interval, mean_interval
+from escape_ntk.numerics.stats import mean_interval
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import (
     Finding,
     Measure,
+    Predicted,
     Runs,
     at_most,
     found,
-    inside_intervals,
     over_seeds,
     ratio_one,
+    worst_miss,
 )
 
 PRINTED_SUM = e.Hypothesis(
     "as printed, on the sum", "λ₂ = 0.01 n", empirical=0.01 * e.N_TRAIN, lambdas=(0.0,)
 )
 """The printed coefficient, of the sum instead of the mean; at λ = 0, where R_1 has none."""
-THREE_SEEDS = "95 % prediction interval of a three-seed mean, from ten own seeds"
-PAIRED = "95 % prediction interval of a three-seed mean, three paired seeds"
 
 
 def final(records: Sequence[Record], name: str) -> np.ndarray:
@@ -104,28 +103,24 @@ def stiff_flow_for_descent(runs: Runs, broken: bool) -> dict[str, float]:
 
 # ---------------------------------------------------------------- the published numbers
 
-Row = tuple[str, float, Interval]
-"""A label, the published number, and the interval of our prediction."""
-
 
 def compared(
     comparisons: Sequence[Comparison],
     hypothesis: e.Hypothesis = e.SUM_NO_R1,
     rival: e.Hypothesis = e.MEAN_NO_R1,
-) -> Measure[list[Row]]:
-    """The comparisons that ``hypothesis`` can make; the control puts ``rival`` in its place."""
+) -> Measure[list[Predicted]]:
+    """Those comparisons that ``hypothesis`` can make; the control puts ``rival`` in its place."""
+    able = [c for c in comparisons if {*c.lambdas} <= {*hypothesis.lambdas}]
 
-    def measure(runs: Runs, broken: bool) -> list[Row]:
-        rows = residuals(runs, rival if broken else hypothesis, comparisons)
-        return [(row.comparison.label, row.published, row.interval) for row in rows]
+    def measure(runs: Runs, broken: bool) -> list[Predicted]:
+        return [r.predicted for r in residuals(runs, rival if broken else hypothesis, able)]
 
     return measure
 
 
-def at(lambdas: set[float]) -> list[Comparison]:
-    """The comparisons that need these λ only."""
-    return [c for c in COMPARISONS if set(c.lambdas) <= lambdas]
-
+WORST = "; the worst miss judges: partly while Bonferroni's correction excuses it"
+THREE_SEEDS = f"95 % prediction interval of a three-seed mean, from ten own seeds{WORST}"
+PAIRED = f"the same, by the ratio to these ten on three paired seeds{WORST}"
 
 chapter.claim(
     "figure-test-loss",
@@ -135,7 +130,7 @@ chapter.claim(
     target="six published final values",
     tolerance=THREE_SEEDS,
     broken="λ multiplies the mean over the training set",
-    judge=inside_intervals,
+    judge=worst_miss,
     measure=compared([c for c in FINALS if c.panel == "test"]),
 )
 
@@ -147,7 +142,7 @@ chapter.claim(
     target="three published final values",
     tolerance=THREE_SEEDS,
     broken="λ multiplies the mean over the training set",
-    judge=inside_intervals,
+    judge=worst_miss,
     measure=compared([c for c in FINALS if c.panel == "penalty"]),
 )
 
@@ -159,31 +154,46 @@ chapter.claim(
     target="the published difference",
     tolerance=THREE_SEEDS,
     broken="λ multiplies the mean over the training set",
-    judge=inside_intervals,
+    judge=worst_miss,
     measure=compared([LARGEST]),
+    after="the difference was chosen when the residual at λ = 1e-1 had been seen",
 )
 
 chapter.claim(
     "figure-one-coefficient",
-    "With one coefficient for both leaks, λ(nR_2 + R_1): the published numbers at λ = 1e-2 and "
-    "1e-1 and their difference (smaller λ not run).",
+    "With one coefficient for both leaks, λ(nR_2 + R_1): the published final values at λ = 0, 1e-3 "
+    "to 1e-1, and the difference of the last two (λ = 1e-5, 1e-4 not run).",
     source="C+M",
-    target="three published numbers",
+    target="five published final values; the difference follows from two and is not counted",
     tolerance=PAIRED,
     broken="λ multiplies the mean, no R_1",
-    judge=inside_intervals,
-    measure=compared(at({1e-2, 1e-1}), e.SUM_SCALED_R1),
+    judge=worst_miss,
+    measure=compared(COMPARISONS, e.SUM_SCALED_R1),
+    after="the hypothesis was formed when the residual at λ = 1e-1 had been seen",
 )
 
 chapter.claim(
     "figure-unit-r1",
     "λ on the sum, and R_1 with the fixed λ_1 = 1: the published numbers at λ = 1e-5 and 1e-2.",
     source="C+M",
-    target="three published numbers",
+    target="three published final values, two of them of the same runs",
     tolerance=PAIRED,
     broken="λ multiplies the mean, no R_1",
-    judge=inside_intervals,
-    measure=compared(at({1e-5, 1e-2}), e.SUM_UNIT_R1),
+    judge=worst_miss,
+    measure=compared(COMPARISONS, e.SUM_UNIT_R1),
+)
+
+chapter.claim(
+    "figure-small-r1",
+    "λ on the sum, and R_1 with the fixed λ_1 = 0.1: the published numbers at λ = 1e-5, 1e-4 and "
+    "1e-1.",
+    source="C+M",
+    target="five published final values, of three runs a seed",
+    tolerance=PAIRED,
+    broken="λ multiplies the mean, no R_1",
+    judge=worst_miss,
+    measure=compared(COMPARISONS, e.SUM_SMALL_R1),
+    after="λ_1 = 0.1 was chosen as what fits the residual at λ = 1e-1",
 )
 
 chapter.claim(
@@ -191,11 +201,11 @@ chapter.claim(
     "The notebook as printed, its commented-out R_1 restored (λ_1 = λ, λ_2 = 0.01), gives the "
     "published numbers at λ = 0 and 1e-1.",
     source="C+M",
-    target="the published numbers",
+    target="three published final values, two of them of the same runs",
     tolerance=PAIRED,
     broken="at λ = 0, λ_2 = 0.01 multiplies the sum",
-    judge=inside_intervals,
-    measure=compared(at({0.0, 1e-1}), e.AS_PRINTED, PRINTED_SUM),
+    judge=worst_miss,
+    measure=compared(COMPARISONS, e.AS_PRINTED, PRINTED_SUM),
 )
 
 

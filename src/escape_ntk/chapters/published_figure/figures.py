@@ -12,8 +12,8 @@ from escape_ntk.chapters.published_figure import digitised as published
 from escape_ntk.display.style import COLOURS, Run, in_style, new_axes
 from escape_ntk.numerics.stats import prediction_interval
 
-HYPOTHESIS_MARKS = ("o", "s", "D", "^", "v")
-HYPOTHESIS_COLOURS = ("#0072B2", "#E69F00", "#CC79A7", "#009E73", "#56B4E9")
+HYPOTHESIS_MARKS = ("o", "s", "D", "P", "^", "v")
+HYPOTHESIS_COLOURS = ("#0072B2", "#E69F00", "#CC79A7", "#D55E00", "#009E73", "#56B4E9")
 
 
 def lambda_colour(lam: float, lambdas: Sequence[float]) -> tuple | str:
@@ -116,7 +116,7 @@ def finals_by_hypothesis(rows: Sequence) -> Figure:
             place = names.index(row.hypothesis.name)
             at = lambdas.index(row.comparison.lam)
             _hypothesis_mark(ax, at + 0.16 * (place - (len(names) - 1) / 2), row, place)
-            ax.hlines(row.published, at - 0.42, at + 0.42, color="#000000", lw=1.6)
+            ax.hlines(row.predicted.published, at - 0.42, at + 0.42, color="#000000", lw=1.6)
         ax.set_xticks(range(len(lambdas)), [lambda_label(lam, name="") for lam in lambdas])
         ax.set(xlabel="$\\lambda$", ylabel=title, ylim=(0, None))
     keys = [
@@ -130,11 +130,11 @@ def finals_by_hypothesis(rows: Sequence) -> Figure:
 
 def _hypothesis_mark(ax: Axes, x: float, row, place: int) -> None:
     """Mean and prediction interval of one residual."""
-    arms = [[row.own - row.interval.low], [row.interval.high - row.own]]
+    own = row.predicted.interval
     ax.errorbar(
         x,
-        row.own,
-        arms,
+        own.value,
+        [[own.value - own.low], [own.high - own.value]],
         color=HYPOTHESIS_COLOURS[place],
         marker=HYPOTHESIS_MARKS[place],
         ms=5,
@@ -152,7 +152,7 @@ def hypothesis_curves(cases: Mapping[float, Mapping[str, tuple[np.ndarray, np.nd
     figure, axes = new_axes(len(cases), 3.4, sharey=True)
     for ax, (lam, curves) in zip(axes, cases.items(), strict=True):
         for (name, (times, values)), colour in zip(
-            curves.items(), (HYPOTHESIS_COLOURS[0], HYPOTHESIS_COLOURS[3]), strict=True
+            curves.items(), (HYPOTHESIS_COLOURS[0], HYPOTHESIS_COLOURS[4]), strict=True
         ):
             ax.plot(log_x(times), values, color=colour, label=name)
         (curve,) = (c for c in published.curves("test") if c.lam == lam)

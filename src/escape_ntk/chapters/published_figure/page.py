@@ -53,18 +53,21 @@ def published(runs: Runs):
     return figures.figure_panels(curves(runs), ("test", "penalty", "train"))
 
 
-@chapter.table("finals", ["final value", "published", "own mean", "95 % for a three-seed mean", ""])
+@chapter.table(
+    "finals", ["final value", "published", "own mean", "95 % for a three-seed mean", "z"]
+)
 def finals(runs: Runs) -> list[list[str]]:
     """One row for each published number, under the first hypothesis."""
+    rows = [r.predicted for r in residuals(runs, e.SUM_NO_R1)]
     return [
         [
-            r.comparison.label,
-            f"{r.published:.3g}",
-            f"{r.own:.3g}",
-            f"[{r.interval.low:.3g}, {r.interval.high:.3g}]",
-            "inside" if r.inside else f"outside, {abs(r.in_errors):.1f} standard errors off",
+            p.label,
+            f"{p.published:.3g}",
+            f"{p.interval.value:.3g}",
+            f"[{p.interval.low:.3g}, {p.interval.high:.3g}]",
+            f"{p.z:+.1f}{'' if p.inside else ', outside'}",
         ]
-        for r in residuals(runs, e.SUM_NO_R1)
+        for p in rows
     ]
 
 
@@ -108,13 +111,13 @@ def all_residuals(runs: Runs) -> list[Residual]:
     return [r for h in e.HYPOTHESES for r in residuals(runs, h)]
 
 
-@chapter.table("errors", ["(published − own)/error", *(h.name for h in e.HYPOTHESES)])
+@chapter.table("errors", ["z = (published − own)/error", *(h.name for h in e.HYPOTHESES)])
 def errors(runs: Runs) -> list[list[str]]:
     """One row for each published number, one column for each hypothesis."""
     found = {(r.comparison, r.hypothesis): r for r in all_residuals(runs)}
 
     def cell(r: Residual | None) -> str:
-        return "" if r is None else f"{r.in_errors:+.1f}" + ("" if r.inside else " ✕")
+        return "" if r is None else f"{r.predicted.z:+.1f}" + ("" if r.predicted.inside else " ✕")
 
     return [[c.label, *(cell(found.get((c, h))) for h in e.HYPOTHESES)] for c in COMPARISONS]
 

@@ -74,7 +74,7 @@ SUM_SCALED_R1 = Hypothesis(
     "λ₂ = nλ and λ₁ = λ: one coefficient for both leaks",
     population_slope=1.0,
     empirical_slope=N_TRAIN,
-    lambdas=(0.0, 1e-4, 1e-3, 1e-2, 1e-1),
+    lambdas=(0.0, 1e-3, 1e-2, 1e-1),
 )
 SUM_SMALL_R1 = Hypothesis(
     "sum + R₁/10",
