@@ -231,6 +231,13 @@ def spread(centre: float) -> np.ndarray:
     return centre + np.array([-0.01, 0.0, 0.005, 0.01])
 
 
+def climbed(power: float) -> dict[int, list[tuple[float, bool]]]:
+    """Thresholds d^power of four seeds, the last of the first d a bound."""
+    rows = {d: [(d ** (power + 0.01 * x), False) for x in spread(0)] for d in (10, 20, 40)}
+    rows[10][-1] = (rows[10][-1][0], True)
+    return rows
+
+
 ALONE = {"R_1": spread(0.02) / 10, "test": spread(0.5)}
 GAIN = {"gain": spread(0.4), "share_without": spread(0.1), "share_with": spread(0.5)}
 SAME = {"sparse": spread(0.3), "dense": spread(0.3)[::-1]}
@@ -327,7 +334,9 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         ("complexity-parts", HALVES, HALVES | {"joint_sparse": np.array([0.06])}),
         ("complexity-parts", HALVES, HALVES | {"joint_dense": np.array([0.2])}),
         ("quadntk-price-rate", RATE, RATE | {"price": STEEP}),
-        ("mlp-exponent-published", {d: [d**2.0] * 3 for d in (10, 20, 40)}, {10: [1e3], 20: [8e3]}),
+        ("mlp-exponent-published", climbed(2.0), climbed(3.0)),
+        ("figure-coefficient", Interval(1.0, 0.6, 1.4), Interval(1.5, 1.1, 2.0)),
+        ("figure-coefficient", Interval(1.0, 0.6, 1.4), Interval(1.0, 0.1, 1.4)),
         ("mlp-floor", [1.0, 1.4], [1.0, 1.6]),
         (
             "quadntk-price-1",

@@ -24,7 +24,14 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from escape_ntk import checks
-from escape_ntk.numerics.stats import LEVEL, Interval, Numbers, log_slope, mean_interval
+from escape_ntk.numerics.stats import (
+    LEVEL,
+    Distance,
+    Interval,
+    Numbers,
+    log_slope,
+    mean_interval,
+)
 from escape_ntk.records.store import Record, RecordStore, default_root
 from escape_ntk.study import sweep
 from escape_ntk.study.plans import commands
@@ -356,16 +363,48 @@ class Predicted:
         return {"published": self.published, **own, **seen}
 
 
-def worst_miss(rows: Sequence[Predicted]) -> Finding:
+@dataclass(frozen=True)
+class Apart:
+    """A published curve beside a predicted one: their :class:`~escape_ntk.numerics.stats.Distance`.
+
+    ``inside``: as far as that one in twenty comes by chance, or nearer.
+    """
+
+    label: str
+    distance: Distance
+    counted: bool = True
+
+    @property
+    def z(self) -> float:
+        """In standard errors, root mean square over the time."""
+        return self.distance.z
+
+    @property
+    def p(self) -> float:
+        """Chance of a curve as far off."""
+        return self.distance.p
+
+    @property
+    def inside(self) -> bool:
+        """Whether that chance is .05 or more."""
+        return self.p >= 1 - LEVEL
+
+    def told(self) -> dict[str, object]:
+        """As JSON."""
+        off = {"rms": self.distance.rms, "outside": self.distance.outside}
+        return {**off, "inside": self.inside, "z": self.z, "p": self.p}
+
+
+def worst_miss(rows: Sequence[Predicted] | Sequence[Apart], among: int = 0) -> Finding:
     """Reproduced when every published number lies in its 95 % interval; else the worst miss judges.
 
     Partly when a miss like that is to be expected of one among so many: Bonferroni's
-    k·p ≥ .05 for the k numbers compared.  One miss beyond that sinks the hypothesis, however many
-    others are hit.
+    k·p ≥ .05 for the k numbers compared, or the k ``among`` which these were chosen.  One miss
+    beyond that sinks the hypothesis, however many others are hit.
     """
     worst = min(rows, key=lambda row: row.p)
-    corrected = min(1.0, len(rows) * worst.p)
-    counted = [row for row in rows if row.counted]
+    corrected = min(1.0, max(among, len(rows)) * worst.p)
+    counted = [row for row in rows if row.counted] or rows
     return found(
         all(row.inside for row in rows),
         partly=corrected >= 1 - LEVEL,

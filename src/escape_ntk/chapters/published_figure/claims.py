@@ -1,11 +1,11 @@
 """Claims of the chapter *The published figure*."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
 from escape_ntk.chapters.published_figure import chapter
-from escape_ntk.chapters.published_figure import digitised as published
 from escape_ntk.chapters.published_figure import runs as e
 from escape_ntk.chapters.published_figure.comparisons import (
     COMPARISONS,
@@ -14,12 +14,19 @@ from escape_ntk.chapters.published_figure.comparisons import (
     R1_SEEDS,
     SEEDS,
     Comparison,
-    panel_values,
     residuals,
 )
-from escape_ntk.numerics.stats import mean_interval
+from escape_ntk.chapters.published_figure.whole_curves import (
+    COST,
+    CURVES,
+    WholeCurve,
+    all_apart,
+    fits,
+)
+from escape_ntk.numerics.stats import Interval, mean_interval
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import (
+    Apart,
     Finding,
     Measure,
     Predicted,
@@ -152,19 +159,19 @@ chapter.claim(
     "on the same seeds.",
     source="C+M",
     target="the published difference",
-    tolerance=THREE_SEEDS,
+    tolerance=f"{THREE_SEEDS}, among the ten numbers from which it was chosen",
     broken="λ multiplies the mean over the training set",
-    judge=worst_miss,
+    judge=partial(worst_miss, among=len(COMPARISONS)),
     measure=compared([LARGEST]),
     after="the difference was chosen when the residual at λ = 1e-1 had been seen",
 )
 
 chapter.claim(
     "figure-one-coefficient",
-    "With one coefficient for both leaks, λ(nR_2 + R_1): the published final values at λ = 0, 1e-3 "
-    "to 1e-1, and the difference of the last two (λ = 1e-5, 1e-4 not run).",
+    "With one coefficient for both leaks, λ(nR_2 + R_1): the published final test losses at λ = "
+    "1e-2 and 1e-1, and their difference (smaller λ not run).",
     source="C+M",
-    target="five published final values; the difference follows from two and is not counted",
+    target="two published final values; the difference follows from them and is not counted",
     tolerance=PAIRED,
     broken="λ multiplies the mean, no R_1",
     judge=worst_miss,
@@ -189,7 +196,7 @@ chapter.claim(
     "1e-1.",
     source="C+M",
     target="five published final values, of three runs a seed",
-    tolerance=PAIRED,
+    tolerance=PAIRED.replace("three paired", "two paired"),
     broken="λ multiplies the mean, no R_1",
     judge=worst_miss,
     measure=compared(COMPARISONS, e.SUM_SMALL_R1),
@@ -209,19 +216,88 @@ chapter.claim(
 )
 
 
-@chapter.claim(
-    "figure-train-loss",
-    "Training-loss panel: every λ fits the training set by t = 20 000.",
-    source="C+M",
-    target="final training loss 0 (no digitised curve)",
-    tolerance="0.01, where Σ y² / n = 1",
-    broken="read at t = 30",
-    judge=at_most(0.01),
+# ---------------------------------------------------------------- whole curves
+
+WHOLE = (
+    "z of the whole curve, beyond a pixel of reading, not above what one in twenty of our own \
+three-seed means has"
+    + WORST
 )
-def final_train_loss(runs: Runs, broken: bool) -> list[float]:
-    """Training losses at the end; the control's before the runs have fitted."""
-    time = np.array([30.0 if broken else e.Curve.t_end])
-    return panel_values("train", runs(e.figure_points(SEEDS)), time)[:, 0].tolist()
+SEEN = "whole curves were compared after their end values, and after the pictures had been seen"
+
+
+def whole(curves: Sequence[WholeCurve]) -> Measure[list[Apart]]:
+    """Those published curves beside the first hypothesis; the control's beside the mean."""
+
+    def measure(runs: Runs, broken: bool) -> list[Apart]:
+        return all_apart(runs, e.MEAN_NO_R1 if broken else e.SUM_NO_R1, curves)
+
+    return measure
+
+
+def of_panel(*panels: str) -> list[WholeCurve]:
+    """The published curves of some panels."""
+    return [c for c in CURVES if c.panel in panels]
+
+
+chapter.claim(
+    "figure-train-loss",
+    "Training-loss panel: the published curves, over the whole time, with λ multiplying a sum over "
+    "the training set and no R_1.",
+    source="C+M",
+    target="five published curves",
+    tolerance=WHOLE,
+    broken="λ multiplies the mean over the training set",
+    judge=worst_miss,
+    measure=whole(of_panel("train")),
+    after=SEEN,
+)
+
+chapter.claim(
+    "figure-curves",
+    "Test-loss and penalty panels, with λ multiplying a sum and no R_1: the published curves over "
+    "the whole time.",
+    source="C+M",
+    target="eleven published curves: all but the penalty at 1e-1, which stays below two pixels",
+    tolerance=WHOLE,
+    broken="λ multiplies the mean over the training set",
+    judge=worst_miss,
+    measure=whole(of_panel("test", "penalty")),
+    after=SEEN,
+)
+
+chapter.claim(
+    "figure-cost-curve",
+    "With λ multiplying the sum and no R_1: what λ = 1e-1 costs in test loss over λ = 1e-2, over "
+    "the whole time.",
+    source="C+M",
+    target="the difference of two published curves",
+    tolerance=WHOLE,
+    broken="λ multiplies the mean over the training set",
+    judge=worst_miss,
+    measure=whole([COST]),
+    after=SEEN,
+)
+
+
+def holds_one(got: Interval) -> Finding:
+    """Reproduced when the interval holds 1 and stays within a factor 3 of it."""
+    return found(1.0 in got and got.low >= 1 / 3 and got.high <= 3, ratio=got)
+
+
+@chapter.claim(
+    "figure-coefficient",
+    "Fitted to the published curves at λ = 1e-4, 1e-3 and 1e-2, the c in λ_2 = c·nλ is 1.",
+    source="C+M",
+    target="1 (a mean in place of the sum: 1/n = .001)",
+    tolerance="the c that none of the curves excludes hold 1, and lie within a factor 3 of it",
+    broken="our runs of ten times the λ",
+    judge=holds_one,
+    after=SEEN,
+)
+def fitted_coefficient(runs: Runs, broken: bool) -> Interval:
+    """c from all these curves together; the control's as if a curve had the label of the next."""
+    return fits(runs, 10.0 if broken else 1.0)[-1].interval
 
 
 @chapter.claim(
@@ -230,15 +306,16 @@ def final_train_loss(runs: Runs, broken: bool) -> list[float]:
     "λ(nR_2 + R_1) at λ = 1e-1, at the reduced size.",
     source="C+M",
     target="difference of the final test losses 0",
-    tolerance="a pixel of the published panel, 0.004, in every run",
-    broken="without R_1",
-    judge=at_most(published.PIXEL["test"]),
+    tolerance="at most a tenth of what R_1 itself changes there, for each seed",
+    broken="no R_1 in place of the noisy one",
+    judge=at_most(0.1),
+    after="the bar: a pixel, 0.004, had been declared, and R_1 itself changes less than that here",
 )
 def noise_of_fresh_inputs(runs: Runs, broken: bool) -> list[float]:
-    """Distances of final test losses: noisy from exact; the control's, none from exact."""
-    other = e.noiseless_points(0.0) if broken else e.noisy_points()
-    gaps = final(runs(other), "test") - final(runs(e.noiseless_points(e.LAMBDAS[-1])), "test")
-    return np.abs(gaps).tolist()
+    """|noisy − exact| over |without − exact|, of the final test losses; seed by seed."""
+    exact, without = (final(runs(e.noiseless_points(lam)), "test") for lam in (e.LAMBDAS[-1], 0.0))
+    other = without if broken else final(runs(e.noisy_points()), "test")
+    return (np.abs(other - exact) / np.abs(without - exact)).tolist()
 
 
 # ---------------------------------------------------------------- what each penalty does

@@ -14,8 +14,6 @@ from escape_ntk.study.claims import Predicted, Runs
 SEEDS = e.SEEDS
 """Seeds of the figure itself."""
 R1_SEEDS = SEEDS[:3]
-PAIRED_SEEDS = SEEDS[:3]
-"""Seeds on which another hypothesis is compared with the first one, pair by pair."""
 PENALTY_VISIBLE = (0.0, 1e-5, 1e-4)
 """λ whose published penalty ends well above zero; the others end within two pixels of it."""
 
@@ -119,11 +117,11 @@ def residual(runs: Runs, hypothesis: e.Hypothesis, comparison: Comparison) -> Re
     own, n = comparison.of(first), len(SEEDS)
     terms = [(own.var(ddof=1) * (1 / published.N_SEEDS + 1 / n), n - 1)]
     if hypothesis != e.SUM_NO_R1:
-        paired, n = [SEEDS.index(seed) for seed in PAIRED_SEEDS], len(PAIRED_SEEDS)
-        run = comparison.parts(runs, hypothesis, PAIRED_SEEDS)
-        scaled = first * (run.mean(1) / first[:, paired].mean(1))[:, None]
+        n = hypothesis.n_seeds
+        run = comparison.parts(runs, hypothesis, SEEDS[:n])
+        scaled = first * (run.mean(1) / first[:, :n].mean(1))[:, None]
         own = comparison.of(scaled)
-        missed = comparison.of(run) - own[paired]
+        missed = comparison.of(run) - own[:n]
         factor = 1 / published.N_SEEDS
         terms = [
             (own.var(ddof=1) * (factor + 1 / len(own)), len(own) - 1),
@@ -151,15 +149,3 @@ def residuals(
     return [
         residual(runs, hypothesis, c) for c in comparisons if {*c.lambdas} <= {*hypothesis.lambdas}
     ]
-
-
-def shifted_mean_curve(runs: Runs, hypothesis: e.Hypothesis, lam: float):
-    """(times, test loss): the first hypothesis' mean over its seeds plus the mean paired shift."""
-    first = runs(e.figure_points(SEEDS, lambdas=(lam,)))
-    mean = np.mean([r.arrays["test"] for r in first], axis=0)
-    if hypothesis != e.SUM_NO_R1:
-        other = runs(e.figure_points(PAIRED_SEEDS, hypothesis, (lam,)))
-        base = {r.config["seed"]: r.arrays["test"] for r in first}
-        shifts = [r.arrays["test"] - base[r.config["seed"]] for r in other]
-        mean = mean + np.mean(shifts, axis=0)
-    return first[0].arrays["times"], mean

@@ -46,7 +46,7 @@ def log_x(t: np.ndarray) -> np.ndarray:
 def figure_panels(runs: Mapping[float, Sequence[Run]], panels: Sequence[str]) -> Figure:
     """Curves over descent time for each λ: mean of own seeds, prediction band, published marks.
 
-    ``panels`` among test, penalty, train (which has no published values).
+    ``panels`` among test, penalty and train.
     """
     titles = {
         "train": "training loss",
@@ -59,8 +59,7 @@ def figure_panels(runs: Mapping[float, Sequence[Run]], panels: Sequence[str]) ->
             colour = lambda_colour(lam, list(runs))
             times = records[0].arrays["times"]
             _draw_runs(ax, times, own_values(panel, records), colour, lambda_label(lam))
-            if panel in published.PANELS:
-                _draw_published(ax, panel, lam, colour)
+            _draw_published(ax, panel, lam, colour)
         ax.set(xscale="log", xlabel="$t+1$ (steps of size 1)", ylabel=titles[panel])
         ax.set_ylim(bottom=0)
     handles, labels = axes[0].get_legend_handles_labels()
@@ -147,14 +146,15 @@ def _hypothesis_mark(ax: Axes, x: float, row, place: int) -> None:
 def hypothesis_curves(cases: Mapping[float, Mapping[str, tuple[np.ndarray, np.ndarray]]]) -> Figure:
     """Test loss over time under several hypotheses, λ by λ, with the published curve.
 
-    ``cases[λ][name]`` = (times, values).
+    ``cases[λ][name]`` = (times, values (seeds, times)): their mean, and the 95 % prediction
+    interval of a mean of three.
     """
     figure, axes = new_axes(len(cases), 3.4, sharey=True)
     for ax, (lam, curves) in zip(axes, cases.items(), strict=True):
         for (name, (times, values)), colour in zip(
             curves.items(), (HYPOTHESIS_COLOURS[0], HYPOTHESIS_COLOURS[4]), strict=True
         ):
-            ax.plot(log_x(times), values, color=colour, label=name)
+            _draw_runs(ax, times, values, colour, name)
         (curve,) = (c for c in published.curves("test") if c.lam == lam)
         times = np.geomspace(max(curve.times[0], 1.0), curve.times[-1], 24)
         ax.plot(

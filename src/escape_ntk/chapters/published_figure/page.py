@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import numpy as np
+
 from escape_ntk import chapters
 from escape_ntk.chapters.published_figure import chapter, figures
 from escape_ntk.chapters.published_figure import runs as e
@@ -11,12 +13,18 @@ from escape_ntk.chapters.published_figure.comparisons import (
     SEEDS,
     Residual,
     residuals,
-    shifted_mean_curve,
     short,
+)
+from escape_ntk.chapters.published_figure.whole_curves import (
+    COST,
+    CURVES,
+    all_apart,
+    fits,
+    predicted,
 )
 from escape_ntk.display import html
 from escape_ntk.records.store import Record
-from escape_ntk.study.claims import Runs
+from escape_ntk.study.claims import Apart, Runs
 
 show = chapter.show
 
@@ -122,6 +130,53 @@ def errors(runs: Runs) -> list[list[str]]:
     return [[c.label, *(cell(found.get((c, h))) for h in e.HYPOTHESES)] for c in COMPARISONS]
 
 
+@chapter.table("curves", ["z of the whole curve", *(h.name for h in e.HYPOTHESES)])
+def curve_distances(runs: Runs) -> list[list[str]]:
+    """One row for each published curve, one column for each hypothesis."""
+    found = {(a.label, h): a for h in e.HYPOTHESES for a in all_apart(runs, h)}
+
+    def cell(a: Apart | None) -> str:
+        return "" if a is None else f"{a.z:.1f}" + ("" if a.inside else " ✕")
+
+    labels = [curve.label for curve in (*CURVES, COST)]
+    return [[label, *(cell(found.get((label, h))) for h in e.HYPOTHESES)] for label in labels]
+
+
+@chapter.table("coefficient", ["λ", "curves", "c", "not excluded", "rms z at c"])
+def coefficient(runs: Runs) -> list[list[str]]:
+    """One row for each fitted λ, and one for all."""
+    rows = []
+    for fit in fits(runs):
+        own = fit.interval
+        lambdas = ", ".join(short(lam) for lam in fit.lambdas)
+        kept = f"{own.low:.2f} to {own.high:.2f}"
+        rows.append([lambdas, str(fit.curves), f"{own.value:.2f}", kept, f"{fit.rms_z:.1f}"])
+    return rows
+
+
+@chapter.table("costs", ["hypothesis", "curves run", "not run", "minutes a curve", "hours left"])
+def costs(runs: Runs) -> list[list[str]]:
+    """What is left to run of the two settings with a small R_1: the least wall time of each λ."""
+    rows = []
+    for h in (e.SUM_SMALL_R1, e.SUM_SCALED_R1):
+        minutes = {
+            lam: min(
+                r.provenance["wall_seconds"]
+                for r in runs(e.figure_points(SEEDS[: h.n_seeds], h, (lam,)))
+            )
+            / 60
+            for lam in h.lambdas
+        }
+        done, usual = h.n_seeds * len(h.lambdas), min(minutes.values())
+        hours = sum((len(SEEDS) - h.n_seeds) * m for m in minutes.values()) / 60
+        others = len(e.LAMBDAS) - len(h.lambdas)
+        hours += len(SEEDS) * others * usual / 60
+        reach = f"{usual:.1f} to {max(minutes.values()):.1f}"
+        left = len(SEEDS) * len(e.LAMBDAS) - done
+        rows.append([h.name, str(done), str(left), reach, f"{hours:.1f}"])
+    return rows
+
+
 @chapter.figure("fig-hypotheses")
 def finals_by_hypothesis(runs: Runs):
     """Published final values against each hypothesis."""
@@ -131,12 +186,14 @@ def finals_by_hypothesis(runs: Runs):
 @chapter.figure("fig-both")
 def both(runs: Runs):
     """The two settings that remain, over the whole time."""
+    times = e.Curve(1, 0.0).record_times[1:]
+
+    def case(hypothesis: e.Hypothesis, lam: float) -> tuple[np.ndarray, np.ndarray]:
+        return times, predicted(runs, hypothesis, "test", lam, times)
+
     pair = (e.SUM_NO_R1, e.SUM_SCALED_R1)
     return figures.hypothesis_curves(
-        {
-            lam: {h.name: shifted_mean_curve(runs, h, lam) for h in pair}
-            for lam in e.SUM_SCALED_R1.lambdas
-        }
+        {lam: {h.name: case(h, lam) for h in pair} for lam in e.SUM_SCALED_R1.lambdas}
     )
 
 
