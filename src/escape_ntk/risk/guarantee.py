@@ -1,6 +1,7 @@
 """What a flat stationary point of L_λ is worth, in advance: every term of the bound in numbers.
 
-Let λ_1…λ_4 > 0, λ_2 ≥ 1, |σ'|, |σ''| ≤ 1, inputs on S^{d−1}(√d).  At every W with L_λ(W) ≤ L_0,
+Let λ_1…λ_4 > 0, λ_2 ≥ 1, |σ'|, |σ''| ≤ 1, training inputs on S^{d−1}(√d), Λ_{n_k} > 0, R_1 over the
+uniform law on that sphere.  At every W with L_λ(W) ≤ L_0,
 ‖∇_W L_λ‖_F ≤ ε_g and λ_min(∇²_W L_λ) ≥ −δ
 ¼F + λ_1R_1 + ½λ_2R_2 + λ_3R_3 + λ_4R_4 ≤ Λ, F the training loss.
 Λ knows W* and the sample, not W: with λ_4 > 0 the sublevel set is bounded, ‖W‖_{2,4}^4 ≤
@@ -16,7 +17,7 @@ from escape_ntk.risk.generalization import CONFIDENCE, GRID, OCTAVES
 from escape_ntk.risk.regularizer import Penalties
 
 NORM_CURVATURE = 28.0
-"""½E_S(SW_Q)ᵀ∇²R_4(SW_Q) ≤ 28 N^{3/2}‖W_Q‖_{2,4}² if W_Q moves one neuron of a pair.  [D]"""
+"""½Vᵀ∇²R_4V ≤ 28 N^{3/2}‖V‖_{2,4}² for every movement V, such as SW_Q.  [D]"""
 NORM_SLOPE = 4 * 2**0.25
 """|⟨∇_t R_4, τ⟩| ≤ 4·2^{1/4} N^{7/4}‖τ‖_{2,4}.  [D]"""
 NORM_SHARE = 7.0**4
@@ -92,7 +93,7 @@ def guarantee(
     * ``norm``: c = ‖W_Q‖_{2,4} of the comparison, which moves one neuron of each pair;
     * ``missed``: mean square over the sample of what the comparison misses;
     * ``low``: mean square over the sample of y − f_Q(·; W_Q), whose good part f_L makes;
-    * ``inverse``: Γ = n/Λ_{n_k}, Λ_{n_k} the n_k-th eigenvalue of the Gram matrix;
+    * ``inverse``: Γ = n/Λ_{n_k}, Λ_{n_k} > 0 the n_k-th eigenvalue of the Gram matrix;
     * ``stretch``: b = ‖X‖²/n, between 1 and d;
     * ``depth``, ``gradient``: δ and ε_g of the point.
 
@@ -168,12 +169,14 @@ def required_samples(
     """n for which three terms of the bound on the gap come to ``target``: of R_3, R_4 and chance.
 
     (2^{9/8}(R_3d)^{1/2} + 2^{3/4}(N b d log(md))^{1/2} + (½log(G/δ))^{1/2})²/target²: each falls
-    like n^{−1/2}; G pairs of radii a factor 2^{1/8} apart, 1 − δ = 95 %.  [D]
+    like n^{−1/2}; G pairs of radii a factor 2^{1/8} apart, 1 − δ = 95 %.  The second: for given
+    inputs E_ε max_r ‖M_r‖ ≤ (2bd log(md)/n)^{1/2}, as for all matrix series with signs [L].  [D]
 
     Arguments:
 
     * ``sizes``: with "R_3" and "norm_fourth" N, such as :meth:`Guarantee.sizes` gives;
-    * ``d``, ``m``, ``stretch``: as for :func:`guarantee`;
+    * ``d``, ``m``: as for :func:`guarantee`;
+    * ``stretch``: E b over fresh samples of n inputs;
     * ``target``: > 0.
 
     Errors: :class:`~escape_ntk.checks.InputError` for numbers that cannot be.
@@ -196,12 +199,12 @@ def required_samples(
 def smooth_on_sublevel(
     *, d: int, m: int, penalties: Penalties, start: float, stretch: float = 1.0
 ) -> tuple[float, float]:
-    """(ℓ, ρ): Lipschitz constants of ∇_W L_λ and ∇²_W L_λ where L_λ ≤ ``start`` = L_0.
+    """(ℓ, ρ): bounds on the second and third derivatives of L_λ in W where L_λ ≤ ``start`` = L_0.
 
     With N = (L_0/λ_4)^{1/2} and b = ``stretch`` as in :func:`guarantee`,
     ℓ = 4d(1 + dN^{1/2}m^{−1/2}) + 2d(L_0/m)^{1/2} + 2(λ_1 + bλ_2 + λ_3) + 56λ_4N^{3/2},
     ρ = 6d m^{−1/2}(2d(1 + dN^{1/2}m^{−1/2}))^{1/2} + 336λ_4N^{5/4}.
-    Descent in all weights with a step of at most 1/ℓ does not raise L_λ.  Source: [D].
+    Descent in all weights from there, with steps of at most 1/ℓ, does not raise L_λ.  Source: [D].
 
     Errors: :class:`~escape_ntk.checks.InputError` as :func:`guarantee`; λ_2 < 1 is allowed.
     """

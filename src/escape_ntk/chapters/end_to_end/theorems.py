@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from escape_ntk.chapters.end_to_end import chapter
 from escape_ntk.chapters.end_to_end import claims as end_to_end
+from escape_ntk.numerics.polynomials import cumulative_multiplicity
 from escape_ntk.records.store import Record
 from escape_ntk.study import computed_checks as p
 from escape_ntk.study.hypotheses import Change, Hypothesis, changed, unchecked
@@ -89,6 +90,11 @@ ONE_NEURON = H(
     p.one_neuron_of_each_pair,
     changed(tools=("PairFeatures", "TrainingProjector")),
 )
+GOOD = H(
+    r"$n\ge n_k$, $\Lambda_{n_k}>0$",
+    p.gram_rank(lambda run: cumulative_multiplicity(int(run["d"]), int(run["k"]))),
+    changed(n=10),
+)
 GAP = H(
     r"a spectral gap: $\min_{\ell\le k}\lambda_\ell>\max_{\ell>k}\lambda_\ell$",
     p.spectral_gap,
@@ -109,8 +115,8 @@ chapter.assume(
         ),
     ),
     Entry("lem-kept", (FOURTH, NOT_RISING)),
-    Entry("lem-norm", (ONE_NEURON,), claims=ALL_FOUR),
-    Entry("lem-orders", (ONE_NEURON, PAIRED, BOUNDED_BY_ONE, ON_SPHERE), claims=ALL_FOUR),
+    Entry("lem-norm", (PAIRED,), claims=ALL_FOUR),
+    Entry("lem-orders", (ONE_NEURON, PAIRED, BOUNDED_BY_ONE, ON_SPHERE, GOOD), claims=ALL_FOUR),
     Entry(
         "thm-advance",
         (
@@ -120,6 +126,7 @@ chapter.assume(
             PAIRED,
             BOUNDED_BY_ONE,
             ON_SPHERE,
+            GOOD,
             LABELS,
             H(
                 r"$P_{\le k}$ is the training set's, in all of $R_1$, $R_2$, $R_3$",

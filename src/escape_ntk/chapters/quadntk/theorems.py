@@ -47,7 +47,7 @@ chapter.assume(
         "prop-rademacher",
         (
             BOUNDED_BY_ONE,
-            H(r"$n\ge d\log d$", unchecked("no claim of this book measures these complexities")),
+            H(r"$n\ge d$", unchecked("no claim of this book measures these complexities")),
             H(ON_SPHERE.words, unchecked("there are no records to look at")),
         ),
         runs=({"activation": "sin(z+pi/4)"}, {"activation": "sigmoid(z-1)"}),
