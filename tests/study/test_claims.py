@@ -104,6 +104,16 @@ def test_slope_judge(slopes, verdict):
     assert ledger.slope_near(-0.25, 0.05)(slopes).verdict == verdict
 
 
+def test_groups_of_slopes_are_judged_apart():
+    """One group off its band is not hidden by another on the other side."""
+    near, off = [2.99, 3.0, 3.01], [2.5, 2.51, 2.49]
+    judge = ledger.slopes_near(3.0, 0.1)
+    assert judge({"a": near, "b": near}).verdict == "reproduced"
+    apart = judge({"a": off, "b": [3.5, 3.49, 3.51]})
+    assert apart.verdict == "not_reproduced" and apart.measured["runs"] == 6
+    assert judge({"a": near, "b": off}).measured["slope"] == pytest.approx(2.5)
+
+
 def predicted(published: float, freedom: float = 9, **more) -> ledger.Predicted:
     """A published number beside 0 ± 1."""
     own = Estimate(0.0, 1.0, freedom)
@@ -288,6 +298,7 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         ("figure-r1-alone", ALONE, ALONE | {"R_1": spread(0.05)}),
         ("figure-flow", {"test": 0.004}, {"test": 0.006}),
         (ledger.at_most(1.0), [0.2, 1.0], [0.2, 1.1]),
+        (ledger.slopes_near(3, 0.1), {"a": spread(3)}, {"a": spread(3), "b": spread(2)}),
         (ledger.ratio_below_one, spread(0.9), spread(1.1)),
         ("study-decay", spread(0.9), spread(1.1)),
         ("cnn-equal", {"relu": spread(0.9), "gelu": spread(1.0)}, {"relu": spread(0.2)}),

@@ -307,6 +307,24 @@ def judge_slope(got: Interval, target: float, tolerance: float, runs: int) -> Fi
     return found(inside, partly=meets, slope=got, runs=runs)
 
 
+def slopes_near(target: float, tolerance: float) -> Callable[..., Finding]:
+    """As :func:`slope_near`, of groups of slopes by name, each for itself: the worst group judges.
+
+    The slope told first is that of the group farthest from the target.
+    """
+
+    def judge(groups: Mapping[str, Numbers]) -> Finding:
+        got = {name: mean_interval(slopes) for name, slopes in groups.items()}
+        found = {name: judge_slope(got[name], target, tolerance, len(groups[name])) for name in got}
+        verdict = min((f.verdict for f in found.values()), key=RISING.index)
+        farthest = max(got, key=lambda name: abs(got[name].value - target))
+        told = {name: ends("slope", interval) for name, interval in got.items()}
+        runs = sum(len(slopes) for slopes in groups.values())
+        return Finding(verdict, {**ends("slope", got[farthest]), "runs": runs, **told})
+
+    return judge
+
+
 def ratio_one(low: float, high: float, *, held: bool = False) -> Callable[..., Finding]:
     """Reproduced when the 95 % interval of the mean ratio lies in [low, high].
 
