@@ -432,7 +432,7 @@ def test_formulas_keep_their_lines_and_letters(docstrings):
         ("f_L, m^{−1/2} and x_ix_iᵀ", ["L", "−1/2", "i", "i"]),
         ("λ_min, G_rs, max_r, d^k, P_{≤k}", ["min", "rs", "r", "k", "≤k"]),
         ("requires_grad, _private, load_digits", []),
-        ("λ_{n_k+1}", ["n_k+1"]),
+        ("ζ_{(n_k+1)}", ["(n_k+1)"]),
     ],
 )
 def test_indices_and_exponents_are_found(docstrings, text, scripts):

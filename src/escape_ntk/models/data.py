@@ -266,7 +266,7 @@ def dense_part(
 def dense_quadratic(A: Float[Tensor, "d d"], law: str) -> RidgeSum:
     """xᵀAx for the symmetric traceless part of A, scaled to population norm 1.
 
-    With A = Σ λ_j v_j v_jᵀ it is a ridge sum over its d eigenvectors.  Source: [D].
+    With A = Σ α_j v_j v_jᵀ it is a ridge sum over its d eigenvectors.  Source: [D].
     """
     checks.array("A", A, (None, None))
     checks.array("A", A, (len(A), len(A)))

@@ -169,10 +169,10 @@ def represent_harmonic(
 ) -> Float[Tensor, "p d"]:
     """t_r = 2m^{−1/2} g(w_r) with f_L(·; t) → ``part`` =: h, of degree ℓ, at rate m^{−1/2}.
 
-    The shortest one at infinite width: g(w) = E_x[h(x)σ'(w·x)x]/λ_ℓ = ∇_w[η_ℓ(|w|) h(√d ŵ)]/λ_ℓ by
-    Funk and Hecke, η_ℓ(r) = E[σ(r√d τ)P_ℓ(τ)], so that ‖W‖_F² = ½‖t‖² → ‖h‖²/λ_ℓ with the
-    eigenvalue λ_ℓ = η_ℓ'(1)² + ℓ(ℓ+d−2)η_ℓ(1)² of the infinite kernel.  For unit weights and
-    inputs on the sphere; λ_ℓ = 0 raises :class:`~escape_ntk.checks.InputError`.  Source: [D].
+    The shortest one at infinite width: g(w) = E_x[h(x)σ'(w·x)x]/ζ_ℓ = ∇_w[ξ_ℓ(|w|) h(√d ŵ)]/ζ_ℓ by
+    Funk and Hecke, ξ_ℓ(a) = E[σ(a√d τ)P_ℓ(τ)], so that ‖W‖_F² = ½‖t‖² → ‖h‖²/ζ_ℓ with the
+    eigenvalue ζ_ℓ = ξ_ℓ'(1)² + ℓ(ℓ+d−2)ξ_ℓ(1)² of the infinite kernel.  For unit weights and
+    inputs on the sphere; ζ_ℓ = 0 raises :class:`~escape_ntk.checks.InputError`.  Source: [D].
     """
     activation = as_activation(activation)
     d = part.directions.shape[1]
@@ -188,7 +188,7 @@ def represent_harmonic(
         raise checks.InputError(
             checks.message(
                 expected=f"an activation whose tangent kernel sees degree {ell}",
-                got=f"{activation.name!r}, λ_{ell} = {eigenvalue:.2g}",
+                got=f"{activation.name!r}, ζ_{ell} = {eigenvalue:.2g}",
                 remedy="an activation that does, for example sin(z+pi/4)",
             )
         )
@@ -249,7 +249,7 @@ def represent_target(
 
     ``low``: harmonics of degree ≤ k.  ``sparse`` = a p_{k+1}(β·x): with z^{k+1} = Σ_j e_j p_j(z),
     f_Q makes (a/e_{k+1})(β·x)^{k+1}, and f_L makes ``low`` − Σ_{j≤k} (a e_j/e_{k+1}) p_j(β·x).
-    Then ‖W_L‖_F² → Σ_ℓ ‖h_ℓ‖²/λ_ℓ over what f_L makes, ~ d^{k−1}, and ‖W*‖_{2,4}^4 ~ d^{k−1}.  [D]
+    Then ‖W_L‖_F² → Σ_ℓ ‖h_ℓ‖²/ζ_ℓ over what f_L makes, ~ d^{k−1}, and ‖W*‖_{2,4}^4 ~ d^{k−1}.  [D]
 
     Arguments:
 

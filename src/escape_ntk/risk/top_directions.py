@@ -42,7 +42,7 @@ class TopDirections:
     """V (n_k, P), orthonormal rows, and what f_L makes of them: ``outputs`` = ΦVᵀ (n·C, n_k).
 
     ``eigenvalues``, descending: all that were found, at least one beyond n_k where there is one.
-    ``residuals`` (n_k,): ‖K u_j − λ_j u_j‖/λ_1, as achieved.  ``route``: how.  [D]
+    ``residuals`` (n_k,): ‖K u_j − Λ_j u_j‖/Λ_1, as achieved.  ``route``: how.  [D]
     """
 
     V: Float[Tensor, "k P"]
@@ -73,7 +73,7 @@ def top_directions(
     max_passes: int = 100,
     progress: bool = False,
 ) -> TopDirections:
-    """The top ``n_k`` eigenpairs (λ_j, u_j) of K = ΦΦᵀ as v_j = Φᵀu_j/√λ_j.  [L][D]
+    """The top ``n_k`` eigenpairs (Λ_j, u_j) of K = ΦΦᵀ as v_j = Φᵀu_j/√Λ_j.  [L][D]
 
     Arguments:
 
@@ -84,7 +84,7 @@ def top_directions(
       ``"krylov"``: blocks of b = n_k + SPARE columns, 3·b·P numbers, and N·b float64 for each
       pass; one block of the Jacobian and two pieces of one, or KEPT_BLOCKS of them.  A ``"gram"``
       that was asked for beyond that: a few times ``features.chunk``·P;
-    * ``tolerance``: largest residual ‖K u_j − λ_j u_j‖/λ_1, of the n_k and of the next one.  Sums
+    * ``tolerance``: largest residual ‖K u_j − Λ_j u_j‖/Λ_1, of the n_k and of the next one.  Sums
       of P = 10⁶ numbers in float32 are good to some 10⁻⁵;
     * ``max_passes``: products of K with a block, before it is given up;
     * ``progress``: a bar on stderr.
@@ -92,7 +92,7 @@ def top_directions(
     Returns :class:`TopDirections`.
 
     Errors: :class:`~escape_ntk.checks.RankError` for more directions than K has eigenvalues above
-    RCOND·λ_1, and for ``"gap"`` where there is no step; beyond the tolerance
+    RCOND·Λ_1, and for ``"gap"`` where there is no step; beyond the tolerance
     :class:`~escape_ntk.numerics.lanczos.NoConvergenceError`;
     :class:`~escape_ntk.checks.NonFiniteError` where a gradient of the module, or K, is not finite.
     Warns
@@ -125,7 +125,7 @@ def top_directions(
     if float(residuals.max()) > tolerance:
         raise NoConvergenceError(
             checks.message(
-                expected=f"residuals ‖Ku − λu‖ ≤ {tolerance:g}·λ_1",
+                expected=f"residuals ‖Ku − Λu‖ ≤ {tolerance:g}·Λ_1",
                 got=f"{float(residuals.max()):.1e}, the largest of {chosen}",
                 remedy=f"float64 inputs and module, or tolerance={2 * float(residuals.max()):.0e}",
             )
@@ -268,7 +268,7 @@ def _by_krylov(
             return values[:found], vectors()[:, :found]
     raise NoConvergenceError(
         checks.message(
-            expected=f"{count} eigenvalues to {tolerance:g}·λ_1 within {max_passes} passes",
+            expected=f"{count} eigenvalues to {tolerance:g}·Λ_1 within {max_passes} passes",
             got=f"{int(good[:count].sum())} of them",
             remedy="raise max_passes or tolerance",
         )
@@ -304,7 +304,7 @@ def _block_lanczos(
 def _directions(kernel: _Kernel, values: Tensor, U: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """V, ΦVᵀ and the residuals.
 
-    Kᵤu_j = √λ_jΦv_j; the rows Φᵀu_j/√λ_j are orthonormal to the error of K in the
+    Kᵤu_j = √Λ_jΦv_j; the rows Φᵀu_j/√Λ_j are orthonormal to the error of K in the
     features' precision only: two Cholesky steps make them so.
     """
     V = kernel.pull(U / values.sqrt())

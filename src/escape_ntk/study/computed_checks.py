@@ -110,7 +110,7 @@ def gegenbauer_nonzero(order: int, degrees: Degrees) -> Check:
 
 
 def positive_eigenvalues(degrees: Degrees) -> Check:
-    """λ_ℓ > 0 for the degrees of every k, at every d: shares of the trace, by quadrature."""
+    """ζ_ℓ > 0 for the degrees of every k, at every d: shares of the trace, by quadrature."""
 
     def check(setting: Setting) -> Answer:
         least = math.inf
@@ -123,7 +123,7 @@ def positive_eigenvalues(degrees: Degrees) -> Check:
 
 
 def spectral_gap(setting: Setting) -> Answer:
-    """min_{ℓ≤k} λ_ℓ > max_{ℓ>k} λ_ℓ for every k, at every d: quadrature."""
+    """min_{ℓ≤k} ζ_ℓ > max_{ℓ>k} ζ_ℓ for every k, at every d: quadrature."""
     least = math.inf
     for act, k, d in _points(setting):
         values = ntk_spectrum(act, d).eigenvalues

@@ -38,7 +38,7 @@ def slopes_one(slopes: Mapping[str, float]) -> Finding:
 
 @chapter.claim(
     "directions-gap",
-    "The gap λ_(n_k)/λ_(n_k+1) of the population grows like d: k = 1 and 2, d = 100 to 1600, two "
+    "The gap ζ_(n_k)/ζ_(n_k+1) of the population grows like d: k = 1 and 2, d = 100 to 1600, two "
     "activations.",
     source="D",
     target="slope 1",
@@ -119,7 +119,7 @@ def bulk(runs: Runs, broken: bool) -> dict[str, dict[tuple[int, int], list[float
 
 
 def first_order(record: Record, gamma: float) -> float:
-    """Mean over j ≤ n_k of γ/(nλ_j + γ): every eigenvalue of the Gram matrix foreseen."""
+    """Mean over j ≤ n_k of γ/(nζ_(j) + γ): every eigenvalue of the Gram matrix foreseen."""
     n, d, k = (record.config[name] for name in "ndk")
     spectrum = ntk_spectrum(activation(record.config["activation"]), d)
     lam, counts = (x[: k + 1] for x in (spectrum.eigenvalues, spectrum.multiplicities))
@@ -191,8 +191,8 @@ def as_foreseen(rows: Mapping[int, np.ndarray]) -> Finding:
 for k in (1, 2):
     chapter.claim(
         f"directions-angles-first-{k}",
-        f"The mean of sin²θ_j, j ≤ n_{k}, is that of γ/(nλ_j + γ), γ = γ_(>{k}), for every n from "
-        f"2 to 32 n_{k} (d = {e.ANGLE_DIMS[k]}).",
+        f"The mean of sin²θ_j, j ≤ n_{k}, is that of γ/(nζ_(j) + γ), γ = γ_(>{k}), for every n "
+        f"from 2 to 32 n_{k} (d = {e.ANGLE_DIMS[k]}).",
         source="L+D",
         target="ratio 1",
         tolerance="95 % interval over five draws within ±0.1 at every n",
@@ -204,8 +204,8 @@ for k in (1, 2):
 for k in (1, 2):
     chapter.claim(
         f"directions-angles-second-{k}",
-        f"The mean of sin²θ_j, j ≤ n_{k}, is that of (γ + 2σ²/λ_j)/Λ_j, with the drawn Λ_j, "
-        f"γ = γ_(>{k}), σ² = Σ_(ℓ>{k}) λ_ℓ² B(d, ℓ), for every n from 2 to 32 n_{k} "
+        f"The mean of sin²θ_j, j ≤ n_{k}, is that of (γ + 2γ⁽²⁾/ζ_(j))/Λ_j, with the drawn Λ_j, "
+        f"γ = γ_(>{k}), γ⁽²⁾ = Σ_(ℓ>{k}) ζ_ℓ² B(d, ℓ), for every n from 2 to 32 n_{k} "
         f"(d = {e.ANGLE_DIMS[k]}).",
         source="D+M",
         target="ratio 1",
@@ -220,13 +220,13 @@ for k in (1, 2):
 for k in (1, 2):
     chapter.claim(
         f"directions-angles-forecast-{k}",
-        f"The mean of sin²θ_j, j ≤ n_{k}, is that of (γ + 2σ²/λ_j)/Λ_j with Λ_j foreseen, not "
+        f"The mean of sin²θ_j, j ≤ n_{k}, is that of (γ + 2γ⁽²⁾/ζ_(j))/Λ_j with Λ_j foreseen, not "
         f"drawn: quantiles of Marchenko–Pastur laws; for every n from 2 to 32 n_{k} "
         f"(d = {e.ANGLE_DIMS[k]}).",
         source="D+M",
         target="ratio 1",
         tolerance="95 % interval over five draws within ±0.1 at every n",
-        broken="the first order, γ/(nλ_j + γ)",
+        broken="the first order, γ/(nζ_(j) + γ)",
         judge=as_foreseen,
         measure=angles(k, foreseen_quantiles),
         after="the claim",
@@ -237,7 +237,7 @@ for k in (1, 2):
 
 
 def largest_leak(record: Record, broken: bool) -> float:
-    """Largest E f_L²/(λ_{n_k+1}‖W‖²) on P_{>k}."""
+    """Largest E f_L²/(ζ_{(n_k+1)}‖W‖²) on P_{>k}."""
     if broken:
         return float(record.arrays["worst"].min())
     return max(record.summary["population_worst"], record.summary["population_random"])
@@ -245,7 +245,7 @@ def largest_leak(record: Record, broken: bool) -> float:
 
 chapter.claim(
     "directions-leak-bound",
-    "On the range of the population's P_(>k), E f_L(x; W)² ≤ λ_(n_k+1) ‖W‖²: every draw, the worst "
+    "On the range of the population's P_(>k), E f_L(x; W)² ≤ ζ_(n_k+1) ‖W‖²: every draw, the worst "
     "direction included.",
     source="D",
     identity=True,
@@ -281,7 +281,7 @@ def above_and_falling(values: Mapping[str, np.ndarray]) -> Finding:
     judge=above_and_falling,
 )
 def excess(runs: Runs, broken: bool) -> dict[str, np.ndarray]:
-    """The worst direction's leak over λ_{n_k+1}, by draw and n/n_k."""
+    """The worst direction's leak over ζ_{(n_k+1)}, by draw and n/n_k."""
     records = runs([e.Leaks(seed) for seed in e.SEEDS])
     factors = records[0].arrays["factor"]
     rows = [

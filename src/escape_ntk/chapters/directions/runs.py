@@ -28,7 +28,7 @@ F64 = torch.float64
 
 @dataclass(frozen=True)
 class PopulationGap(Point):
-    """λ_{n_k}/λ_{n_k+1} over the dimension, k = 1 and 2, from exact eigenvalues by degree."""
+    """ζ_{(n_k)}/ζ_{(n_k+1)} over the dimension, k = 1 and 2, from exact eigenvalues by degree."""
 
     experiment: ClassVar[str] = "directions-gap"
     draws: ClassVar[Draws] = Draws()
@@ -52,9 +52,10 @@ class PopulationGap(Point):
 class GramSpectrum(Point):
     """Eigenvalues of the infinite kernel's Gram matrix at n inputs, and angles of its eigenvectors.
 
-    The empirical eigenvector v̂_j = Φᵀu_j/√λ̂_j has sin²θ_j = u_jᵀK_{>k}u_j/λ̂_j with the population
-    space of degrees ≤ k, where K_{>k} = Σ_{ℓ>k} λ_ℓB(d,ℓ)P_ℓ(XXᵀ/d): exact, no test set.
-    Foreseen: γ/(nλ_j + γ); and to second order (γ + 2σ²/λ_j)/λ̂_j, σ² = Σ_{ℓ>k} λ_ℓ²B(d,ℓ).
+    The empirical eigenvector v̂_j = Φᵀu_j/√Λ_j has sin²θ_j = u_jᵀK_{>k}u_j/Λ_j with the population
+    space of degrees ≤ k, where K_{>k} = Σ_{ℓ>k} ζ_ℓB(d,ℓ)P_ℓ(XXᵀ/d): exact, no test set.
+    Foreseen: γ/(nζ_{(j)} + γ); and to second order (γ + 2γ⁽²⁾/ζ_{(j)})/Λ_j,
+    γ⁽²⁾ = Σ_{ℓ>k} ζ_ℓ²B(d,ℓ).
     """
 
     experiment: ClassVar[str] = "directions-gram"
@@ -109,7 +110,7 @@ def drawn_denominator(record) -> float:
 
 @dataclass(frozen=True)
 class Leaks(Point):
-    """max E f_L²/‖W‖² over the range of P_{>k}, in units of λ_{n_k+1}.
+    """max E f_L²/‖W‖² over the range of P_{>k}, in units of ζ_{(n_k+1)}.
 
     For the population projector of a finite network, and for that of n training inputs.
     """

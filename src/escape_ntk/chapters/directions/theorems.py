@@ -49,7 +49,7 @@ chapter.assume(
             INFINITE,
             H(r"$\gamma_{>k}\ge c\,d$, $k\le2$", p.tail_share(2), LINEAR),
             H("$d^k<n<d^{k+1}$", p.between_powers, changed(n=10**9)),
-            H(r"$d\to\infty$, $d^{k+\delta}\le n\le d^{k+1-\delta}$", limit("d", "d")),
+            H(r"$d\to\infty$, $d^{k+\varepsilon}\le n\le d^{k+1-\varepsilon}$", limit("d", "d")),
         ),
     ),
     Entry("prop-leak-bound", (POPULATION,)),

@@ -45,7 +45,7 @@ def guarantee_rows(runs: Runs) -> list[list[str]]:
     "All four penalties, d = 10, n = 3 n_2, m = 1000; means of five seeds",
 )
 def term_rows(runs: Runs) -> list[list[str]]:
-    """Every term, their sum, and from where on it says nothing: L_λ(0), which Λ has a fourth of."""
+    """Every term, their sum, and from where on it says nothing: L_λ(0), which Ξ has a fourth of."""
     records = runs(e.guaranteed_points(SEEDS))
     terms = every_term(records)
     rows = [[t.words, f"{t.measured:.2g}", f"{t.advance:.2g}"] for t in terms]

@@ -224,7 +224,7 @@ class Guaranteed(Wide):
     n_times: int = 25
 
     def compute(self, run: Run = UNSAVED) -> Result:
-        """L_λ and ‖W‖_{2,4} over time; what the conditions add up to, and Λ's terms."""
+        """L_λ and ‖W‖_{2,4} over time; what the conditions add up to, and Ξ's terms."""
         problem, _ = draw_problem(self)
         risk = problem.risk(Penalties(*self.penalties))
 
@@ -251,7 +251,7 @@ class Guaranteed(Wide):
         return summary, {"times": trained.times, **trained.values}
 
     def _terms(self, problem: Problem, risk, made: JointMovement, trained) -> dict[str, float]:
-        """What the conditions add up to at W = 0 and at the end; each term there, and in Λ."""
+        """What the conditions add up to at W = 0 and at the end; each term there, and in Ξ."""
         quadratic = to_pairs(made.quadratic.movement())
         left = problem.y - problem.features.terms(quadratic)[1]
         t_linear = problem.features.linear_pullback(problem.projector.dual_coefficients(left))
@@ -290,8 +290,8 @@ class Required(Point):
     """Width and samples that the guarantee asks for over the dimension, by its formulas.
 
     f* = (dense + sparse)/√2, λ_1 = λ_2 = 1; λ_3 and λ_4 such that their terms are e² each, what is
-    missed is e², and so is everything that falls with the width: Λ = 4e², e = ``error``/10.
-    W* and Γ = 2/min_{ℓ≤k} λ_ℓ are those of infinite width.
+    missed is e², and so is everything that falls with the width: Ξ = 4e², e = ``error``/10.
+    W* and Γ = 2/min_{ℓ≤k} ζ_ℓ are those of infinite width.
     """
 
     experiment: ClassVar[str] = "end-to-end-required"

@@ -43,14 +43,14 @@ def published_moments(d: int) -> tuple[float, float]:
 
 
 def representable(d: int, width: int) -> float:
-    """About what ``width`` ReLUs must miss of the normalised dense part: r/(1 + r), r = (π − 3)s/N.
+    """About what ``width`` ReLUs must miss of the normalised dense part: ρ/(1 + ρ), ρ = (π − 3)q/N.
 
     A ReLU's part of degree 2 has power 1/(4π), its parts of degree ≥ 4 have (π − 3)/(4π) together.
-    N of them, spread evenly over the s directions with equal weights, add the former coherently, to
-    N²/s, the latter like noise, to N; cross terms are left out.  [D]
+    N of them, spread evenly over the q directions with equal weights, add the former coherently, to
+    N²/q, the latter like noise, to N; cross terms are left out.  [D]
     """
-    r = (math.pi - 3) * dense_entries(d) / checks.integer("width", width, least=1)
-    return r / (1 + r)
+    share = (math.pi - 3) * dense_entries(d) / checks.integer("width", width, least=1)
+    return share / (1 + share)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from escape_ntk.study.claims import (
 )
 
 EXPECTED_SLOPES = (0.0, -1.0, -2.0)
-"""Slopes of λ_1, λ_2, λ_3 in the dimension."""
+"""Slopes of ζ_1, ζ_2, ζ_3 in the dimension."""
 TINY = 1e-9
 """In place of the trace of forgotten degrees: κ must exist when n exceeds those kept."""
 
@@ -79,16 +79,16 @@ def as_expected(slopes: Mapping[str, Sequence[float]]) -> Finding:
 
 @chapter.claim(
     "ntk-eigenvalue-slopes",
-    "λ_1, λ_2, λ_3 fall with the dimension like d^0, d^(−1), d^(−2): d = 200 to 2000, two "
+    "ζ_1, ζ_2, ζ_3 fall with the dimension like d^0, d^(−1), d^(−2): d = 200 to 2000, two "
     "activations.",
     source="D",
     target="slopes 0, −1, −2",
     tolerance="±0.05 each (exact quadrature, no randomness)",
-    broken="ξ_(ℓ−1)(σ') = 0: the second term of λ_ℓ alone",
+    broken="ξ_(ℓ−1)(σ') = 0: the second term of ζ_ℓ alone",
     judge=as_expected,
 )
 def eigenvalue_slopes(runs: Runs, broken: bool) -> dict[str, list[float]]:
-    """Slopes of λ_1…λ_3 by activation."""
+    """Slopes of ζ_1…ζ_3 by activation."""
     slopes = {}
     for record in runs([e.EigenvalueSlopes(a) for a in (e.SINE, e.SIGMOID)]):
         d = record.arrays["d"]
@@ -99,7 +99,7 @@ def eigenvalue_slopes(runs: Runs, broken: bool) -> dict[str, list[float]]:
 
 @chapter.claim(
     "ntk-eigenvalue-constants",
-    "At d = 2000 λ_1, λ_2, λ_3 are ℓ μ_(ℓ−1)² d^(1−ℓ), two activations.",
+    "At d = 2000 ζ_1, ζ_2, ζ_3 are ℓ μ_(ℓ−1)² d^(1−ℓ), two activations.",
     source="D",
     target="relative difference 0",
     tolerance="1 % each (exact quadrature, no randomness)",
@@ -107,7 +107,7 @@ def eigenvalue_slopes(runs: Runs, broken: bool) -> dict[str, list[float]]:
     judge=at_most(0.01),
 )
 def eigenvalue_constants(runs: Runs, broken: bool) -> list[float]:
-    """|λ_ℓ d^{ℓ−1}/(ℓ μ_{ℓ−1}²) − 1| at the largest d, ℓ = 1, 2, 3."""
+    """|ζ_ℓ d^{ℓ−1}/(ℓ μ_{ℓ−1}²) − 1| at the largest d, ℓ = 1, 2, 3."""
     ell, gaps = np.array([1, 2, 3]), []
     for record in runs([e.EigenvalueSlopes(a) for a in (e.SINE, e.SIGMOID)]):
         d, lam = record.arrays["d"][-1], record.arrays["eigenvalues"][-1, ell]
@@ -119,7 +119,7 @@ def eigenvalue_constants(runs: Runs, broken: bool) -> list[float]:
 
 
 def eigenvalue_gap(record: Record, broken: bool) -> float:
-    """Largest relative difference of the sampled λ_0, λ_1, λ_2."""
+    """Largest relative difference of the sampled ζ_0, ζ_1, ζ_2."""
     a, config = record.arrays, record.config
     formula = a["exact"]
     if broken:
@@ -130,7 +130,7 @@ def eigenvalue_gap(record: Record, broken: bool) -> float:
 
 chapter.claim(
     "ntk-eigenvalues",
-    "λ_ℓ by quadrature is E[K(x, y) P_ℓ(x·y/d)] over fresh inputs and neurons, ℓ = 0, 1, 2.",
+    "ζ_ℓ by quadrature is E[K(x, y) P_ℓ(x·y/d)] over fresh inputs and neurons, ℓ = 0, 1, 2.",
     source="D",
     target="relative difference 0",
     tolerance="2 % in each of five draws of 2·10⁷ triples (d = 20)",
@@ -157,7 +157,7 @@ def staircase_gaps(records: Sequence[Record], broken: bool = False) -> float:
 
 @chapter.claim(
     "ntk-staircase",
-    "The share with which degree ℓ ≤ 3 is learned from n samples is λ_ℓ/(λ_ℓ + κ), for every n "
+    "The share with which degree ℓ ≤ 3 is learned from n samples is ζ_ℓ/(ζ_ℓ + κ), for every n "
     "and d = 10, 20, 40.",
     source="L",
     target="difference 0",

@@ -69,7 +69,7 @@ class KernelWidth(Point):
 
 @dataclass(frozen=True)
 class EigenvalueSlopes(Point):
-    """λ_0…λ_3 over the dimension, exactly; and what is left of them without ξ_{ℓ−1}(σ')."""
+    """ζ_0…ζ_3 over the dimension, exactly; and what is left of them without ξ_{ℓ−1}(σ')."""
 
     experiment: ClassVar[str] = "ntk-eigenvalues"
     draws: ClassVar[Draws] = Draws()
@@ -95,9 +95,9 @@ class EigenvalueSlopes(Point):
 
 @dataclass(frozen=True)
 class EigenvalueSamples(Point):
-    """λ_ℓ = E[K(x, y) Q_ℓ(x·y)] with fresh x, y and one fresh neuron w each: no formula but K's.
+    """ζ_ℓ = E[K(x, y) Q_ℓ(x·y)] with fresh x, y and one fresh neuron w each: no formula but K's.
 
-    Q_ℓ(x·y) = P_ℓ(x·y/d).  Arrays over ℓ: mean, standard error, λ_ℓ by quadrature, and λ_ℓ without
+    Q_ℓ(x·y) = P_ℓ(x·y/d).  Arrays over ℓ: mean, standard error, ζ_ℓ by quadrature, and ζ_ℓ without
     its ξ_{ℓ+1} term.
     """
 
