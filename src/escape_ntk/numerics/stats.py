@@ -213,7 +213,8 @@ def curve_distance(gap: Numbers, curves: np.ndarray, n_mean: int) -> Distance:
     (N, T).  Were all drawn alike it would be about F(ν, N − 1), with ν = (tr Σ)²/tr Σ² independent
     pieces of the curves' covariance Σ (Box), both traces estimated without bias; a p below .05 is
     then rather rarer than that.  At one time ν = 1, and z and p are those of
-    :func:`prediction_interval`.  [L]
+    :func:`prediction_interval`.  [L]  :class:`~escape_ntk.checks.InputError` for shapes that do not
+    fit, and fewer than three curves.
     """
     from scipy.stats import f  # half a second to import
 

@@ -123,7 +123,7 @@ def finals_by_hypothesis(rows: Sequence) -> Figure:
         for colour, mark, _ in zip(HYPOTHESIS_COLOURS, HYPOTHESIS_MARKS, names, strict=False)
     ]
     keys.append(Line2D([], [], color="#000000", lw=1.6))
-    figure.legend(keys, [*names, "published"], loc="outside lower center", ncols=6)
+    figure.legend(keys, [*names, "published"], loc="outside lower center", ncols=4)
     return figure
 
 
