@@ -196,11 +196,12 @@ chapter.claim(
     "1e-1.",
     source="C+M",
     target="five published final values, of three runs a seed",
-    tolerance=PAIRED.replace("three paired", "two paired"),
+    tolerance=PAIRED.replace("three paired seeds", "three paired seeds, at 1e-4 on two"),
     broken="λ multiplies the mean, no R_1",
     judge=worst_miss,
     measure=compared(COMPARISONS, e.SUM_SMALL_R1),
-    after="λ_1 = 0.1 was chosen as what fits the residual at λ = 1e-1",
+    after="λ_1 = 0.1 was chosen as what fits the residual at λ = 1e-1; three seeds had been "
+    "declared for λ = 1e-4, and the third was stopped for want of time",
 )
 
 chapter.claim(

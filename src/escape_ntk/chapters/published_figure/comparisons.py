@@ -96,12 +96,11 @@ COMPARISONS = (*FINALS, LARGEST)
 
 @dataclass(frozen=True)
 class Residual:
-    """A published number against its prediction under one hypothesis, from ``n_seeds`` runs."""
+    """A published number against its prediction under one hypothesis."""
 
     hypothesis: e.Hypothesis
     comparison: Comparison
     predicted: Predicted
-    n_seeds: int
 
 
 def residual(runs: Runs, hypothesis: e.Hypothesis, comparison: Comparison) -> Residual:
@@ -117,7 +116,7 @@ def residual(runs: Runs, hypothesis: e.Hypothesis, comparison: Comparison) -> Re
     own, n = comparison.of(first), len(SEEDS)
     terms = [(own.var(ddof=1) * (1 / published.N_SEEDS + 1 / n), n - 1)]
     if hypothesis != e.SUM_NO_R1:
-        n = hypothesis.n_seeds
+        n = hypothesis.n_seeds(*comparison.lambdas)
         run = comparison.parts(runs, hypothesis, SEEDS[:n])
         scaled = first * (run.mean(1) / first[:, :n].mean(1))[:, None]
         own = comparison.of(scaled)
@@ -139,7 +138,7 @@ def residual(runs: Runs, hypothesis: e.Hypothesis, comparison: Comparison) -> Re
         estimate.p(shown),
         counted=comparison.minus is None,
     )
-    return Residual(hypothesis, comparison, predicted, n)
+    return Residual(hypothesis, comparison, predicted)
 
 
 def residuals(

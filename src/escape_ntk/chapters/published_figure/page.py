@@ -166,11 +166,11 @@ def costs(runs: Runs) -> list[list[str]]:
         walls = [
             (r.provenance["wall_seconds"] / 60, lam == LARGEST.lam)
             for lam in h.lambdas
-            for r in runs(e.figure_points(SEEDS[: h.n_seeds], h, (lam,)))
+            for r in runs(e.figure_points(SEEDS[: h.n_seeds(lam)], h, (lam,)))
         ]
         usual, longest = (min(w for w, at in walls if at == of) for of in (False, True))
         left = len(SEEDS) * len(e.LAMBDAS) - len(walls)
-        long = len(SEEDS) - h.n_seeds
+        long = len(SEEDS) - h.n_seeds(LARGEST.lam)
         hours = ((left - long) * usual + long * longest) / 60
         each = f"{usual:.1f}, at 1e-1 {longest:.1f}"
         rows.append([h.name, str(len(walls)), str(left), each, f"{hours:.1f}"])

@@ -75,7 +75,7 @@ def predicted(
     first = panel_values(panel, runs(e.figure_points(SEEDS, lambdas=(lam,))), times)
     if hypothesis == e.SUM_NO_R1:
         return first
-    n = hypothesis.n_seeds
+    n = hypothesis.n_seeds(lam)
     own = panel_values(panel, runs(e.figure_points(SEEDS[:n], hypothesis, (lam,))), times)
     base = first[:n].mean(0)
     return first * np.divide(own.mean(0), base, out=np.ones_like(base), where=base > 0)
