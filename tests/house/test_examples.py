@@ -289,6 +289,7 @@ MUTANTS = {
     "chapters.published_figure.digitised": ("penalty", wrong(5.0)),
     "models.data": ("dense_plus_sparse", wrong(None)),
     "models.images": ("balanced_rows", wrong([torch.zeros(6, dtype=torch.int64)] * 2)),
+    "models.made_images": ("NOISE", 41.0),
     "models.network": ("gaussian_mean_square", wrong(2.0)),
     "models.taylor": ("remainder", wrong(torch.ones(6, dtype=torch.float64))),
     "models.pairs": ("from_pairs", wrong(torch.zeros(10, 3, dtype=torch.float64))),

@@ -53,3 +53,7 @@ def test_the_worst_number_of_each_claim_is_corrected_among_all():
 def test_the_distance_stands_beside_the_badge_of_what_is_compared():
     assert html.distance(LEDGER[0]["measured"]) == "z = −2.0"
     assert html.distance(LEDGER[2]["measured"]) == ""
+
+
+def test_what_another_claim_calls_inside_is_told_as_it_stands():
+    assert html.describe({"inside": 0.5, "z": 1.0}) == "inside 0.5, z 1"

@@ -160,7 +160,7 @@ def describe(measured: Mapping) -> str:
             runs = f", {measured['runs']} {what}" if "runs" in measured else ""
             more = [f"; {_named(k, v)}" for k, v in measured.items() if isinstance(v, Mapping)]
             return f"{word} {value} [{low}, {high}]{runs}{''.join(more).replace('_', ' ')}"
-    if "inside" in measured:
+    if "farthest" in measured:
         far = f"farthest {measured['farthest']}, {distance(measured)}"
         return f"{measured['inside']} of {measured['of']} inside; {far}"
     if "exponent" in measured:
@@ -180,7 +180,7 @@ def distance(measured: Mapping) -> str:
 def _named(name: str, value: object) -> str:
     if isinstance(value, Mapping):
         return f"{name}: {describe(value)}"
-    return f"{name} {value}" if isinstance(value, int) else f"{name} {value:.2g}"
+    return f"{name} {value}" if isinstance(value, int | str) else f"{name} {value:.2g}"
 
 
 def _several(values) -> str:

@@ -308,10 +308,7 @@ class SphereRidge:
         """
         self.spectrum.check_degree(len(powers) - 1)
         inverse, d = torch.cholesky_inverse(self.factor), self.X.shape[1]
-        square = gegenbauer_sum(
-            self.cosine, self.spectrum.eigenvalues**2 * self.spectrum.multiplicities, d
-        )
-        middle, total = inverse @ square @ inverse, 0.0
+        middle, total = inverse @ self._square @ inverse, 0.0
         for ell, power in enumerate(powers):
             zonal = gegenbauer_sum(self.cosine, np.eye(ell + 1)[ell], d)
             share = float(self.spectrum.eigenvalues[ell] * (inverse * zonal).sum())
@@ -341,5 +338,10 @@ class SphereRidge:
             float(lam[part.degree] * (alpha @ values))
             for part, values in zip(target.parts, parts, strict=True)
         )
-        square = gegenbauer_sum(self.cosine, lam**2 * self.spectrum.multiplicities, self.X.shape[1])
-        return sum(x**2 for x in target.norms) - 2 * cross + float(alpha @ (square @ alpha))
+        return sum(x**2 for x in target.norms) - 2 * cross + float(alpha @ (self._square @ alpha))
+
+    @functools.cached_property
+    def _square(self) -> Tensor:
+        """K² at the inputs, kept for further targets."""
+        coefficients = self.spectrum.eigenvalues**2 * self.spectrum.multiplicities
+        return gegenbauer_sum(self.cosine, coefficients, self.X.shape[1])

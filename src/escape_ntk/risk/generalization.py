@@ -4,8 +4,9 @@ Let ℓ_c(z) = min(|z|, c), x_1…x_n independent and uniform on S^{d−1}(√d)
 fixed.  With probability ≥ 1 − ϑ, for all W at once and every projector, even one computed from the
 sample, with R_1, R_2 those of P_{>k}W:
 E ℓ_c(f_L + f_Q − f*) − (1/n) Σ_i ℓ_c ≤ √R_1 + √R_2 + 2 B_L √(E K(x, x)/n)
-    + B_Q² E max_r ‖(1/n) Σ_i ε_i σ''(w_r·x_i) x_ix_iᵀ‖ + c √(log(N/ϑ)/2n),
-where B_L ≥ ‖P_{≤k}W‖_F and B_Q ≥ ‖W‖_{2,4} are the next of N pairs of radii and ε_i fair signs.
+    + (B_Q²/√m) E (Σ_r λ_max⁺(a_r M_r)²)^{1/2} + c √(log(N/ϑ)/2n),
+where B_L ≥ ‖P_{≤k}W‖_F and B_Q ≥ ‖W‖_{2,4} are the next of N pairs of radii and
+M_r = (1/n) Σ_i ε_i σ''(w_r·x_i) x_ix_iᵀ with fair signs ε_i.
 So each of R_1…R_4 is one term.  Source: [D], by symmetrisation and contraction [L].
 """
 
@@ -134,7 +135,7 @@ def gap_bound(
 
     * ``n``: training inputs;
     * ``mean_kernel``: E K(x, x), such as ``ntk_spectrum(activation, d).trace``;
-    * ``complexity``: that of f_Q, from :func:`quadratic_complexity`;
+    * ``complexity``: that of f_Q, from :func:`attained_complexity`;
     * ``population``, ``empirical``, ``low_degree``, ``norm_fourth``: R_1, R_2,
       R_3 = ‖P_{≤k}W‖_F² and ‖W‖_{2,4}^4 of a solution, such as
       :meth:`~escape_ntk.risk.problem.Problem.sizes` gives, the last as norm_2_4 to the fourth;

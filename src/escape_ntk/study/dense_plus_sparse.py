@@ -18,9 +18,15 @@ from escape_ntk.models.network import activation, draw_weights
 from escape_ntk.models.pairs import PairFeatures
 from escape_ntk.numerics.polynomials import cumulative_multiplicity
 from escape_ntk.risk.constructions import JointMovement, represent_target
-from escape_ntk.risk.generalization import GapBound, gap_bound, quadratic_complexity
+from escape_ntk.risk.generalization import (
+    GapBound,
+    attained_complexity,
+    gap_bound,
+    quadratic_complexity,
+)
 from escape_ntk.risk.problem import Problem
-from escape_ntk.study.point import Draws, Point
+from escape_ntk.study.point import Draws, Point, Result
+from escape_ntk.training.run import UNSAVED, Run
 
 SINE = "sin(z+pi/4)"
 PARTS = ("dense", "sparse", "rest")
@@ -137,18 +143,49 @@ def sizes(problem: Problem, state: Tensor) -> dict[str, float]:
     return {name: found[name] for name in SIZES}
 
 
+class ClassSize(Wide):
+    """What the bound on the gap knows of the class of f_L + f_Q: of no W, only of the frozen w.
+
+    ``mean_kernel`` = E K(x, x); the Rademacher complexity of f_Q over ‖W‖_{2,4}² exactly,
+    ``complexity``, and by the largest neuron, ``largest``: both from the same draws.
+    """
+
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=("random_signs",))
+
+    m: int
+
+    def compute(self, run: Run = UNSAVED) -> Result:
+        """At the weights of the problem with the same fields."""
+        generator = draw_data(self, torch.float64).generator
+        law, kind = self.draws.weights, {"dtype": torch.float64}
+        weights, act = draw_weights(self.m, self.d, generator, law=law, **kind), self.activation
+        both = {"complexity": attained_complexity, "largest": quadratic_complexity}
+        seed = 4_000_000 + self.seed
+        return {
+            "mean_kernel": ntk_spectrum(activation(act), self.d).trace,
+            **{
+                name: measure(weights, act, self.n, torch.Generator().manual_seed(seed))
+                for name, measure in both.items()
+            },
+        }, {}
+
+
 def bound_on_gap(
-    problem: Problem,
     sizes: Mapping[str, float],
-    generator: torch.Generator,
+    known: Mapping[str, float],
+    n: int,
+    *,
+    complexity: str = "complexity",
     cap: float = 1.0,
 ) -> GapBound:
-    """The generalisation bound for a solution of these :func:`sizes`, for losses up to ``cap``."""
-    n, d = problem.X.shape
+    """The bound on the gap for a solution of these :func:`sizes`, for losses up to ``cap``.
+
+    ``known``: the summary of the :class:`ClassSize` of its problem; ``complexity``: which of both.
+    """
     return gap_bound(
         n=n,
-        mean_kernel=ntk_spectrum(problem.activation, d).trace,
-        complexity=quadratic_complexity(problem.weights, problem.activation, n, generator),
+        mean_kernel=known["mean_kernel"],
+        complexity=known[complexity],
         population=sizes["R_1"],
         empirical=sizes["R_2"],
         low_degree=sizes["R_3"],

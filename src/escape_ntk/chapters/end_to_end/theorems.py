@@ -41,13 +41,19 @@ AT_ZERO = p.of_records(
 )
 """Stopped at W = 0, with the comparison W* = 0."""
 NO_CROSS = p.of_records(
-    lambda r: with_summary(r, guarantee_cross=0.0, bound=0.0) if "guarantee" in r.summary else r
+    lambda r: (
+        with_summary(r, guarantee_cross=0.0, end_R_1=0.0, end_R_2=0.0, end_R_3=0.0)
+        if "guarantee" in r.summary
+        else with_summary(r, mean_kernel=0.0, complexity=0.0)
+    )
 )
 """Infinitely many neurons and samples."""
 
 
 def _flow_terms(records: Sequence[Record]) -> list[tuple[str, float, float]]:
-    return end_to_end.guarantee_terms([r for r in records if r.config["method"] == "flow"])
+    flow = [r for r in records if r.config.get("method") == "flow"]
+    classes = [r for r in records if r.experiment == "end-to-end-complexity"]
+    return end_to_end.guarantee_terms(end_to_end.with_bound(flow, classes))
 
 
 MEASURED = (
@@ -100,9 +106,15 @@ GAP = H(
     p.spectral_gap,
     NEARLY_ODD,
 )
+POSITIVE = H(
+    r"$\zeta_\ell>0$, $\ell\le k$",
+    p.positive_eigenvalues(lambda k: range(k + 1)),
+    LINEAR,
+)
 OF_THE_SAMPLE = (
     BOUNDED_BY_ONE,
     ON_SPHERE,
+    POSITIVE,
     GAP,
     hermite(1, lambda k: range(k + 1), r"$\mu_j(\sigma')\ne0$, $j\le k$"),
     H(
@@ -151,11 +163,7 @@ chapter.assume(
         "lem-missed",
         (
             ON_SPHERE,
-            H(
-                r"$\zeta_\ell>0$, $\ell\le k$",
-                p.positive_eigenvalues(lambda k: range(k + 1)),
-                LINEAR,
-            ),
+            POSITIVE,
             GAP,
         ),
         claims=ALL_FOUR,

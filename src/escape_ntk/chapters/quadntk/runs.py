@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from escape_ntk.chapters.quadntk import chapter
+from escape_ntk.chapters.quadntk.movements import Complexity, ConstructionError, TrainedMovement
 from escape_ntk.kernels.ntk import KernelRidge, empirical_ntk
 from escape_ntk.kernels.spectrum import ntk_spectrum
 from escape_ntk.models.data import (
@@ -401,6 +402,8 @@ WIDE = {
 }
 WIDE_DIMS = (16, 32)
 """A grid that reaches further, and where it is tried on the dense quadratic."""
+ERROR_SEEDS = (11, 12, 13, 14, 15)
+"""Of the construction's error over d; the first five had two draws of the weights, too few."""
 FROZEN_SEEDS = (6, 7, 8, 9, 10)
 FROZEN_DIMS = (20, 40, 64)
 FROZEN = {"scales": (1.0, 3.0), "penalties": (0.0,)}
@@ -464,10 +467,20 @@ def kernel_points() -> list[FrozenKernel]:
 
 
 def construction_points(seeds: Sequence[int]) -> list[Point]:
-    """The explicit movement: error, leak and norm for k = 1 and 2; its leak over drawn signs."""
+    """The explicit movement: error, leak and norm; its leak over drawn signs; complexities."""
     kinds = (Construction, ConstructionNorm)
     points: list[Point] = [kind(seed, k) for kind in kinds for k in (1, 2) for seed in seeds]
-    return points + [SignDraws(seed) for seed in seeds]
+    points += [
+        p for first in (True, False) for k in (1, 2, 3) for p in error_points(k, first=first)
+    ]
+    return points + [kind(seed) for kind in (SignDraws, Complexity) for seed in seeds]
+
+
+def error_points(k: int, *, first: bool = False) -> list[ConstructionError]:
+    """The construction's error over d: fresh draws with many of the weights, or the first ones."""
+    if first:
+        return [ConstructionError(seed, k) for seed in SEEDS]
+    return [ConstructionError(seed, k, n=100, n_weights=10) for seed in ERROR_SEEDS]
 
 
 def saddle_points(seeds: Sequence[int]) -> list[Saddle]:
@@ -477,7 +490,8 @@ def saddle_points(seeds: Sequence[int]) -> list[Saddle]:
 
 def full_points(seeds: Sequence[int]) -> list[Point]:
     """Everything that the chapter's claims and figures rest on; the long runs last."""
-    points = [*construction_points(seeds), *saddle_points(seeds), *opening_points(seeds)]
+    points = [*construction_points(seeds), *saddle_points(seeds)]
+    points += [*map(TrainedMovement, seeds), *opening_points(seeds)]
     points += [*sparse_points(seeds), *dense_points(seeds, 1), *dense_points(seeds, 2)]
     return [*points, *wide_points(seeds), *frozen_points(), *kernel_points()]
 

@@ -11,7 +11,6 @@ from escape_ntk.chapters.sample_complexity.claims import (
     METHODS,
     SEEDS,
     chief,
-    exponent_runs,
     exponents,
     local_exponents,
     map_runs,
@@ -62,6 +61,8 @@ def thresholds_1(runs: Runs):
         "runs",
         "training labels",
         "validation labels",
+        "NTK: no ridge",
+        "largest ridge",
         "smallest start",
         "λ_4 = 0",
         "largest λ_2",
@@ -73,13 +74,15 @@ def thresholds_1(runs: Runs):
 def tuning_row(runs: Runs) -> list[list[str]]:
     """How often, among the runs at n = 3 n_2, a choice lies at the edge of what was tried."""
     by = chief(runs)
-    quad, joint = ([r.summary for r in by[name]] for name in ("quadntk", "joint"))
+    kernel, quad, joint = ([r.summary for r in by[name]] for name in METHODS)
     sizes, held_out = ([r.config[name] for r in by["joint"]] for name in ("n", "n_validation"))
     return [
         [
             str(len(joint)),
             f"{min(sizes)} to {max(sizes)}",
             str(max(held_out)),
+            str(sum(s["ridge"] == 0 for s in kernel)),
+            str(sum(s["ridge"] == max(e.NTK.ridges) for s in kernel)),
             str(sum(s["scale"] == min(e.QuadNTK.scales) for s in quad)),
             str(sum(s["norm"] == 0 for s in quad)),
             str(sum(s["empirical"] == max(e.Joint.empirical) for s in joint)),
@@ -127,10 +130,8 @@ def exponent_rows(runs: Runs) -> list[list[str]]:
     rows = []
     for k in (2, 1):
         for method in METHODS:
-            records = exponent_runs(runs, method, k)
+            records = map_runs(runs, method, k)
             for level in LEVELS:
-                if level != LEVELS[0]:  # the further seeds were run near n_.25 only
-                    records = [r for r in records if r.config["seed"] in SEEDS]
                 dims = list(uncensored(records, level))
                 if len(dims) < 3:
                     continue
@@ -159,7 +160,7 @@ def local_rows(runs: Runs) -> list[list[str]]:
     for k in (2, 1):
         found = {}
         for method, up in DEGREE_ABOVE.items():
-            records = exponent_runs(runs, method, k)
+            records = map_runs(runs, method, k)
             found[method] = local_exponents(
                 records, LEVELS[0], lambda d, degree=k + up: cumulative_multiplicity(d, degree)
             )
