@@ -19,6 +19,7 @@ from escape_ntk.chapters.landscape import runs as landscape
 from escape_ntk.chapters.mlp import runs as mlp
 from escape_ntk.chapters.ntk_limits import runs as ntk_limits
 from escape_ntk.chapters.published_figure import runs as published_figure
+from escape_ntk.chapters.published_figure.noisy_leak import NoisyLeakCurve
 from escape_ntk.chapters.quadntk import runs as quadntk
 from escape_ntk.chapters.regularizer import runs as regularizer
 from escape_ntk.chapters.sample_complexity import more_runs as baselines
@@ -53,6 +54,10 @@ POINTS: dict[str, Point] = {
     "curves": CURVE,
     "curves/descent": CURVE.at(method="descent", penalty_population=0.5),
     "curves/laws": CURVE.at(weight_law="gaussian", input_law="sphere"),
+    "curves-noisy-leak": NoisyLeakCurve(
+        1, 2.0, 0.5, d=6, n=30, m=40, n_k=6, n_test=50, t_end=30, n_times=5, n_leak=20,
+        dtype="float64",
+    ),
     "dropped-constant": published_figure.DroppedConstant(1, d=6, n=20, m=40),
     # NTK limits
     "ntk-width": ntk_limits.KernelWidth(1, d=5, n=12, widths=(64, 256)),

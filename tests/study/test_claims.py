@@ -18,7 +18,7 @@ from escape_ntk.chapters.regularizer import claims as regularizer
 from escape_ntk.chapters.setup import runs as foundations
 from escape_ntk.checks import InputError
 from escape_ntk.display import html
-from escape_ntk.numerics.stats import Interval
+from escape_ntk.numerics.stats import Estimate, Interval
 from escape_ntk.records.store import RecordStore, default_root
 from escape_ntk.study import claims as ledger
 
@@ -104,11 +104,45 @@ def test_slope_judge(slopes, verdict):
     assert ledger.slope_near(-0.25, 0.05)(slopes).verdict == verdict
 
 
-def test_interval_judge_counts():
-    inside, outside = ("a", 1.0, Interval(1.1, 0.5, 1.5)), ("b", 2.0, Interval(1.1, 0.5, 1.5))
-    assert ledger.inside_intervals([inside, inside]).verdict == "reproduced"
-    assert ledger.inside_intervals([inside, inside, outside]).verdict == "partly"
-    assert ledger.inside_intervals([outside, inside]).verdict == "not_reproduced"
+def test_groups_of_slopes_are_judged_apart():
+    """One group off its band is not hidden by another on the other side."""
+    near, off = [2.99, 3.0, 3.01], [2.5, 2.51, 2.49]
+    judge = ledger.slopes_near(3.0, 0.1)
+    assert judge({"a": near, "b": near}).verdict == "reproduced"
+    apart = judge({"a": off, "b": [3.5, 3.49, 3.51]})
+    assert apart.verdict == "not_reproduced" and apart.measured["runs"] == 6
+    assert judge({"a": near, "b": off}).measured["slope"] == pytest.approx(2.5)
+
+
+def predicted(published: float, freedom: float = 9, **more) -> ledger.Predicted:
+    """A published number beside 0 ± 1."""
+    own = Estimate(0.0, 1.0, freedom)
+    return ledger.Predicted(
+        f"at {published}", published, own.interval(), 1.0, own.p(published), **more
+    )
+
+
+@pytest.mark.parametrize(
+    ("published", "verdict", "inside"),
+    [
+        ([0.0, 2.2], "reproduced", 2),
+        ([2.4], "not_reproduced", 0),
+        ([2.4, 0.0], "partly", 1),  # one among two, p = .04
+        ([0.0] * 3 + [12.7], "not_reproduced", 3),  # three heads do not outvote it
+        ([3.3] + [0.0] * 9, "partly", 9),
+    ],
+)
+def test_the_worst_miss_judges(published, verdict, inside):
+    found = ledger.worst_miss([predicted(x) for x in published])
+    assert found.verdict == verdict and found.measured["inside"] == inside
+    assert found.measured["z"] == max(published, key=abs)
+
+
+def test_what_follows_from_others_is_judged_and_not_counted():
+    rows = [predicted(0.0), predicted(1.0), predicted(6.0, counted=False)]
+    found = ledger.worst_miss(rows)
+    assert found.verdict == "not_reproduced"
+    assert (found.measured["inside"], found.measured["of"]) == (2, 2)
 
 
 def test_missing_records_name_the_command(tmp_path):
@@ -206,6 +240,13 @@ def spread(centre: float) -> np.ndarray:
     return centre + np.array([-0.01, 0.0, 0.005, 0.01])
 
 
+def climbed(power: float) -> dict[int, list[tuple[float, bool]]]:
+    """Thresholds d^power of four seeds, the last of the first d a bound."""
+    rows = {d: [(d ** (power + 0.01 * x), False) for x in spread(0)] for d in (10, 20, 40)}
+    rows[10][-1] = (rows[10][-1][0], True)
+    return rows
+
+
 ALONE = {"R_1": spread(0.02) / 10, "test": spread(0.5)}
 GAIN = {"gain": spread(0.4), "share_without": spread(0.1), "share_with": spread(0.5)}
 SAME = {"sparse": spread(3.0), "dense": spread(3.0)[::-1]}
@@ -267,6 +308,7 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         ("figure-r1-alone", ALONE, ALONE | {"R_1": spread(0.05)}),
         ("figure-flow", {"test": 0.004}, {"test": 0.006}),
         (ledger.at_most(1.0), [0.2, 1.0], [0.2, 1.1]),
+        (ledger.slopes_near(3, 0.1), {"a": spread(3)}, {"a": spread(3), "b": spread(2)}),
         (ledger.ratio_below_one, spread(0.9), spread(1.1)),
         ("study-decay", spread(0.9), spread(1.1)),
         ("cnn-equal", {"relu": spread(0.9), "gelu": spread(1.0)}, {"relu": spread(0.2)}),
@@ -329,7 +371,9 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         ("complexity-parts", HALVES, HALVES | {"joint_sparse": np.array([0.06])}),
         ("complexity-parts", HALVES, HALVES | {"joint_dense": np.array([0.2])}),
         ("quadntk-price-rate", RATE, RATE | {"price": [RISING, STEEP]}),
-        ("mlp-exponent-published", {d: [d**2.0] * 3 for d in (10, 20, 40)}, {10: [1e3], 20: [8e3]}),
+        ("mlp-exponent-published", climbed(2.0), climbed(3.0)),
+        ("figure-coefficient", Interval(1.0, 0.6, 1.4), Interval(1.5, 1.1, 2.0)),
+        ("figure-coefficient", Interval(1.0, 0.6, 1.4), Interval(1.0, 0.1, 1.4)),
         ("mlp-floor", {"a": 1.0, "b": 1.4}, {"a": 1.0, "b": 1.6}),
         (
             "quadntk-price-1",
