@@ -178,14 +178,16 @@ class ClassSize(Wide):
         generator = draw_data(self, torch.float64).generator
         law, kind = self.draws.weights, {"dtype": torch.float64}
         weights, act = draw_weights(self.m, self.d, generator, law=law, **kind), self.activation
-        both = {"complexity": attained_complexity, "largest": quadratic_complexity}
-        seed = 4_000_000 + self.seed
+
+        def complexity(measure, _: Run) -> dict[str, float]:
+            generator = torch.Generator().manual_seed(4_000_000 + self.seed)
+            return {"value": measure(weights, act, self.n, generator)}
+
+        both = run.tabulate((attained_complexity, quadratic_complexity), complexity)["value"]
+        names = ("complexity", "largest")
         return {
             "mean_kernel": ntk_spectrum(activation(act), self.d).trace,
-            **{
-                name: measure(weights, act, self.n, torch.Generator().manual_seed(seed))
-                for name, measure in both.items()
-            },
+            **{name: float(value) for name, value in zip(names, both, strict=True)},
         }, {}
 
 
