@@ -9,6 +9,10 @@ eigenvalue.
 Two things have to hold (:func:`problems`).  A symbol on two pages or more is on the page of
 notation; what one page alone uses, that page explains.  And a symbol that a table of notation
 lists is used on some other page.
+
+A third is one letter, one thing (:func:`second_meanings`): where a letter has had several, what
+stands around it tells whether it has its own.  In sources and titles, where formulas are in
+Unicode, the same is asked of ``λ`` (:func:`unicode_meanings`).
 """
 
 from __future__ import annotations
@@ -181,3 +185,50 @@ def problems(pages: Mapping[str, str]) -> list[str]:
         idle = sorted(str(symbol) for symbol in row - set(where))
         found += [f"{NOTATION}.md:{number}: no other page uses {', '.join(idle)}"] if idle else []
     return found
+
+
+# --- one letter, one thing ----------------------------------------------------------------------
+
+ANY = r"(?![A-Za-z])"
+SECOND_MEANINGS = (
+    (
+        rf"\\lambda{ANY}(?=_(?!\{{?(?:[1-4](?!\d)|\\min{ANY}|\\max{ANY}|j)))",
+        "an eigenvalue of a kernel is \\zeta",
+    ),
+    (r"\\lambda_\{?[1-9]\}?\(K", "an eigenvalue of a kernel is \\zeta"),
+    (r"\\zeta_\{?n_", "a rank stands in parentheses: \\zeta_{(n_k)}"),
+    (rf"\\sigma{ANY}_\{{?>", "the sum of squared eigenvalues is \\gamma_{>k}^{(2)}"),
+    (rf"\\kappa{ANY}(?:_|'|\()", "\\kappa alone is the effective ridge, and no function"),
+    (rf"\\eta{ANY}_", "\\eta is the step; a Gegenbauer coefficient is \\xi_j"),
+    (rf"\\tau{ANY}_", "\\tau is a cosine"),
+    (r"\\langle *r(?![a-zA-Z_])|(?<![\w\\_{])r *= *f *- *y", "the residual f-y is \\chi"),
+    (r"1 *- *\\delta(?![A-Za-z_])|/\\delta'?\)", "the probability of failure is \\vartheta"),
+    (r"\\(?:sqrt|le\{?\}?)\\Lambda(?![A-Za-z_])", "what bounds the risk is \\Xi"),
+)
+"""(what a letter looks like in a meaning that is not its own, what is written instead)."""
+UNICODE = re.compile(r"λ_(?!\{?(?:[1-4](?!\d)|min|max|j\b))|λ_\(|[nΣ(]λ_j\b(?! ?R_j)")
+
+
+def second_meanings(name: str, text: str) -> list[str]:
+    """Where a formula of a page has a letter in a meaning that is not the letter's own.
+
+    A coefficient with a running index, ``\\lambda_j``, stands in one formula with its ``R_j``.
+    """
+    found = []
+    for formula in formulas(text):
+        for look, instead in SECOND_MEANINGS:
+            found += [
+                f"{name}.md: {m[0]} in {formula!r}: {instead}" for m in re.finditer(look, formula)
+            ]
+        if re.search(r"\\lambda_\{?j", formula) and "R_j" not in formula:
+            found.append(f"{name}.md: \\lambda_j without R_j in {formula!r}")
+    return found
+
+
+def unicode_meanings(name: str, text: str) -> list[str]:
+    """Where a source or a title calls an eigenvalue of a kernel λ."""
+    return [
+        f"{name}:{number}: {m[0]}: an eigenvalue of a kernel is ζ"
+        for number, line in enumerate(text.splitlines(), 1)
+        for m in UNICODE.finditer(line)
+    ]

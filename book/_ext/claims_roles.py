@@ -2,6 +2,7 @@
 
 * ``{claim}`figure-test-loss` `` becomes the verdict's badge, linked to its row of the scorecard,
   and, the first time on the page of the claim's chapter, the anchor ``#claim-figure-test-loss``;
+  where published values are compared, the distance z of the farthest stands beside it;
 * ``{measured}`figure-flow/test:.2%` `` becomes a measured value of the ledger, formatted:
   the path walks through the claim's ``measured`` mapping.
 
@@ -20,7 +21,7 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxRole
 
 from escape_ntk.chapters import evaluate_all
-from escape_ntk.display.html import WORDS
+from escape_ntk.display.html import WORDS, distance
 from escape_ntk.records.store import RecordStore, default_root
 
 SCORECARD = "book/scorecard"
@@ -64,7 +65,9 @@ class ClaimRole(SphinxRole):
         if self.env.docname == f"book/{row['chapter']}" and self.text not in seen:
             link["ids"].append(anchor(self.text))
         seen.add(self.text)
-        return [link], []
+        far = distance(row["measured"])
+        beside = [nodes.inline("", f" ({far})", classes=["distance"])] if far else []
+        return [link, *beside], []
 
 
 class MeasuredRole(SphinxRole):

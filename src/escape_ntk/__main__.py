@@ -81,10 +81,11 @@ def _run_options(run: argparse.ArgumentParser) -> None:
     run.add_argument("name")
     run.add_argument("--scale", default="full", help="live or full (default: full)")
     run.add_argument("--seeds", help="for example 1,2,5-8 (default: those of the claims)")
-    run.add_argument("--data", help="of cnn: digits (default) or cifar10")
-    run.add_argument("--root", help="folder of the packed archive, for --data cifar10")
+    run.add_argument("--data", help="of cnn: digits (default), cifar10, or made")
+    run.add_argument("--root", help="folder of the packed archive, for --data cifar10 or made")
+    run.add_argument("--activation", help="of cnn: relu or gelu alone")
     run.add_argument("--workers", type=int, default=1, help="processes that share the cores")
-    run.add_argument("--device", help="of mlp: runs side by side on this device, cuda or cpu")
+    run.add_argument("--device", help="of mlp and cnn: run on this device, cuda or cpu")
     run.add_argument("--scheduler", help="tcp://…: on a Dask cluster; no folder need be shared")
     run.add_argument(
         "--checkpoint-seconds",
@@ -117,7 +118,9 @@ def run(store: RecordStore, args: argparse.Namespace) -> None:
 
     seeds = None if args.seeds is None else parse_seeds(args.seeds)
     chosen = experiment(args.name)
-    points = chosen.points(args.scale, seeds, data=args.data, root=args.root)
+    points = chosen.points(
+        args.scale, seeds, data=args.data, root=args.root, activation=args.activation
+    )
     every = checks.number("--checkpoint-seconds", args.checkpoint_seconds, least=0)
     if args.device and (args.workers != 1 or args.scheduler):
         raise checks.InputError(
@@ -127,9 +130,14 @@ def run(store: RecordStore, args: argparse.Namespace) -> None:
                 remedy="leave one out: on a device the runs go side by side in one process",
             )
         )
+    if args.device:
+        points = chosen.on(points, args.device)
+    missing = [p for p in points if key_of(p) not in store.keys(p.experiment)]
+    if chosen.forecast and missing and (words := chosen.forecast(missing[0])):
+        print(f"{len(missing)} of {len(points)} runs are missing; {words}", flush=True)
     try:
-        if args.device:
-            chosen.run_side_by_side(points, store, args.device)
+        if args.device and chosen.together:
+            sweep.run_side_by_side(points, store, chosen.together, args.device)
         else:
             with cluster(args.scheduler) if args.scheduler else nullcontext() as executor:
                 sweep.run_points(

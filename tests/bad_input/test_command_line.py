@@ -34,10 +34,14 @@ from escape_ntk.records.store import RecordStore
         (["run", "setup", "--checkpoint-seconds", "-1"], "checkpoint-seconds"),
         (["run", "setup", "--data", "digits"], "leave them out"),
         (["run", "setup", "--root", "somewhere"], "leave them out"),
-        (["run", "setup", "--device", "cpu"], "side by side on one device: mlp"),
+        (["run", "setup", "--device", "cpu"], "can run on a device:"),
         (["run", "mlp", "--device", "abacus"], "--device cpu anywhere"),
         (["run", "mlp", "--device", "cpu", "--workers", "2"], "leave one out"),
         (["run", "cnn", "--data", "mnist"], "digits, cifar10"),
+        (["run", "cnn", "--activation", "tanh"], "relu, gelu"),
+        (["run", "setup", "--activation", "relu"], "which has its own"),
+        (["run", "cnn", "--data", "made"], "--root DIR"),
+        (["run", "cnn", "--device", "abacus"], "--device cpu anywhere"),
         (["run", "cnn", "--root", "somewhere"], "--data cifar10"),
         (["run", "cnn", "--data", "cifar10"], "University of Toronto"),
         (["run", "cnn", "--data", "cifar10", "--root", "no-folder"], "no-folder"),
@@ -233,7 +237,10 @@ def test_the_folder_of_records_may_be_named_before_or_after(tmp_path, capsys):
 
 
 OPTIONS = [
-    *(["run", "mlp", flag] for flag in ("--device", "--scheduler", "--data", "--root", "--scale")),
+    *(
+        ["run", "mlp", flag]
+        for flag in ("--device", "--scheduler", "--data", "--root", "--scale", "--activation")
+    ),
     ["records", "curves", "--csv"],
     ["records", "curves", "--parquet"],
     *([command, "--records"] for command in ("list", "claims", "records")),

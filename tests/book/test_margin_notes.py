@@ -7,7 +7,7 @@ import pytest
 
 BOOK = Path(__file__).parents[2] / "book"
 NOTE = re.compile(r"^```\{margin\} (?P<title>.+)\n(?P<text>(?:.+\n)+)```\n\n(?=\S)", re.M)
-PROOF = re.compile(r"^\*(?:Proof|Why)[.*]", re.M)
+PROOF = re.compile(r"^\*(?:Proof|Sketch|Heuristic)[.*]", re.M)
 FEWEST, MOST = 2, 5
 MOST_WORDS = 45
 

@@ -31,6 +31,7 @@ from escape_ntk.numerics.stats import Interval
 from escape_ntk.records.store import RecordStore
 from escape_ntk.study import curve as curves
 from escape_ntk.study import sweep
+from escape_ntk.study.claims import Predicted
 
 ROOT = Path(__file__).parents[2]
 matplotlib.use("Agg")
@@ -116,7 +117,8 @@ def test_panels_draw_every_lambda_and_the_published_marks(small):
     figure = drawings.figure_panels(small, ("test", "penalty", "train"))
     test, penalty, train = figure.axes[:3]
     marks = [line for line in test.lines if line.get_marker() == "o"]
-    assert len(marks) == 3 and not [x for x in train.lines if x.get_marker() == "o"]
+    hidden = [line for line in train.lines if line.get_marker() == "o"]
+    assert len(marks) == 3 and len(hidden) == 2  # all but λ = 0 are read in the third panel
     means = [line for line in penalty.lines if line.get_marker() in (None, "None", "")]
     assert len(means) == 3
     drawn = means[0].get_ydata()
@@ -215,7 +217,7 @@ def test_hypotheses_are_drawn_beside_the_published_values():
     """Built by hand: two hypotheses, two λ, one panel each."""
     hypotheses = experiment.HYPOTHESES[:2]
     rows = [
-        ledger.Residual(h, c, 1.0, 0.9, 0.1, 3, Interval(0.9, 0.7, 1.1))
+        ledger.Residual(h, c, Predicted(c.label, 1.0, Interval(0.9, 0.7, 1.1), 0.1, 0.3))
         for h in hypotheses
         for c in ledger.FINALS
     ]

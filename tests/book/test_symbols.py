@@ -26,6 +26,16 @@ def test_pages_and_notation_agree(symbols, pages):
     assert symbols.problems(pages) == []
 
 
+def test_one_letter_one_thing(symbols, pages):
+    assert [p for name, text in pages.items() for p in symbols.second_meanings(name, text)] == []
+
+
+def test_one_letter_one_thing_in_sources_and_titles(symbols):
+    named = [*sorted((ROOT / "src").rglob("*.py")), ROOT / "tests/golden/ledger.json"]
+    texts = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in named}
+    assert [p for name, text in texts.items() for p in symbols.unicode_meanings(name, text)] == []
+
+
 def test_the_book_is_read(symbols, pages):
     """A few symbols of every kind are found where they are known to be."""
     seen = {name: {str(s) for s in symbols.used(text)} for name, text in pages.items()}
@@ -41,7 +51,7 @@ def test_the_book_is_read(symbols, pages):
         "book/joint": {"W^{*}", "B_{Q}", "\\mathbb E_{S}", "\\epsilon_{index}", "\\beta"},
         "book/landscape": {"t^{\\star}", "\\lambda_{\\min}", "M_{index}"},
         "book/ntk-limits": {"\\hat f", "\\mathcal H_{index}", "He_{index}", "P_{index}"},
-        "book/regularizer": {"\\kappa^{20}", "\\nu_{index}", "\\sigma_{>}"},
+        "book/regularizer": {"\\kappa^{20}", "\\nu_{index}", "\\gamma_{>}^{(2)}"},
     }
     missed = {name: want - seen[name] for name, want in known.items() if want - seen[name]}
     assert missed == {}
@@ -129,6 +139,64 @@ def test_control_it_is_found_wherever_it_stands(symbols, where):
 def test_control_an_unused_row_is_found(symbols):
     (problem,) = found(symbols, "$X$ $x_i$", "$f$")
     assert problem == "book/notation.md:8: no other page uses f_{L}"
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        r"\lambda_\ell",
+        r"\lambda_{k+1}",
+        r"\lambda_{n_k}",
+        r"\lambda_0",
+        r"\lambda_j",
+        r"\lambda_1(K)",
+        r"\zeta_{n_k+1}",
+        r"\sigma_{>k}^2",
+        r"\kappa(\tau)",
+        r"\kappa_r",
+        r"\eta_j",
+        r"\tau_r",
+        r"\langle r^2\rangle",
+        r"\langle r\,f_Q\rangle",
+        r"r = f-y",
+        r"1-\delta",
+        r"\log(N/\delta)",
+        r"\sqrt\Lambda",
+    ],
+)
+def test_control_a_second_meaning_is_found(symbols, pages, formula):
+    """One formula at the end of a chapter, and the book does not pass."""
+    name = "book/directions"
+    assert len(symbols.second_meanings(name, f"{pages[name]}\n${formula}$\n")) == 1
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        r"\lambda_2R_2",
+        r"L_\lambda",
+        r"\lambda_{\min}(A)",
+        r"\lambda_{\max}^+(A)",
+        r"\sum_j\lambda_jR_j",
+        r"\zeta_\ell/(\zeta_\ell+\kappa)",
+        r"\zeta_{(n_k)}",
+        r"\kappa^{20}_{rq}",
+        r"\langle x,y\rangle",
+        r"1-\delta_1",
+    ],
+)
+def test_a_letter_in_its_own_meaning_passes(symbols, formula):
+    assert symbols.second_meanings("p", f"${formula}$") == []
+
+
+@pytest.mark.parametrize("text", ["λ_ℓ > 0", "λ_(n_k)", "λ_{k+1}", "γ/(nλ_j + γ)", "λ_0"])
+def test_control_a_second_meaning_in_a_source_is_found(symbols, text):
+    assert len(symbols.unicode_meanings("p", text)) == 1
+
+
+@pytest.mark.parametrize("text", ["λ_1…λ_4", "λ_min", "Σ_j λ_j R_j", "L_λ", "λ_max⁺", "λ = 1e-2"])
+def test_a_coefficient_in_a_source_passes(symbols, text):
+    assert symbols.unicode_meanings("p", text) == []
 
 
 def test_control_in_the_book(symbols, pages):

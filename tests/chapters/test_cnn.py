@@ -1,9 +1,11 @@
 """The convolutional network beside its Taylor models: one start, one training, orders, records."""
 
 import dataclasses
+import hashlib
 import json
 import math
 import pickle
+import time
 from functools import partial
 
 import numpy as np
@@ -12,16 +14,19 @@ import torch
 from mortal import KilledError, Memory
 from small_archive import files, packed
 
+from escape_ntk import chapters
+from escape_ntk.__main__ import main
 from escape_ntk.chapters import experiment
 from escape_ntk.chapters.cnn import runs as cnn
 from escape_ntk.chapters.cnn.runs import MODELS, Convolutional, Inputs
 from escape_ntk.checks import DataFileError, InputError, UnknownNameError
 from escape_ntk.models.images import cifar10, digits
+from escape_ntk.models.made_images import LAYOUT
 from escape_ntk.models.modules import ModuleFeatures
 from escape_ntk.numerics.stats import log_slope, rms
 from escape_ntk.records.store import RecordStore, record_key
 from escape_ntk.study.point import configuration
-from escape_ntk.study.sweep import run_point
+from escape_ntk.study.sweep import lookup, run_point
 from escape_ntk.training.trajectory import Outcome, Recorder
 
 F64 = torch.float64
@@ -193,6 +198,28 @@ def test_endless_training_of_the_linear_model_is_kernel_regression():
     assert limit["test_loss_limit"] != pytest.approx(early, rel=0.01)  # control
 
 
+def test_the_loss_in_passing_is_the_mean_of_the_batch_losses_each_before_its_step():
+    """With one step an epoch it is the training loss after the epoch before."""
+    _, seen, test = small("gelu")
+    schedule = whole_batches(len(seen.y), 4, 0.3)
+    recorder = Recorder(range(5), cnn.Observer(seen, test, 1.0, schedule.passing))
+    cnn.train(seen, schedule, recorder)
+    values = recorder.values()
+    for model in MODELS:
+        after, passing = values[f"train_loss_{model}"], values[f"batch_loss_{model}"]
+        np.testing.assert_allclose(passing[1:], after[:-1], rtol=1e-6)
+        assert passing[0] == after[0] and (passing[1:] > after[1:]).all()
+    two = cnn.Schedule(0.3, 8, torch.arange(16).expand(1, 16))
+    state = seen.features.X.new_zeros(3, seen.features.size)
+    first, _ = seen.batch(torch.arange(8)).loss_gradient("linear", state[2])
+    two.epoch(seen, state, 0)
+    only = cnn.Schedule(0.3, 8, torch.arange(8).expand(1, 8))
+    at = torch.zeros_like(state)
+    only.epoch(seen, at, 0)
+    second, _ = seen.batch(torch.arange(8, 16)).loss_gradient("linear", at[2])
+    assert two.passing["linear"] == pytest.approx((first + second) / 2)
+
+
 # ---------------------------------------------------------------- records
 
 
@@ -202,7 +229,7 @@ def test_a_point_records_what_it_declares(tmp_path):
     names = {
         f"{a}_{b}_{m}" for a in ("train", "test") for b in ("loss", "accuracy") for m in MODELS
     }
-    names |= {f"{a}_{m}" for a in ("size", "moved") for m in MODELS}
+    names |= {f"{a}_{m}" for a in ("size", "moved", "batch_loss") for m in MODELS}
     names |= {f"{a}_{m}" for a in ("apart", "own") for m in MODELS[1:]}
     assert set(record.arrays) == names | {"times", "predictions", "labels"}
     outcome_names = {f"outcome_{model}" for model in MODELS}
@@ -234,7 +261,7 @@ def test_runs_repeat_and_the_seed_matters():
 
 
 def test_a_killed_run_goes_on_to_the_same_numbers():
-    point = Convolutional(1, **(TINY | {"epochs": 6}))
+    point = Convolutional(1, **(TINY | {"epochs": 6, "n_times": 9}))
     whole = point.compute()
     memory = Memory(die_at=3)
     with pytest.raises(KilledError):
@@ -274,6 +301,59 @@ def test_cifar10_runs_from_its_archive_alone(tmp_path, monkeypatch):
     assert results[0][0]["n_parameters"] == 3 * 27 + 3 + 3 * (3 * 27 + 3) + 4
 
 
+def test_a_reader_can_type_the_whole_path_with_an_archive_that_is_made(tmp_path, capsys):
+    """On a device too: there is one path, and the records are the same."""
+    words = ["run", "cnn", "--data", "made", "--root", str(tmp_path / "images"), "--seeds", "1"]
+    for folder, more in (("a", []), ("b", ["--device", "cpu"])):
+        assert main(["--records", str(tmp_path / folder), *words, *more]) == 0
+        said = capsys.readouterr().out
+        archive = tmp_path / "images" / LAYOUT.archive
+        assert hashlib.md5(archive.read_bytes()).hexdigest() in said
+        assert "1 of 1 runs are missing; one would take about" in said and "GiB" in said
+    first, second = (RecordStore(tmp_path / folder) for folder in "ab")
+    (point,) = experiment("cnn").points("full", (1,), data="made")
+    one, other = (lookup(point, store) for store in (first, second))
+    assert one.summary == other.summary
+    assert one.summary["test_loss_limit"] < 0.2  # the stripes can be told apart
+    assert main(["--records", str(tmp_path / "a"), *words]) == 0
+    assert "missing" not in capsys.readouterr().out  # nothing is left to be run
+
+
+def test_each_activation_is_judged_by_itself():
+    judge = chapters.claim("cnn-order").judge
+    got = judge({"relu": [0.5, 0.6], "gelu": [0.5, 1.5]})
+    assert got.verdict == "partly"  # pooled or counted by heads it would be three of four
+    assert [one["verdict"] for one in got.measured.values()] == ["reproduced", "not_reproduced"]
+    assert got.measured["relu"]["largest"] == 0.6 and got.measured["gelu"]["runs"] == 2
+
+
+def test_a_device_travels_with_the_point_and_is_not_in_its_key():
+    here, there = Convolutional(1), Convolutional(1, device="cpu")
+    assert here == there and "device" not in configuration(here)
+    assert there.device == pickle.loads(pickle.dumps(there)).device == "cpu"
+    placed = experiment("cnn").on([here], "cpu")
+    assert [p.device for p in placed] == ["cpu"] and placed == [here]
+
+
+def test_an_estimate_counts_steps_and_measurements(monkeypatch):
+    point = Convolutional(1, **TINY)
+    monkeypatch.setattr(cnn, "_timed", lambda work, device: 0.1)
+    got = cnn.Estimate.of(point)
+    assert got.seconds == pytest.approx(4 * 3 * 0.1 + 3 * 30 * 0.1 / 16) and got.gib > 0.05
+    monkeypatch.setattr(cnn, "_timed", lambda work, device: 1.0)  # two images only are timed
+    assert cnn.Estimate.of(point).seconds == pytest.approx(4 * 3 * 4.0 + 3 * 30 * 1.0 / 4)
+    said = str(cnn.Estimate(40 * 86_400.0, 2.0, "cpu"))
+    assert said == "one would take about 40 days on cpu, and 2.0 GiB"
+
+
+def test_a_quick_estimate_is_of_the_right_size():
+    point = Convolutional(1, **TINY | {"epochs": 12})
+    before = time.perf_counter()
+    point.compute()
+    took = time.perf_counter() - before
+    assert 0.1 < cnn.Estimate.of(point).seconds / took < 10
+
+
 def test_without_its_archive_cifar10_is_refused_when_it_is_needed(tmp_path):
     for root, word in ((None, "--root DIR"), (tmp_path, "cifar-10-binary.tar.gz")):
         point = Convolutional(1, "cifar10", (3, 7), root=root)
@@ -286,7 +366,7 @@ def test_without_its_archive_cifar10_is_refused_when_it_is_needed(tmp_path):
     [
         ({"data": "mnist"}, UnknownNameError, "digits, cifar10"),
         ({"activation": "tanh"}, UnknownNameError, "relu, gelu"),
-        ({"root": "somewhere"}, InputError, "only for cifar10"),
+        ({"root": "somewhere"}, InputError, "only for cifar10 and made"),
         ({"epochs": 1}, InputError, "epochs"),
         ({"batch": 0}, InputError, "batch"),
         ({"channels": 0}, InputError, "channels"),
@@ -306,6 +386,9 @@ def test_the_catalogue_offers_both_data_sets(tmp_path):
     assert {(p.data, p.classes, p.n_train, p.root) for p in points} == {
         ("cifar10", (3, 7), 10_000, tmp_path)
     }
+    assert {p.activation for p in points} == {"relu"}  # the notebook's
+    (one,) = entry.points("full", (1,), activation="gelu")
+    assert one == Convolutional(1, activation="gelu")
     assert {p.data for p in entry.points("live", (1,))} == {"digits"}
     keys = [record_key("cnn", configuration(p)) for s in ("live", "full") for p in entry.points(s)]
     assert len(set(keys)) == len(keys)

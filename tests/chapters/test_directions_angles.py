@@ -27,7 +27,7 @@ def sphere_grid() -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_angles_are_those_between_functions(seed):
-    """cos²θ_j = Σ_h (E_x g_j h)²/λ over h = 1, x_1, x_2, x_3, where g_j = K(·, X)u_j/√Λ_j.
+    """cos²θ_j = Σ_h (E_x g_j h)²/ζ over h = 1, x_1, x_2, x_3, where g_j = K(·, X)u_j/√Λ_j.
 
     Left out the degree 1, as a control, the two disagree.
     """

@@ -11,6 +11,7 @@ from escape_ntk.chapters.end_to_end import figures as end_to_end_figures
 from escape_ntk.chapters.end_to_end import runs as end_to_end
 from escape_ntk.chapters.joint import figures as joint_figures
 from escape_ntk.chapters.joint import runs as joint
+from escape_ntk.chapters.joint.claims import with_bounds
 from escape_ntk.chapters.sample_complexity import figures as complexity_figures
 from escape_ntk.study import sweep
 from escape_ntk.study.sweep import LiveResult
@@ -46,6 +47,12 @@ def test_gap_and_bound_are_drawn_over_n():
         for s in (1, 2)
         for n in (20, 40)
     ]
+    classes = [
+        sweep.run_live(joint.GapClass(s, 1, 5, n, m=40, n_test=50))
+        for s in (1, 2)
+        for n in (20, 40)
+    ]
+    runs = with_bounds(runs, classes)
     figure = joint_figures.gap_over_samples(runs)
     bound, gap = figure.axes[0].lines[:2]
     for line, key in ((bound, "bound"), (gap, "gap")):

@@ -220,17 +220,29 @@ def test_thresholds_are_read_between_grid_points_and_censored_ones_count_as_boun
     rows += [made(50, s, [2500], [0.4]) for s in (1, 2)]
     assert math.isnan(ledger.by_dimension(rows)[10][2])
     assert page.last_of_censored(rows) == {10: 400.0, 50: 2500.0}
-    found = ledger.bounds(rows)
-    assert list(found) == [10, 20, 40] and found[10][2] == 400.0
-    assert found[10][1] == pytest.approx(200)
-    got = chapters.claim("mlp-exponent-published").judge(
-        {d: list(row.values()) for d, row in found.items()}
-    )
-    assert got.measured["slope"] == pytest.approx(2.0)  # one bound of three: not felt
+    found = ledger.with_bounds(rows)
+    assert found[10] == [(pytest.approx(200), False), (400.0, True), (pytest.approx(200), False)]
+    assert found[50] == [(2500.0, True)] * 2
+    got = chapters.claim("mlp-exponent-published").judge(found)
+    assert got.measured["bounds"] == 3 and got.measured["runs"] == 11
+    assert 1.7 < got.measured["slope"] < 2.0  # the bound at d = 10 lies above the line
     assert page.multiple(rows[:3], 10) == "2.0 (2.0 to over 4.0), 1 of 3 censored"
     assert page.multiple(rows[3:6], 20) == "2.0 (2.0–2.0)"
     assert page.multiple(rows[9:], 50) == "over 1.0, 2 of 2 censored"
     assert page.multiple([], 10) == "not run"
+
+
+def test_what_fewer_steps_would_have_asked_for_is_read_off_the_curves():
+    record = made(10, 1, [100, 400, 1600], [0.4, 0.1, 0.025])
+    early = [0.4, 0.2, 0.05]  # a factor 4 in n from .2 to .05: .1 lies in the middle
+    record.arrays.update(
+        times=np.array([0, 10, 20]), curves=np.array([[1, 1, 1], early, [9, 9, 9]]).T
+    )
+    assert ledger.at_step(record, 10).tolist() == early
+    assert ledger.share_after_all(record, 10) == pytest.approx(400 / 800)
+    assert ledger.share_after_all(record, 20) == 0  # censored then
+    record.arrays["curves"][:, 2] = record.arrays["test"]
+    assert ledger.share_after_all(record, 20) == pytest.approx(1)
 
 
 def test_cubics_are_counted():

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from escape_ntk.chapters.sample_complexity import figures
 from escape_ntk.chapters.sample_complexity import runs as sc
 from escape_ntk.study import dense_plus_sparse as problem
 from escape_ntk.study.point import configuration
@@ -75,3 +76,56 @@ def test_thresholds_are_read_seed_by_seed():
     assert found[10] == {1: pytest.approx(40), 2: pytest.approx(80)}
     assert found[20][1] == pytest.approx(80)
     assert math.isnan(sc.thresholds(runs, 0.1)[20][2])
+
+
+def test_noise_is_on_the_labels_alone_and_validation_does_not_know_n():
+    clean = problem.draw_data(sc.NTK(3, 1, 7, 4000, **SMALL))
+    point = sc.NoisyNTK(3, 1, 7, 4000, **SMALL)
+    noisy, small = point.data(), sc.NoisyNTK(3, 1, 7, 30, **SMALL).data()
+    assert torch.equal(noisy.X, clean.X) and torch.equal(noisy.test, clean.test)
+    assert float((noisy.y - clean.y).square().mean()) == pytest.approx(0.25, rel=0.1)
+    assert torch.equal(small.validation_y, noisy.validation_y)
+    assert not torch.equal(noisy.validation_y, clean.validation_y)
+    assert torch.equal(clean.y, clean.target(clean.X))  # control: none where none is asked for
+
+
+def test_noisy_methods_see_the_noise_and_are_judged_without_it():
+    for kind, size in ((sc.NoisyNTK, {}), (sc.NoisyJoint, {"m": 100, "t_end": 50.0, "n_times": 3})):
+        summary, _ = kind(2, 1, 6, 200, **SMALL, **size).compute()
+        assert summary["validation"] == pytest.approx(summary["error"] + 0.25, abs=0.15)
+
+
+def test_the_end_of_the_flow_stands_beside_its_best_moment():
+    size = FLOW | {"t_end": 2000.0}
+    _, arrays = sc.JointWidth(1, 2, 6, 40, **size, empirical=(0.0, 1.0)).compute()
+    late = arrays["time"] == size["t_end"]
+    assert (arrays["end_error"][late] == arrays["error"][late]).all()
+    assert (arrays["end_error"][~late] != arrays["error"][~late]).all() and not late.all()
+    assert sc.rules(1000) == (1.0,) and sc.rules(16_000) == (1.0, 4.0)
+
+
+def test_crossings_take_the_measurement_that_is_asked_for():
+    rows = {n: {s: {"error": s * 10 / n, "end_error": s * 20 / n} for s in (1, 2)}
+            for n in (30, 60, 120, 240)}  # fmt: skip
+    assert sc.crossings(rows, 0.25) == pytest.approx([40, 80])
+    assert sc.crossings(rows, 0.25, "end_error") == pytest.approx([80, 160])
+
+
+def test_figures_draw_what_was_measured_with_noise_and_over_the_samples():
+    found = {method: {10: {1: 20.0, 2: 24.0}, 20: {1: 40.0, 2: 44.0}} for method in figures.METHODS}
+    noisy = {"joint": {10: {1: 30.0, 2: 50.0}, 20: {1: 60.0, 2: math.nan}}}
+    size = dict.fromkeys(figures.METHODS, float)
+    (ax,) = figures.thresholds_by_dimension(found, size, noisy).axes
+    drawn = {c.get_label(): c.lines[0].get_ydata().tolist() for c in ax.containers}
+    assert drawn["joint, noisy labels"] == [40.0]  # d = 20 has a censored seed
+    assert drawn["joint"] == [22.0, 42.0] and len(drawn) == 4
+    runs = {
+        method: [
+            LiveResult("made", {"n": n, "d": 9}, dict.fromkeys(figures.PARTS, 1 / n), {})
+            for n in (50, 98)
+        ]
+        for method in figures.METHODS
+    }
+    first = figures.methods_by_samples(runs).axes[0]
+    (line,) = [x for x in first.lines if x.get_label() == "QuadNTK"]
+    assert line.get_xdata().tolist() == [50, 98] and line.get_ydata().tolist() == [1 / 50, 1 / 98]

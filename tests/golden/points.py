@@ -19,8 +19,10 @@ from escape_ntk.chapters.landscape import runs as landscape
 from escape_ntk.chapters.mlp import runs as mlp
 from escape_ntk.chapters.ntk_limits import runs as ntk_limits
 from escape_ntk.chapters.published_figure import runs as published_figure
+from escape_ntk.chapters.published_figure.noisy_leak import NoisyLeakCurve
 from escape_ntk.chapters.quadntk import runs as quadntk
 from escape_ntk.chapters.regularizer import runs as regularizer
+from escape_ntk.chapters.sample_complexity import more_runs as baselines
 from escape_ntk.chapters.sample_complexity import runs as sample_complexity
 from escape_ntk.chapters.setup import runs as foundations
 from escape_ntk.chapters.your_network import layer_sweep
@@ -52,6 +54,10 @@ POINTS: dict[str, Point] = {
     "curves": CURVE,
     "curves/descent": CURVE.at(method="descent", penalty_population=0.5),
     "curves/laws": CURVE.at(weight_law="gaussian", input_law="sphere"),
+    "curves-noisy-leak": NoisyLeakCurve(
+        1, 2.0, 0.5, d=6, n=30, m=40, n_k=6, n_test=50, t_end=30, n_times=5, n_leak=20,
+        dtype="float64",
+    ),
     "dropped-constant": published_figure.DroppedConstant(1, d=6, n=20, m=40),
     # NTK limits
     "ntk-width": ntk_limits.KernelWidth(1, d=5, n=12, widths=(64, 256)),
@@ -60,13 +66,27 @@ POINTS: dict[str, Point] = {
     "ntk-lazy": ntk_limits.Lazy(1, d=4, n=12, n_test=15, widths=(32, 128), n_steps=20),
     "ntk-staircase": ntk_limits.Staircase(1, 4, n_most=40, per_decade=3),
     "ntk-expected-error": ntk_limits.ExpectedError(1, d=5, sizes=(8, 20, 40)),
-    "ntk-blindness": ntk_limits.Blindness(1, 2, 20, d=4, n_test=30, m=60),
-    "ntk-stretched": ntk_limits.Stretched(1, n=20, d=4, n_test=30, m=60),
+    "ntk-output-scale": ntk_limits.OutputScale(
+        1, d=4, n=12, n_test=15, widths=(32, 128), n_steps=20
+    ),
+    "ntk-blind": ntk_limits.Blindness(
+        1, 2, 20, d=4, n_directions=3, n_stretched=2, n_test=30, m=60
+    ),
     # QuadNTK
     "quadntk-construction": quadntk.Construction(1, 1, d=5, n=20, widths=(64, 256)),
     "quadntk-construction/cubic": quadntk.Construction(1, 2, d=5, n=20, widths=(64,)),
     "quadntk-sign-draws": quadntk.SignDraws(1, d=5, n=20, m=40, n_draws=20),
     "quadntk-norm": quadntk.ConstructionNorm(1, 2, m=200, dims=(5, 10)),
+    "quadntk-several": quadntk.SeveralDirections(1, 2, d=5, m=200, counts=(1, 3), n_bound=20),
+    "quadntk-construction-error": quadntk.ConstructionError(
+        1, 2, m=64, n=20, n_weights=2, dims=(5, 10)
+    ),
+    "quadntk-movement": quadntk.TrainedMovement(
+        1, d=4, factor=2.0, m=40, scales=(0.1, 1.0), t_end=30.0, n_test=40
+    ),
+    "quadntk-complexity": quadntk.Complexity(
+        1, dims=(4, 6), sizes=(30, 60), neurons=(10, 20), few=(2, 3), at=(4, 40, 10)
+    ),
     "quadntk-saddle": quadntk.Saddle(
         1, 5e-3, d=4, factor=2.0, m=40, t_end=100.0, n_times=5, n_test=30
     ),
@@ -84,6 +104,8 @@ POINTS: dict[str, Point] = {
     # Good directions
     "directions-gap": directions.PopulationGap(directions.SINE, dims=(5, 10, 20)),
     "directions-gram": directions.GramSpectrum(1, 5, 1, 30),
+    "directions-noise": directions.GramNoise(1, 5, 1, 30),
+    "directions-memorized": directions.MemorizedNoise(1, 5, 30),
     "directions-leaks": directions.Leaks(1, d=5, m=40, factors=(2.0, 5.0), n_random=4),
     "directions-movements": directions.Movements(1, **SCENE, widths=(32, 64), n_signs=3),
     "directions-equal-signs": directions.EqualSigns(1, **SCENE, widths=(32, 64)),
@@ -98,6 +120,7 @@ POINTS: dict[str, Point] = {
     "landscape-run": landscape.Landscape(1, low_degree=1e-3, **SMALL, **RUNS),
     "landscape-certified": landscape.Certified(1, plateau=3, **SMALL, **RUNS),
     "landscape-signs": landscape.SignMean(1, plateau=3, **SMALL, **RUNS),
+    "landscape-noisy": landscape.Noisy(1, m=20, d=4, n=60, t_end=100.0),
     "landscape-switches": landscape.CertifiedSwitches(1, **ALL_FOUR, **SMALL),
     "landscape-published": landscape.PublishedLandscape(1, population=1.0, times=(0.0, 5.0, 20.0)),
     "landscape-published-certified": landscape.CertifiedPublished(1, times=(0.0, 5.0, 20.0)),
@@ -110,6 +133,7 @@ POINTS: dict[str, Point] = {
     "joint-leaks": joint.Budgets(1, 1, 5, 40, n_signs=3),
     "joint-norms": joint.Norms(1, 2, m=64, dims=(4, 6)),
     "joint-gap": joint.Gap(1, 1, 5, 20, norm=1e-3, **FIT),
+    "joint-complexity": joint.GapClass(1, 1, 5, 20, n_validation=40, n_test=60, m=40),
     # Gradient descent end to end
     "end-to-end": end_to_end.Descent(1, 2, 4, 30, n_times=5, n_signs=3, **FIT),
     "end-to-end/descent": end_to_end.Descent(
@@ -120,6 +144,11 @@ POINTS: dict[str, Point] = {
     ),
     "end-to-end-network": end_to_end.FullNetwork(1, 1, 5, 20, norm=1e-3, **FIT),
     "end-to-end-guarantee": end_to_end.Guaranteed(1, 2, 4, 30, n_times=5, **FIT),
+    "end-to-end-complexity": end_to_end.DescentClass(
+        1, 2, 4, 30, n_validation=40, n_test=60, m=40
+    ),
+    "end-to-end-noisy": end_to_end.Noisy(1, 1, 4, 60, m=20, n_test=60, n_signs=3, t_end=100.0),
+    "end-to-end-wider": end_to_end.Wider(1, 2, 4, 30, **FIT),
     "end-to-end-required": end_to_end.Required(dims=(5, 8), errors=(0.5,)),
     # Sample complexity
     "complexity-ntk": sample_complexity.NTK(1, 2, 4, 30, n_validation=40, n_test=60),
@@ -128,6 +157,25 @@ POINTS: dict[str, Point] = {
     ),
     "complexity-quadntk": sample_complexity.QuadNTK(
         1, 2, 4, 30, n_times=5, scales=(0.1, 1.0), norms=(1e-3, 0.0), **FIT
+    ),
+    "complexity-noisy-ntk": sample_complexity.NoisyNTK(1, 2, 4, 30, n_validation=40, n_test=60),
+    "complexity-noisy-joint": sample_complexity.NoisyJoint(
+        1, 1, 4, 30, n_times=5, empirical=(0.0, 1.0), **FIT
+    ),
+    "complexity-joint-width": sample_complexity.JointWidth(
+        1, 2, 4, 30, n_times=5, empirical=(1.0, 2.0), **FIT
+    ),
+    "complexity-split-joint": baselines.SplitJoint(
+        1, 2, 4, 30, n_times=5, empirical=(0.0, 1.0), **FIT
+    ),
+    "complexity-split-quadntk": baselines.SplitQuadNTK(
+        1, 2, 4, 30, n_times=5, scales=(0.1, 1.0), norms=(1e-3,), **FIT
+    ),
+    "complexity-network": baselines.Network(
+        1, 2, 4, 30, n_times=5, empirical=(0.0, 1.0), **FIT
+    ),
+    "complexity-two-step": baselines.TwoStep(
+        1, 2, 4, 30, n_times=5, scales=(0.1, 1.0), norms=(1e-3,), **FIT
     ),
     # Networks beyond the model
     "mlp": mlp.Climb(1, 6, "published", (1.0, 2.0), width=8, steps=40, n_test=50, n_times=5),

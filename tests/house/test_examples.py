@@ -289,6 +289,7 @@ MUTANTS = {
     "chapters.published_figure.digitised": ("penalty", wrong(5.0)),
     "models.data": ("dense_plus_sparse", wrong(None)),
     "models.images": ("balanced_rows", wrong([torch.zeros(6, dtype=torch.int64)] * 2)),
+    "models.made_images": ("NOISE", 41.0),
     "models.network": ("gaussian_mean_square", wrong(2.0)),
     "models.taylor": ("remainder", wrong(torch.ones(6, dtype=torch.float64))),
     "models.pairs": ("from_pairs", wrong(torch.zeros(10, 3, dtype=torch.float64))),
@@ -432,7 +433,7 @@ def test_formulas_keep_their_lines_and_letters(docstrings):
         ("f_L, m^{−1/2} and x_ix_iᵀ", ["L", "−1/2", "i", "i"]),
         ("λ_min, G_rs, max_r, d^k, P_{≤k}", ["min", "rs", "r", "k", "≤k"]),
         ("requires_grad, _private, load_digits", []),
-        ("λ_{n_k+1}", ["n_k+1"]),
+        ("ζ_{(n_k+1)}", ["(n_k+1)"]),
     ],
 )
 def test_indices_and_exponents_are_found(docstrings, text, scripts):

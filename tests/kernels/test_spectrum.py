@@ -103,7 +103,7 @@ def test_eigenvalues_rebuild_the_kernel(act):
 
 
 def test_the_kernel_multiplies_a_harmonic_by_its_eigenvalue():
-    """E_x' K(x, x')h(x') = λ_ℓ h(x), by Monte Carlo; control: the eigenvalue next to it."""
+    """E_x' K(x, x')h(x') = ζ_ℓ h(x), by Monte Carlo; control: the eigenvalue next to it."""
     d, X, far = 5, sphere(3, 5, seed=8), sphere(40_000, 5)
     lam = ntk_spectrum(SIN, d).eigenvalues
     K = infinite_ntk(X, far, SIN)
@@ -167,7 +167,7 @@ def test_effective_ridge_solves_its_equation(n, ridge):
 
 
 def test_one_eigenvalue_in_closed_form():
-    """B λ/(λ+κ) + ridge/κ = n with B = λ = ridge = 1: 1/(1+κ) + 1/κ = n."""
+    """B ζ/(ζ+κ) + ridge/κ = n with B = ζ = ridge = 1: 1/(1+κ) + 1/κ = n."""
     one = Spectrum(3, np.array([1.0]), 0.0)
     n = 2
     assert one.effective_ridge(n, 1.0) == pytest.approx(1 / math.sqrt(2), rel=1e-10)
@@ -206,7 +206,7 @@ def test_more_samples_than_functions_are_refused_without_a_ridge():
 
 @pytest.mark.parametrize("ridge", [0.0, 0.1])
 def test_learned_share_is_the_average_over_random_harmonics(ridge):
-    """⟨f̂, h⟩ = λ_ℓ Σ_i α_i h(x_i) for y = h(X), 200 random h of each degree."""
+    """⟨f̂, h⟩ = ζ_ℓ Σ_i α_i h(x_i) for y = h(X), 200 random h of each degree."""
     d, X = 8, sphere(60, 8)
     solver = SphereRidge(X, SIN, ridge=ridge)
     ours, lam = solver.learned([0, 1, 2, 3]), ntk_spectrum(SIN, d).eigenvalues

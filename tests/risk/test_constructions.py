@@ -21,10 +21,13 @@ from escape_ntk.numerics.polynomials import (
 )
 from escape_ntk.numerics.stats import log_slope
 from escape_ntk.risk.constructions import (
+    PairMovement,
     RankOneMovement,
+    least_norm_of_powers,
     least_norm_to_the_4,
     represent_harmonic,
     represent_power,
+    represent_powers,
 )
 from escape_ntk.risk.regularizer import norm_2_4_to_the_4
 
@@ -176,6 +179,107 @@ def test_relu_has_no_curvature_at_all():
         represent_power(weights, activation("relu"), BETA, 2)
 
 
+# ---------------------------------------------------------------- several directions
+
+
+C = torch.tensor([1.0, -0.7, 0.4], dtype=F64)
+
+
+def directions(orthogonal: bool) -> torch.Tensor:
+    drawn = torch.randn(3, D, generator=seeded(11), dtype=F64)
+    if orthogonal:
+        drawn = torch.linalg.qr(drawn.T)[0].T.contiguous()
+    return drawn / drawn.norm(dim=1, keepdim=True)
+
+
+def several(degree: int, p: int, seed: int = 0, orthogonal: bool = False) -> PairMovement:
+    weights = draw_weights(2 * p, D, seeded(seed), dtype=F64)
+    return represent_powers(weights, SIN, directions(orthogonal), C, degree)
+
+
+@pytest.mark.parametrize("degree", [2, 3, 4])
+@pytest.mark.parametrize("drawn", [None, signs(20)], ids=["ones", "signs"])
+def test_terms_for_several_directions_are_those_of_the_paired_network(degree, drawn):
+    movement = several(degree, 20)
+    network, U = paired_network(movement.weights, SIN), movement.movement(drawn)
+    linear, quadratic, leak = movement.terms(X, drawn, block=7)
+    torch.testing.assert_close(linear, linear_term(network, X, U), rtol=1e-12, atol=1e-13)
+    torch.testing.assert_close(quadratic, quadratic_term(network, X, U), rtol=1e-12, atol=1e-13)
+    own = [linear_term(network, X, U * chosen) for chosen in torch.eye(20, dtype=F64).repeat(1, 2)
+           [:, :, None]]  # fmt: skip
+    torch.testing.assert_close(torch.stack(own).square().sum(0), leak, rtol=1e-10, atol=1e-12)
+    fourth, _ = norm_2_4_to_the_4(to_pairs(U))
+    assert movement.norm_2_4_to_the_4 == pytest.approx(float(fourth), rel=1e-12)
+
+
+@pytest.mark.parametrize("degree", [2, 3, 4])
+@pytest.mark.parametrize("orthogonal", [True, False])
+def test_several_directions_are_represented_at_rate_one_over_root_m(degree, orthogonal):
+    """Control: the same directions with other coefficients are not approached."""
+    exact = (X @ directions(orthogonal).T).pow(degree)
+    widths, errors, others = (300, 3_000, 30_000), [], []
+    for p in widths:
+        made = [several(degree, p, seed, orthogonal).terms(X)[1] for seed in range(12)]
+        errors.append(np.mean([float((f - exact @ C).norm()) for f in made]))
+        others.append(np.mean([float((f - exact @ C.flip(0)).norm()) for f in made]))
+    assert np.polyfit(np.log(widths), np.log(errors), 1)[0] == pytest.approx(-0.5, abs=0.12)
+    assert abs(np.polyfit(np.log(widths), np.log(others), 1)[0]) < 0.2
+
+
+@pytest.mark.parametrize("degree", [2, 3, 4])
+def test_the_norm_for_two_directions_is_that_of_quadrature(degree):
+    """8 E[τ_+² + τ_−²] over the law of (β_1·w, β_2·w); control: a share of neurons for each."""
+    B, c = directions(True)[:2], C[:2]
+    (a, p_a), (b, p_b) = gauss_gegenbauer(D, 80), gauss_gegenbauer(D - 1, 80)
+    x = torch.from_numpy(a[:, None] + 0 * b)
+    y = torch.from_numpy(np.sqrt(1 - a**2)[:, None] * b)
+    law = torch.from_numpy(p_a[:, None] * p_b)
+    along = torch.stack([x, y], -1).reshape(-1, 2) @ B  # a point of the plane of both
+    rest = (1 - along.square().sum(1)).clamp(min=0).sqrt()
+    out = torch.linalg.svd(B)[2][2]
+    h = represent_power(along + rest[:, None] * out, SIN, B[0], degree).h.reshape(law.shape)
+    g = represent_power(along + rest[:, None] * out, SIN, B[1], degree).h.reshape(law.shape)
+    up, down = ((s * c[0] * h).clamp(min=0) + (s * c[1] * g).clamp(min=0) for s in (1, -1))
+    expected = 8 * float((law * (up**2 + down**2)).sum())
+    split = 8 * float((law * h**2).sum() * c.abs().sum() ** 2)
+    weights = draw_weights(800_000, D, seeded(), dtype=F64)
+    got = represent_powers(weights, SIN, B, c, degree).norm_2_4_to_the_4
+    assert got == pytest.approx(expected, rel=0.01)
+    assert got < 0.75 * split
+
+
+@pytest.mark.parametrize("degree", [2, 3, 4])
+def test_one_direction_of_several_is_the_one_direction_movement(degree):
+    weights = draw_weights(2 * 50, D, seeded(), dtype=F64)
+    one = represent_power(weights, SIN, BETA, degree).scaled(-0.3)
+    made = represent_powers(weights, SIN, BETA[None], torch.tensor([-0.3], dtype=F64), degree)
+    torch.testing.assert_close(made.terms(X)[1], one.terms(X)[1], rtol=1e-10, atol=1e-12)
+    assert made.norm_2_4_to_the_4 == pytest.approx(one.norm_2_4_to_the_4, rel=1e-10)
+    assert "100 neurons" in repr(made)
+
+
+def test_equal_directions_add_their_coefficients():
+    """β, β and −β: f_Q of the sum, and no more norm than one direction asks for."""
+    weights, B = draw_weights(2 * 50, D, seeded(), dtype=F64), torch.stack([BETA, BETA, -BETA])
+    for degree, total in ((2, 0.7), (3, -0.1)):
+        made = represent_powers(weights, SIN, B, C, degree)
+        one = represent_power(weights, SIN, BETA, degree).scaled(total)
+        torch.testing.assert_close(made.terms(X)[1], one.terms(X)[1], rtol=1e-8, atol=1e-10)
+        assert made.norm_2_4_to_the_4 == pytest.approx(one.norm_2_4_to_the_4, rel=1e-8)
+
+
+def test_powers_that_cannot_be_made_are_refused():
+    weights = draw_weights(2 * P, D, seeded(), dtype=F64)
+    with pytest.raises(InputError, match="a component of degree 1"):
+        represent_powers(weights, COSINE, directions(True), C, 3)
+    with pytest.raises(InputError, match="betas of length 1"):
+        represent_powers(weights, SIN, 2 * directions(True), C, 3)
+    with pytest.raises(InputError, match="degree"):
+        represent_powers(weights, SIN, directions(True), C, 1)
+    with pytest.raises(InputError, match="betas of length 1"):
+        least_norm_of_powers(weights, SIN, 2 * directions(True), C, 3)
+
+
 # ---------------------------------------------------------------- harmonics by f_L
 
 
@@ -254,3 +358,18 @@ def test_the_least_norm_bounds_every_movement_of_a_network():
     drawn = [reached(torch.randn(8, d, generator=g, dtype=torch.float64)) for _ in range(100)]
     assert max(drawn) < bound
     assert reached(vectors[:, :, -1] * top.sqrt()[:, None]) == pytest.approx(bound, rel=1e-10)
+
+
+@pytest.mark.parametrize("degree", [2, 3, 4])
+def test_the_least_norm_of_several_powers_holds_the_one_direction_bound(degree):
+    """One direction: within sampling of the quadrature.  Several: below the construction."""
+    d, g = 30, seeded(5)
+    weights = draw_weights(4000, d, g, dtype=F64)
+    B, one = torch.eye(d, dtype=F64), torch.ones(1, dtype=F64)
+    got = least_norm_of_powers(weights, SIN, B[:1], one, degree, nodes=30)
+    assert got == pytest.approx(least_norm_to_the_4(SIN, d, degree), rel=0.15)
+    wide = draw_weights(100_000, d, g, dtype=F64)
+    for c in (torch.ones(4, dtype=F64), torch.tensor([1.0, -2.0, 0.5, -0.5], dtype=F64)):
+        least = least_norm_of_powers(weights[:300], SIN, B[:4], c, degree, nodes=30)
+        own = represent_powers(wide, SIN, B[:4], c, degree).norm_2_4_to_the_4
+        assert least < 1.05 * own

@@ -289,7 +289,7 @@ def test_population_projector_is_the_limit_of_many_inputs():
 
 
 def test_worst_leak_is_attained_and_bounds_every_direction():
-    """λ_{n_k+1} for the population projector; more for that of twelve inputs."""
+    """ζ_{(n_k+1)} for the population projector; more for that of twelve inputs."""
     weights = draw_weights(2 * P, D, seeded(), dtype=F64)
     leak = SphereLeak(weights, SIGMOID)
     population = PopulationProjector(leak, (P, D), 3)

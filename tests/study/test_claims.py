@@ -18,7 +18,7 @@ from escape_ntk.chapters.regularizer import claims as regularizer
 from escape_ntk.chapters.setup import runs as foundations
 from escape_ntk.checks import InputError
 from escape_ntk.display import html
-from escape_ntk.numerics.stats import Interval
+from escape_ntk.numerics.stats import Estimate, Interval
 from escape_ntk.records.store import RecordStore, default_root
 from escape_ntk.study import claims as ledger
 
@@ -104,11 +104,45 @@ def test_slope_judge(slopes, verdict):
     assert ledger.slope_near(-0.25, 0.05)(slopes).verdict == verdict
 
 
-def test_interval_judge_counts():
-    inside, outside = ("a", 1.0, Interval(1.1, 0.5, 1.5)), ("b", 2.0, Interval(1.1, 0.5, 1.5))
-    assert ledger.inside_intervals([inside, inside]).verdict == "reproduced"
-    assert ledger.inside_intervals([inside, inside, outside]).verdict == "partly"
-    assert ledger.inside_intervals([outside, inside]).verdict == "not_reproduced"
+def test_groups_of_slopes_are_judged_apart():
+    """One group off its band is not hidden by another on the other side."""
+    near, off = [2.99, 3.0, 3.01], [2.5, 2.51, 2.49]
+    judge = ledger.slopes_near(3.0, 0.1)
+    assert judge({"a": near, "b": near}).verdict == "reproduced"
+    apart = judge({"a": off, "b": [3.5, 3.49, 3.51]})
+    assert apart.verdict == "not_reproduced" and apart.measured["runs"] == 6
+    assert judge({"a": near, "b": off}).measured["slope"] == pytest.approx(2.5)
+
+
+def predicted(published: float, freedom: float = 9, **more) -> ledger.Predicted:
+    """A published number beside 0 ± 1."""
+    own = Estimate(0.0, 1.0, freedom)
+    return ledger.Predicted(
+        f"at {published}", published, own.interval(), 1.0, own.p(published), **more
+    )
+
+
+@pytest.mark.parametrize(
+    ("published", "verdict", "inside"),
+    [
+        ([0.0, 2.2], "reproduced", 2),
+        ([2.4], "not_reproduced", 0),
+        ([2.4, 0.0], "partly", 1),  # one among two, p = .04
+        ([0.0] * 3 + [12.7], "not_reproduced", 3),  # three heads do not outvote it
+        ([3.3] + [0.0] * 9, "partly", 9),
+    ],
+)
+def test_the_worst_miss_judges(published, verdict, inside):
+    found = ledger.worst_miss([predicted(x) for x in published])
+    assert found.verdict == verdict and found.measured["inside"] == inside
+    assert found.measured["z"] == max(published, key=abs)
+
+
+def test_what_follows_from_others_is_judged_and_not_counted():
+    rows = [predicted(0.0), predicted(1.0), predicted(6.0, counted=False)]
+    found = ledger.worst_miss(rows)
+    assert found.verdict == "not_reproduced"
+    assert (found.measured["inside"], found.measured["of"]) == (2, 2)
 
 
 def test_missing_records_name_the_command(tmp_path):
@@ -124,7 +158,6 @@ def test_missing_records_name_the_command(tmp_path):
         foundations.PairDescent(1),
         foundations.DenseProjector(1),
         limits.EigenvalueSlopes(limits.SINE),
-        limits.Blindness(1, 2, 250),
         alone.ConstructionNorm(1, 2),
     ],
     ids=lambda point: point.experiment,
@@ -207,16 +240,27 @@ def spread(centre: float) -> np.ndarray:
     return centre + np.array([-0.01, 0.0, 0.005, 0.01])
 
 
+def climbed(power: float) -> dict[int, list[tuple[float, bool]]]:
+    """Thresholds d^power of four seeds, the last of the first d a bound."""
+    rows = {d: [(d ** (power + 0.01 * x), False) for x in spread(0)] for d in (10, 20, 40)}
+    rows[10][-1] = (rows[10][-1][0], True)
+    return rows
+
+
 ALONE = {"R_1": spread(0.02) / 10, "test": spread(0.5)}
 GAIN = {"gain": spread(0.4), "share_without": spread(0.1), "share_with": spread(0.5)}
-SAME = {"sparse": spread(0.3), "dense": spread(0.3)[::-1]}
+SAME = {"sparse": spread(3.0), "dense": spread(3.0)[::-1]}
 ABOVE, BELOW = Interval(3.0, 2.5, 3.5), Interval(1.1, 0.9, 1.3)
 FLAT, STEEP = Interval(-0.1, -0.2, -0.05), Interval(0.1, -0.1, 0.3)
-RATE = {"price": FLAT, "of_quadntk": STEEP, "of_ntk": STEEP}
-BULK = {
-    "ratios": {(1, 8): [0.99, 1.02], (1, 16): [1.01, 1.0]},
-    "spreads": {(1, 8): [0.3, 0.3], (1, 16): [0.2, 0.2]},
-}
+RISING = Interval(0.5, 0.1, 0.9)
+RATE = {"price": [STEEP, FLAT], "of_quadntk": [STEEP], "of_ntk": [STEEP]}
+BULK = {1: {d: np.outer([0.99, 1.0, 1.01], [d**-0.25, 1.0, 1.0]) for d in (16, 64, 256)}}
+FLAT_BULK = {1: {d: np.outer([0.99, 1.0, 1.01], [0.5, 1.0, 1.0]) for d in (16, 64, 256)}}
+THIN = {"slopes": spread(1.0), "ratios": {(8, 8): spread(1.1)}, "seen": [0.1, 0.2]}
+ALONG = {"share": np.full((2, 2), 0.5), "cosine": np.full((2, 2), 0.95), "d": np.array([[12]] * 2)}
+ALONG |= {"share_all": np.full((2, 4), 0.5), "cosine_all": np.full((2, 4), 0.9)}
+POWERS = {"k1": spread(0.0), "k2": spread(0.5), "k3": spread(1.0)}
+ORDERED = {"n": spread(-0.5), "m": spread(0.0), "d": spread(-0.2)}
 NOISE = {"left": [1e-9, 1e-8], "train": [0.9, 0.9], "population": [0.3, 0.4]}
 EXCESS = {"factors": np.array([2.0, 4.0]), "rows": np.array([[3.0, 1.5], [2.9, 1.4]])}
 APART = {"without": [0.3, 0.2], "with": [0.001, 0.01]}
@@ -231,6 +275,13 @@ HALVES |= {"joint_sparse": np.array([0.01]), "ntk_share": np.array([0.1])}
 STARTS = {"gaps": [0.0, 1e-4], "tests": [0.01], "risks": [1e-5]}
 ESCAPE = {"first": [1.1, 1.2], "last": [1.01, 1.05]}
 ENDS = {"depth": [0.01, 0.02], "risk": [1e-5], "reached": [True], "perturbations": [0]}
+ENDS |= {"switches": [0.03], "published": [0.01, 0.01]}
+HIGH = {"depth": [0.01, 0.02], "risk": [0.1, 0.2]}
+NEAR = {name: spread(-0.5) for name in ("R_1_k1", "R_2_k1")}
+SPLIT = {name: spread(1.05) for name in ("joint_quarter", "joint_tenth")}
+FEWER = {"ratios": [0.5, 0.8], "with": [2.0], "without": [3.0]}
+BETTER = {"ratios": [0.5, 0.9], "joint": [0.1], "two_step": [0.2]}
+WIDER = {"ratios": [0.8, 0.9], "small": {"growth": 1.5}}
 STUCK = {"curvature": [-0.5, -0.4], "gradient": [0.01], "risk": [0.4, 0.5]}
 ORDERS = {"slopes": spread(-0.5), "floored": spread(-0.4), "bound_widest": 0.02}
 SPARSE = {"ntk": spread(0.8), "quadntk": spread(0.2)}
@@ -257,11 +308,13 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         ("figure-r1-alone", ALONE, ALONE | {"R_1": spread(0.05)}),
         ("figure-flow", {"test": 0.004}, {"test": 0.006}),
         (ledger.at_most(1.0), [0.2, 1.0], [0.2, 1.1]),
+        (ledger.slopes_near(3, 0.1), {"a": spread(3)}, {"a": spread(3), "b": spread(2)}),
         (ledger.ratio_below_one, spread(0.9), spread(1.1)),
         ("study-decay", spread(0.9), spread(1.1)),
         ("cnn-equal", {"relu": spread(0.9), "gelu": spread(1.0)}, {"relu": spread(0.2)}),
+        ("cnn-order", {"relu": [0.9], "gelu": [0.5]}, {"relu": [1.1], "gelu": [1.2]}),
         ("ntk-eigenvalue-slopes", {"a": [0.0, -1.04, -1.96]}, {"a": [0.0, -1.06, -2.0]}),
-        ("ntk-blind-two", SAME, SAME | {"sparse": spread(0.4)}),
+        ("ntk-blind-two", SAME, SAME | {"sparse": spread(4.0)}),
         (
             "ntk-stretched",
             {"sparse": spread(0.1), "dense": spread(0.3)},
@@ -271,8 +324,13 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         ("quadntk-start", [[1.0, 1.0], [0.01, 0.1]], [[1.0, 0.1], [0.01, 0.1]]),
         ("quadntk-wide", {8: spread(1.0)}, {8: spread(1.0), 16: spread(0.9)}),
         ("directions-gap", {"a": 0.95, "b": 1.02}, {"a": 0.95, "b": 1.2}),
-        ("directions-bulk", BULK, BULK | {"ratios": {(1, 8): [1.1], (1, 16): [1.0]}}),
-        ("directions-bulk", BULK, BULK | {"spreads": {(1, 8): [0.2], (1, 16): [0.3]}}),
+        ("directions-bulk", BULK, FLAT_BULK),
+        ("directions-bulk", BULK, {1: {d: row * [1, 1, 1.2] for d, row in BULK[1].items()}}),
+        ("directions-memorized", THIN, THIN | {"slopes": spread(0.5)}),
+        ("ntk-lazy-scale", {"slopes": spread(0.0)}, {"slopes": spread(-1.0)}),
+        ("quadntk-error-dims", POWERS, POWERS | {"k1": spread(0.5), "k2": spread(0.0)}),
+        ("quadntk-complexity", ORDERED, ORDERED | {"n": spread(-1.0)}),
+        ("quadntk-direction", ALONG, ALONG | {"cosine": np.full((2, 2), 0.5)}),
         ("directions-angles-first-1", {8: DRAWN}, {8: DRAWN, 16: DRAWN * [1.2, 1, 1]}),
         ("directions-angles-first-1", {8: DRAWN}, {8: DRAWN[:, [0, 2, 1]]}),  # the rival is nearer
         ("directions-random-signs", SIGNS, SIGNS | {"slopes": spread(0.25)}),
@@ -294,6 +352,16 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         ("landscape-escape-slope", ESCAPE, ESCAPE | {"last": [1.01, 1.2]}),
         ("landscape-escape-slope", ESCAPE, ESCAPE | {"last": [0.9, 1.05]}),
         ("landscape-flat", ENDS, ENDS | {"depth": [0.01, 0.06]}),
+        ("landscape-flat", ENDS, ENDS | {"switches": [0.06]}),
+        ("landscape-flat", ENDS, ENDS | {"published": [0.01, 0.06]}),
+        ("landscape-flat-noisy", HIGH, HIGH | {"depth": [0.01, 0.06]}),
+        ("landscape-flat-noisy", HIGH, HIGH | {"risk": [0.01, 0.2]}),
+        ("joint-fresh", NEAR, NEAR | {"R_1_k1": spread(0.0)}),
+        ("complexity-split", SPLIT, SPLIT | {"joint_tenth": spread(1.2)}),
+        ("complexity-network", FEWER, FEWER | {"ratios": [0.5, 0.9]}),
+        ("complexity-two-step", BETTER, BETTER | {"ratios": [1.5, 0.9]}),
+        ("e2e-wider", WIDER, WIDER | {"ratios": [0.8, 1.1]}),
+        ("e2e-guarantee", {"ratios": [0.1], "gap": [9.0]}, {"ratios": [0.1, 1.2], "gap": [9.0]}),
         ("landscape-plateau", STUCK, STUCK | {"curvature": [-0.5, 0.01]}),
         ("landscape-floor", np.array([0.0, 0.01]), np.array([-0.01, 0.01])),
         ("landscape-bound-order", ORDERS, ORDERS | {"slopes": spread(-0.1)}),
@@ -302,9 +370,11 @@ LEAKS = {"leak_without": spread(0.05), "leak_with": spread(0.02)}
         ("complexity-width", [spread(0.0), spread(0.0)], [spread(0.0), spread(0.2)]),
         ("complexity-parts", HALVES, HALVES | {"joint_sparse": np.array([0.06])}),
         ("complexity-parts", HALVES, HALVES | {"joint_dense": np.array([0.2])}),
-        ("quadntk-price-rate", RATE, RATE | {"price": STEEP}),
-        ("mlp-exponent-published", {d: [d**2.0] * 3 for d in (10, 20, 40)}, {10: [1e3], 20: [8e3]}),
-        ("mlp-floor", [1.0, 1.4], [1.0, 1.6]),
+        ("quadntk-price-rate", RATE, RATE | {"price": [RISING, STEEP]}),
+        ("mlp-exponent-published", climbed(2.0), climbed(3.0)),
+        ("figure-coefficient", Interval(1.0, 0.6, 1.4), Interval(1.5, 1.1, 2.0)),
+        ("figure-coefficient", Interval(1.0, 0.6, 1.4), Interval(1.0, 0.1, 1.4)),
+        ("mlp-floor", {"a": 1.0, "b": 1.4}, {"a": 1.0, "b": 1.6}),
         (
             "quadntk-price-1",
             {"ratios": {8: ABOVE}, "slope": FLAT, "errors": {8: BELOW}},

@@ -8,15 +8,21 @@ import numpy as np
 import pytest
 import torch
 
-from escape_ntk.chapters.directions.runs import EqualSigns, Memorizing, Scene
+from escape_ntk.chapters.directions.runs import (
+    EqualSigns,
+    GramNoise,
+    MemorizedNoise,
+    Memorizing,
+    Scene,
+)
 from escape_ntk.chapters.landscape import runs as landscape
 from escape_ntk.chapters.ntk_limits.runs import (
     Blindness,
     EigenvalueSamples,
     ExpectedError,
-    Stretched,
+    OutputScale,
 )
-from escape_ntk.chapters.quadntk.runs import SignDraws
+from escape_ntk.chapters.quadntk.runs import SeveralDirections, SignDraws
 from escape_ntk.chapters.regularizer.runs import ClosedForms
 from escape_ntk.chapters.setup.runs import LeakClosedForm
 from escape_ntk.kernels.ntk import KernelRidge, infinite_ntk
@@ -150,9 +156,74 @@ def test_equal_signs_keep_what_the_projector_keeps():
 
 
 def test_weights_that_are_not_stretched_are_upright():
-    sizes = {"d": 4, "n_test": 30, "m": 60}
-    upright, _ = Blindness(1, 2, 12, lean=0.0, **sizes).compute()
-    flat, _ = Stretched(1, 2, 12, spread=0.0, **sizes).compute()
-    assert flat == pytest.approx({name: upright[f"{name}_leaning"] for name in flat})
-    moved, _ = Stretched(1, 2, 12, spread=8.0, **sizes).compute()
-    assert abs(moved["sparse"] / flat["sparse"] - 1) > 1e-3
+    sizes = {"d": 4, "n_test": 30, "m": 60, "n_directions": 3, "n_stretched": 3}
+    flat, _ = Blindness(1, 2, 12, spread=0.0, **sizes).compute()
+    moved, _ = Blindness(1, 2, 12, spread=8.0, **sizes).compute()
+    for name in ("sparse", "dense"):
+        assert flat[f"{name}_stretched"] == pytest.approx(flat[f"{name}_finite"])
+        assert moved[f"{name}_finite"] == flat[f"{name}_finite"]
+    assert abs(moved["sparse_stretched"] / flat["sparse_stretched"] - 1) > 1e-3
+
+
+def test_the_scale_before_the_sum_changes_no_linear_model():
+    """With m^(−1) the neurons move √m times as far as lazy ones do while all is still linear."""
+    point = OutputScale(1, d=4, n=12, n_test=15, widths=(4096,), step=1e-4, n_steps=3)
+    _, arrays = point.compute()
+    ratio = arrays["moved_full"][0] / arrays["moved_root"][0]
+    assert ratio == pytest.approx(64, rel=1e-2)
+    assert arrays["deviation_full"][0] < 1e-4
+
+
+def test_memorised_noise_is_what_regression_without_ridge_leaves():
+    """E f_L² by fresh inputs in place of the zonal kernel; the two parts are all of y."""
+    point = MemorizedNoise(1, d=5, n=30)
+    summary, _ = point.compute()
+    generator = torch.Generator().manual_seed(1)
+    X = draw_inputs(30, 5, "sphere", generator, dtype=torch.float64)
+    y = torch.randn(30, generator=generator, dtype=torch.float64)
+    act = activation(point.activation)
+    vectors = torch.linalg.eigh(infinite_ntk(X, X, act))[1][:, :-6]
+    high = vectors @ (vectors.T @ y)
+    Z = draw_inputs(20_000, 5, "sphere", generator, dtype=torch.float64)
+    f = infinite_ntk(Z, X, act) @ torch.linalg.solve(infinite_ntk(X, X, act), high)
+    assert summary["high"] == pytest.approx(
+        float(f.square().mean() / high.square().mean()), rel=0.05
+    )
+    assert summary["low"] != pytest.approx(summary["high"], rel=0.2)
+
+
+def test_noise_of_high_degrees_is_the_gram_matrix_without_the_low_ones():
+    summary, _ = GramNoise(1, d=3, k=1, n=12).compute()
+    X = draw_inputs(12, 3, "sphere", torch.Generator().manual_seed(1), dtype=torch.float64)
+    act = activation("sin(z+pi/4)")
+    lam = ntk_spectrum(act, 3).eigenvalues
+    rest = infinite_ntk(X, X, act) - lam[0] - lam[1] * X @ X.T - summary["gamma"] * torch.eye(12)
+    size = float(torch.linalg.matrix_norm(rest, 2)) / summary["gamma"]
+    assert summary["norm"] == pytest.approx(size, rel=1e-6)
+    square = float(rest.square().sum()) / 12 / summary["gamma"] ** 2
+    assert summary["spread"] == pytest.approx(square**0.5, rel=1e-6)
+
+
+def test_noisy_labels_leave_a_high_end_that_is_flat_and_f_l_alone_on_the_saddle():
+    """∇_tL_λ = 0 where f_L alone rests, and the floor is deep; more labels than weights."""
+    s, _ = landscape.Noisy(1, m=20, d=4, n=200, t_end=3000.0).compute()
+    assert s["end_value"] < s["linear_value"] < s["start_value"]
+    assert s["linear_coupling"] == 0  # s = 0
+    assert abs(s["linear_first_order"]) < 0.05 * s["start_value"]
+    assert s["linear_floor"] < 2 * s["end_floor"] < 0
+    parts = ("comparison", "first_order", "coupling", "cross")
+    for when in ("start_", "linear_", "end_"):
+        right = sum(s[when + name] for name in parts) - s[f"{when}curvature"] - s[f"{when}distance"]
+        assert s[f"{when}value"] == pytest.approx(right, rel=1e-8)
+    clean, _ = landscape.Noisy(1, m=20, d=4, n=200, t_end=3000.0, label_noise=0.0).compute()
+    assert clean["end_value"] < 0.5 * s["end_value"]  # control: it is the noise that stays
+
+
+def test_norms_of_several_directions_have_their_order():
+    """Least < one movement < shared out; equal directions cost what one does; one is one."""
+    _, a = SeveralDirections(1, 2, d=20, m=4000, counts=(1, 2, 6), n_bound=200).compute()
+    assert a["norm"][0] == pytest.approx(a["split"][0]) == pytest.approx(a["aligned"][0])
+    assert a["aligned"] == pytest.approx([a["norm"][0]] * 3)
+    assert a["split"] == pytest.approx(a["norm"][0] * a["count"])
+    assert (a["norm"][1:] < 0.8 * a["split"][1:]).all() and (np.diff(a["norm"]) > 0).all()
+    assert (a["least"][1:] < a["norm"][1:]).all()

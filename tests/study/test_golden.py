@@ -125,7 +125,7 @@ EDITS = [
     ("setup-remainder-order", "geomspace(1e-3, 1e-1", "geomspace(1e-3, 1.1e-1", "size"),
     ("curves", "_2_4_to_the_4(state)[0]) ** 0.25", "_2_4_to_the_4(state)[0]) ** 0.26", "norm_2_4"),
     ("dropped-constant", "2 * values.flip(0)", "3 * values.flip(0)", "eigenvalues"),
-    ("ntk-blindness", "unit = 1e-6", "unit = 1.1e-6", "dense_leaning"),
+    ("ntk-blind", "unit = 1e-6", "unit = 1.1e-6", "dense_finite"),
     ("quadntk-saddle", "min(1e-5, 1e-3 *", "min(1e-3, 1e-1 *", "test"),
     ("directions-movements", "1_000_003", "1_000_033", "same_sign_train"),
     ("regularizer-small", "math.sqrt(0.5)", "math.sqrt(0.51)", "test"),

@@ -18,6 +18,7 @@ LONG = 30.0
 """Seconds."""
 UNCUT = {
     "joint-leaks": "one eigenproblem of Lanczos; what follows it takes seconds",
+    "directions-noise": "one eigenproblem; seconds on a machine that is not crowded",
 }
 """Long classes that keep nothing, and why."""
 

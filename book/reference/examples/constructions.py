@@ -34,6 +34,19 @@ assert least < power.norm_2_4_to_the_4 < 1.5 * least
 assert torch.allclose(power.scaled(0.5).terms(X)[1], f_q / 2)
 assert c.LEAST_COEFFICIENT < 1e-6
 
+# Several directions in one movement: shorter than sharing out the neurons.
+betas = torch.linalg.qr(torch.randn(d, 3, **exact))[0].T.contiguous()
+c_j = torch.tensor([1.0, 0.5, -0.5], dtype=torch.float64)
+sum_of_powers = c.represent_powers(w, act, betas, c_j, 2)
+assert isinstance(sum_of_powers, c.PairMovement) and 0 < c.GOLDEN < 1
+assert rms(sum_of_powers.terms(X)[1] - (X @ betas.T) ** 2 @ c_j) < 0.2
+s_x, t_x = sum_of_powers.pair_projections(X, torch.arange(m // 2))
+by_pairs = (act.second(X @ w.T) * s_x * t_x).sum(1) / (2 * m**0.5)
+assert torch.allclose(by_pairs, sum_of_powers.terms(X)[1])
+shared_out = float(c_j.abs().sum()) ** 2 * power.norm_2_4_to_the_4
+least_of_all = c.least_norm_of_powers(w[:200], act, betas, c_j, 2)
+assert least_of_all < sum_of_powers.norm_2_4_to_the_4 < 0.7 * shared_out
+
 # A harmonic of degree 1 by f_L alone, with the shortest movement.
 dense = data.dense_part(d, 1, "sphere", **exact)
 t_linear = c.represent_harmonic(w, act, dense)

@@ -17,7 +17,7 @@ assert isinstance(split, images.Split) and split.train.X.shape == (40, 1, 8, 8)
 for half in (split.train, split.test):
     assert isinstance(half, images.Images) and float(half.y.sum()) == 0
 assert abs(float(split.train.X.mean())) < 1e-5  # each channel is standardised
-assert (images.DIGIT_LEVELS, images.BYTE_LEVELS) == (16, 255)
+assert images.DIGIT_LEVELS == 16
 few = split.balanced(10, 4, g)
 assert len(few.train) == 10 and len(few.test) == 4
 (rows,) = images.balanced_rows(split.train.y, (6,), g)
@@ -42,3 +42,6 @@ with tempfile.TemporaryDirectory() as folder:
     made = images.cifar10(folder, (0, 1), sealed)
 assert made.train.X.shape == (30, 3, 2, 2)
 assert made.test.y.tolist() == [-1, 1] * 3
+mean, deviation = images.CIFAR_MEAN, images.CIFAR_DEVIATION  # in bytes
+red = float(made.train.X[0, 0, 0, 0]) * deviation[0] + mean[0]
+assert round(red) == 0

@@ -49,6 +49,6 @@ foreseen = spectrum.ntk_spectrum(act, 30).gram_eigenvalues(150, 1)
 assert np.allclose(foreseen, drawn, rtol=0.15)
 assert np.isclose(spectrum.marchenko_pastur(0.5, 1000).mean(), 1, rtol=1e-2)
 
-# f_Q at a large frozen start s: λ_3 < λ_2.
+# f_Q at a large frozen start s: ζ_3 < ζ_2.
 frozen = spectrum.frozen_start_spectrum(act, d).eigenvalues
 assert 0 < frozen[3] < frozen[2]

@@ -24,11 +24,11 @@ for route in ("gram", "krylov"):
     assert float(found.residuals.max()) < 1e-9
 assert torch.equal(found.first(2).V, found.V[:2])
 
-# The last step of the spectrum: λ_3 stands far above λ_4.
+# The last step of the spectrum: Λ_3 stands far above Λ_4.
 alone = ModuleFeatures(model, X[:6])  # among the first half of all, here 3
 assert top.top_directions(alone, "gap").n_k == 3
 
 # What sets time and memory.
 assert len(X) <= top.GRAM_OUTPUTS == 1000  # so "auto" takes the matrix
-assert top.KEPT_BLOCKS * top.BLOCK_NUMBERS == 2**28 and top.PIECES == 4
-assert (top.LOOK, top.SPARE) == (64, 10)
+assert top.KEPT_BLOCKS * top.BLOCK_NUMBERS == 2**28 and top.PIECES == 8
+assert (top.LOOK, top.SPARE, top.KRYLOV_BLOCKS) == (64, 10, 3)

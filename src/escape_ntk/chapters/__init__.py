@@ -27,9 +27,15 @@ def load(part: str) -> list[Chapter]:
     return sorted(found, key=lambda chapter: chapter.number)
 
 
+def with_runs() -> list[Chapter]:
+    """All chapters, their ``runs`` imported, and ``more_runs`` of those that have two files."""
+    load("runs")
+    return load("more_runs")
+
+
 def experiments() -> list[Experiment]:
     """Every experiment, in the order of the chapters."""
-    return [experiment for chapter in load("runs") for experiment in chapter.experiments]
+    return [experiment for chapter in with_runs() for experiment in chapter.experiments]
 
 
 def experiment(name: str) -> Experiment:
@@ -40,13 +46,14 @@ def experiment(name: str) -> Experiment:
 
 def kinds() -> dict[str, type[Point]]:
     """Every class of runs, by the experiment that it names."""
-    load("runs")
+    with_runs()
     return {name: kind for name, kind in KINDS.items() if kind.__module__.startswith("escape_ntk.")}
 
 
 def claims() -> list[Claim]:
-    """Every claim, in the order of the chapters."""
-    return [claim for chapter in load("claims") for claim in chapter.claims]
+    """Every claim, in the order of the chapters; ``more_claims`` of those that have two files."""
+    load("claims")
+    return [claim for chapter in load("more_claims") for claim in chapter.claims]
 
 
 def claim(name: str) -> Claim:

@@ -132,10 +132,13 @@ def _claim_block(row: Mapping) -> str:
     lines = "".join(f"<div><dt>{k}</dt><dd>{html.escape(v)}</dd></div>" for k, v in facts.items())
     name = row["id"]
     data = {key: row[key].replace("+", " ") for key in ("verdict", "chapter", "source")}
+    far = distance(row["measured"])
+    beside = f'<span class="distance">{far}</span> ' if far else ""
     filters = " ".join(f'data-{key}="{value}"' for key, value in data.items())
     return (
         f'<div class="claim" id="{name}" {filters}>'
-        f"<p>{badge(row['verdict'])} <code>{name}</code>{', an identity' * row['identity']}</p>"
+        f"<p>{badge(row['verdict'])} {beside}<code>{name}</code>"
+        f"{', an identity' * row['identity']}</p>"
         f"<p>{html.escape(row['statement'])} [{row['source']}]</p><dl>{lines}</dl></div>"
     )
 
@@ -155,9 +158,11 @@ def describe(measured: Mapping) -> str:
         if key in measured and "low" in measured:
             value, low, high = (format(measured[name], form) for name in (key, "low", "high"))
             runs = f", {measured['runs']} {what}" if "runs" in measured else ""
-            return f"{word} {value} [{low}, {high}]{runs}"
-    if "inside" in measured:
-        return f"{measured['inside']} of {measured['of']} inside"
+            more = [f"; {_named(k, v)}" for k, v in measured.items() if isinstance(v, Mapping)]
+            return f"{word} {value} [{low}, {high}]{runs}{''.join(more).replace('_', ' ')}"
+    if "farthest" in measured:
+        far = f"farthest {measured['farthest']}, {distance(measured)}"
+        return f"{measured['inside']} of {measured['of']} inside; {far}"
     if "exponent" in measured:
         rows = [f"{k} {v['ratio']:.2f}" for k, v in measured.items() if "ratio" in v]
         return f"ratio at {', '.join(rows)}; in d: {describe(measured['exponent'])}"
@@ -167,10 +172,15 @@ def describe(measured: Mapping) -> str:
     return ("; " if nested else ", ").join(parts)
 
 
+def distance(measured: Mapping) -> str:
+    """How far the farthest published value lies, in standard errors; empty without one."""
+    return f"z = {measured['z']:+.1f}".replace("-", "−") if "z" in measured else ""
+
+
 def _named(name: str, value: object) -> str:
     if isinstance(value, Mapping):
         return f"{name}: {describe(value)}"
-    return f"{name} {value}" if isinstance(value, int) else f"{name} {value:.2g}"
+    return f"{name} {value}" if isinstance(value, int | str) else f"{name} {value:.2g}"
 
 
 def _several(values) -> str:

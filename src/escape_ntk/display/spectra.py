@@ -8,7 +8,7 @@ from escape_ntk.display.style import COLOURS, in_style, new_axes
 
 @in_style
 def leading_eigenvalues(eigenvalues: np.ndarray, n_k: int, step: float = 1.5) -> Figure:
-    """λ_j/λ_1 against j; ringed where the next is smaller by ``step`` or more; the cut at n_k."""
+    """Λ_j/Λ_1 against j; ringed where the next is smaller by ``step`` or more; the cut at n_k."""
     shown = np.asarray(eigenvalues)[: max(3 * n_k, 30)]
     shown = shown[shown > 0] / shown[0]
     ranks = np.arange(1, len(shown) + 1)
@@ -29,6 +29,6 @@ def leading_eigenvalues(eigenvalues: np.ndarray, n_k: int, step: float = 1.5) ->
         label=f"before a step of {step:g} or more",
     )
     ax.axvline(n_k + 0.5, color=COLOURS["linear"], lw=1, ls="--", label=f"n_k = {n_k}")
-    ax.set(xlabel="j", ylabel="λ_j / λ_1", title="Tangent kernel: leading eigenvalues")
+    ax.set(xlabel="j", ylabel="Λ_j / Λ_1", title="Tangent kernel: leading eigenvalues")
     ax.legend()
     return figure

@@ -104,7 +104,7 @@ def infinite_ntk(
 
     Gradients in X and Y: first derivatives on every route but the series, which knows x·y alone;
     ``"auto"`` then takes quadrature, and the series is refused.  Closed forms have higher ones too,
-    ReLU's but at x ∥ y, where κ has a kink, |θ|: there its slope is taken as 0, the mean of those
+    ReLU's but at x ∥ y, where g has a kink, |θ|: there its slope is taken as 0, the mean of those
     on both sides, so that ∇_x K(x, x) = x is right and ∂K(x, y)/∂x at y = x is y/2.
 
     Errors: :class:`~escape_ntk.checks.InputError` for a route that does not apply,
@@ -162,7 +162,7 @@ def dual_on_sphere(
     weight_law: str = "sphere",
     route: str = "auto",
 ) -> Float[Tensor, "*n"]:
-    """κ(τ) = E_w[σ'(w·x)σ'(w·y)] for |x| = |y| = √d as a function of τ = x·y/d.
+    """g(τ) = E_w[σ'(w·x)σ'(w·y)] for |x| = |y| = √d as a function of τ = x·y/d.
 
     Routes as in :func:`infinite_ntk`, without ``"quadrature"``.  The series: for unit w
     Σ_j B(d,j) ξ_j(σ')² P_j(τ), by Funk and Hecke; for w ~ N(0, I/d) Σ_j ĉ_j² τ^j with the Hermite
@@ -183,7 +183,7 @@ def dual_on_sphere(
         return _dual_by_series(cosine, activation, d, weight_law)
     closed = _closed_form(activation, weight_law)
     if activation.name == "relu" and top >= 1 and _differentiated(cosine):
-        expected, got = "|τ| < 1 where ReLU's κ is differentiated", "τ = ±1, an infinite slope"
+        expected, got = "|τ| < 1 where ReLU's g is differentiated", "τ = ±1, an infinite slope"
         raise checks.InputError(checks.message(expected=expected, got=got, remedy="leave it out"))
     square = torch.full_like(cosine, float(d))
     return closed(square, square, d * cosine, d)
@@ -298,7 +298,7 @@ def _polar_row(activation: Activation, x: Tensor, length: Tensor, cosine: Tensor
 
 
 class _Quadrature(torch.autograd.Function):
-    """κ(x_i, y_j) by quadrature, with ∇_x κ = E w σ''(w·x)σ'(w·y) and ∇_y κ by the same rule.
+    """g(x_i, y_j) by quadrature, with ∇_x g = E w σ''(w·x)σ'(w·y) and ∇_y g by the same rule.
 
     Automatic differentiation fails at x ∥ y, where sin θ has no slope; these have one.
     """
@@ -323,7 +323,7 @@ class _Quadrature(torch.autograd.Function):
 
 
 class _FirstOnly(torch.autograd.Function):
-    """Σ_ij g_ij ∇κ(x_i, y_j) in X and in Y; differentiated once more, it refuses."""
+    """Σ_ij c_ij ∇g(x_i, y_j) in X and in Y; differentiated once more, it refuses."""
 
     @staticmethod
     def forward(X, Y, g, activation, rule, coarse):
@@ -349,7 +349,7 @@ class _FirstOnly(torch.autograd.Function):
 
 
 def _polar_slopes(activation: Activation, x: Tensor, Y: Tensor, rule) -> tuple[Tensor, Tensor]:
-    """∇_x κ(x, y_j) and ∇_y κ(x, y_j), each (n2, d), for one x and all y.
+    """∇_x g(x, y_j) and ∇_y g(x, y_j), each (n2, d), for one x and all y.
 
     In the plane of e = x/|x| and of e', the unit vector of y − (y·e)e, which is 0 for y ∥ x:
     there the parts along e' vanish by symmetry.

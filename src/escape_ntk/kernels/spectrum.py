@@ -1,7 +1,7 @@
 """Eigenvalues of the infinite tangent kernel by degree, and what kernel ridge regression learns.
 
-On S^{d−1}(√d) the kernel is K(x, y) = Σ_ℓ λ_ℓ B(d,ℓ) P_ℓ(x·y/d): it multiplies a harmonic of
-degree ℓ by λ_ℓ.  Source: [L] for the theory of ridge regression, [D] for the formula of λ_ℓ.
+On S^{d−1}(√d) the kernel is K(x, y) = Σ_ℓ ζ_ℓ B(d,ℓ) P_ℓ(x·y/d): it multiplies a harmonic of
+degree ℓ by ζ_ℓ.  Source: [L] for the theory of ridge regression, [D] for the formula of ζ_ℓ.
 """
 
 import functools
@@ -36,9 +36,9 @@ _MOST_DEGREE = 150
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Spectrum:
-    """Eigenvalues λ_0…λ_J of a zonal kernel on S^{d−1}(√d), and the trace beyond J.
+    """Eigenvalues ζ_0…ζ_J of a zonal kernel on S^{d−1}(√d), and the trace beyond J.
 
-    ``rest`` = Σ_{j>J} λ_j B(d,j), that is K(x, x) − Σ_{j≤J} λ_j B(d,j).  [L]
+    ``rest`` = Σ_{j>J} ζ_j B(d,j), that is K(x, x) − Σ_{j≤J} ζ_j B(d,j).  [L]
     """
 
     d: int
@@ -58,21 +58,21 @@ class Spectrum:
 
     @property
     def trace(self) -> float:
-        """K(x, x) = Σ_j λ_j B(d,j)."""
+        """K(x, x) = Σ_j ζ_j B(d,j)."""
         return float(self.eigenvalues @ self.multiplicities) + self.rest
 
     @property
     def shares(self) -> np.ndarray:
-        """λ_ℓ B(d,ℓ) / trace."""
+        """ζ_ℓ B(d,ℓ) / trace."""
         return self.eigenvalues * self.multiplicities / self.trace
 
     def bulk(self, k: int) -> float:
-        """γ_{>k} = Σ_{j>k} λ_j B(d,j): what the high degrees add to the diagonal of K."""
+        """γ_{>k} = Σ_{j>k} ζ_j B(d,j): what the high degrees add to the diagonal of K."""
         above = slice(checks.integer("k", k, least=0) + 1, None)
         return float(self.eigenvalues[above] @ self.multiplicities[above]) + self.rest
 
     def effective_ridge(self, n: int, ridge: float = 0.0) -> float:
-        """κ > 0 with Σ_j B(d,j) λ_j/(λ_j + κ) + ridge/κ = n.  [L]
+        """κ > 0 with Σ_j B(d,j) ζ_j/(ζ_j + κ) + ridge/κ = n.  [L]
 
         The degrees beyond J, whose eigenvalues lie far below κ, add rest/κ.  More samples than the
         kernel has functions, and no ridge: :class:`~escape_ntk.checks.InputError`.
@@ -102,14 +102,14 @@ class Spectrum:
         return float((self.multiplicities * lam / (lam + kappa)).sum()) + flat / kappa - n
 
     def learned(self, n: int, ridge: float = 0.0) -> np.ndarray:
-        """λ_ℓ/(λ_ℓ + κ): the share of a degree-ℓ harmonic that n samples teach.  [L]"""
+        """ζ_ℓ/(ζ_ℓ + κ): the share of a degree-ℓ harmonic that n samples teach.  [L]"""
         return self.eigenvalues / (self.eigenvalues + self.effective_ridge(n, ridge))
 
     def gram_eigenvalues(self, n: int, k: int) -> np.ndarray:
         """Predicted eigenvalues (n,) of the Gram matrix K of n > n_k inputs, those of P_{≤k} first.
 
-        Degree ℓ ≤ k: nλ_ℓ times quantiles of Marchenko and Pastur's law of ratio B/n, plus γ_{>k};
-        the other n − n_k: λ_{k+1}B(d,k+1) times those of ratio (n−n_k)/B(d,k+1), plus γ_{>k+1}.
+        Degree ℓ ≤ k: nζ_ℓ times quantiles of Marchenko and Pastur's law of ratio B/n, plus γ_{>k};
+        the other n − n_k: ζ_{k+1}B(d,k+1) times those of ratio (n−n_k)/B(d,k+1), plus γ_{>k+1}.
         Each part descends.  Good for d^k ≪ n ≪ d^{k+1}, where they do not overlap.  [L]
         """
         self.check_degree(checks.integer("k", k, least=0) + 1)
@@ -166,10 +166,10 @@ def marchenko_pastur(ratio: float, count: int) -> np.ndarray:
 def ntk_spectrum(
     activation: ActivationLike, d: int, *, degree: int = DEGREE, weight_law: str = "sphere"
 ) -> Spectrum:
-    """λ_0…λ_degree of the infinite-width kernel of :func:`escape_ntk.kernels.ntk.infinite_ntk`.
+    """ζ_0…ζ_degree of the infinite-width kernel of :func:`escape_ntk.kernels.ntk.infinite_ntk`.
 
-    Unit w and smooth σ':  λ_ℓ = d[ℓ/(2ℓ+d−2) ξ_{ℓ−1}² + (ℓ+d−2)/(2ℓ+d−2) ξ_{ℓ+1}²] with
-    ξ_j = E[σ'(√d τ)P_j(τ)].  [D]  Otherwise λ_ℓ = E[K P_ℓ] over the kernel's closed form or series.
+    Unit w and smooth σ':  ζ_ℓ = d[ℓ/(2ℓ+d−2) ξ_{ℓ−1}² + (ℓ+d−2)/(2ℓ+d−2) ξ_{ℓ+1}²] with
+    ξ_j = E[σ'(√d τ)P_j(τ)].  [D]  Otherwise ζ_ℓ = E[K P_ℓ] over the kernel's closed form or series.
 
     Arguments:
 
@@ -242,16 +242,16 @@ def _times_cosine(lam: np.ndarray, d: int) -> np.ndarray:
 
 
 def _spectrum_of_kernel(activation: Activation, d: int, degree: int, weight_law: str) -> Spectrum:
-    """λ_ℓ = E[K(τ)P_ℓ(τ)] = E[dτκ(τ)P_ℓ(τ)] by quadrature over τ.
+    """ζ_ℓ = E[K(τ)P_ℓ(τ)] = E[dτg(τ)P_ℓ(τ)] by quadrature over τ.
 
-    Good to about 1e-15·d in absolute terms: smaller λ_ℓ (high degrees) read 0, and what they add to
+    Good to about 1e-15·d in absolute terms: smaller ζ_ℓ (high degrees) read 0, and what they add to
     the trace is in ``rest``.
     """
     tau, weights = (torch.from_numpy(a) for a in gauss_gegenbauer(d, NODES))
     weighted = weights * d * tau * dual_on_sphere(tau, activation, d, weight_law=weight_law)
     rows = np.eye(degree + 1)
     lam = np.array([float((weighted * gegenbauer_sum(tau, row, d)).sum()) for row in rows])
-    lam[np.abs(lam) < 1e-15 * d] = 0.0  # rounding of a λ_ℓ that is zero, as for ReLU
+    lam[np.abs(lam) < 1e-15 * d] = 0.0  # rounding of a ζ_ℓ that is zero, as for ReLU
     one = torch.ones(1, dtype=torch.float64)
     return _with_rest(d, lam, d * float(dual_on_sphere(one, activation, d, weight_law=weight_law)))
 
@@ -264,7 +264,7 @@ def _with_rest(d: int, lam: np.ndarray, trace: float) -> Spectrum:
 class SphereRidge:
     """Ridge regression with the infinite kernel at inputs X on the sphere, judged with no test set.
 
-    f̂(x) = Σ_i α_i K(x, x_i), α = (K + ridge·I)^{−1}y.  Because ⟨K(·, x_i), h⟩ = λ_ℓ h(x_i) for a
+    f̂(x) = Σ_i α_i K(x, x_i), α = (K + ridge·I)^{−1}y.  Because ⟨K(·, x_i), h⟩ = ζ_ℓ h(x_i) for a
     harmonic h of degree ℓ, population inner products and norms of f̂ are finite sums.  O(n³) once.
     Inputs off the sphere raise :class:`~escape_ntk.checks.InputError`.  Source: [D].
     """
@@ -290,7 +290,7 @@ class SphereRidge:
         """Share with which a harmonic of degree ℓ is learned, averaged over all of that degree.
 
         ⟨f̂, h⟩ for y = h(X), E h² = 1, averaged over an orthonormal basis: by the addition theorem
-        λ_ℓ tr[(K + ridge·I)^{−1} P_ℓ(XXᵀ/d)].
+        ζ_ℓ tr[(K + ridge·I)^{−1} P_ℓ(XXᵀ/d)].
         """
         inverse = torch.cholesky_inverse(self.factor)
         d, out = self.X.shape[1], []
@@ -304,14 +304,11 @@ class SphereRidge:
         """E(f̂ − f*)² over the sphere, averaged over all f* with ‖P_ℓf*‖² = powers[ℓ], no noise.
 
         Σ_ℓ powers[ℓ](1 − 2c_ℓ + tr[A K² A P_ℓ(XXᵀ/d)]), A = (K + ridge·I)^{−1}, with the shares
-        c_ℓ of :meth:`learned` and K² the zonal kernel of eigenvalues λ_ℓ².  O(n³).
+        c_ℓ of :meth:`learned` and K² the zonal kernel of eigenvalues ζ_ℓ².  O(n³).
         """
         self.spectrum.check_degree(len(powers) - 1)
         inverse, d = torch.cholesky_inverse(self.factor), self.X.shape[1]
-        square = gegenbauer_sum(
-            self.cosine, self.spectrum.eigenvalues**2 * self.spectrum.multiplicities, d
-        )
-        middle, total = inverse @ square @ inverse, 0.0
+        middle, total = inverse @ self._square @ inverse, 0.0
         for ell, power in enumerate(powers):
             zonal = gegenbauer_sum(self.cosine, np.eye(ell + 1)[ell], d)
             share = float(self.spectrum.eigenvalues[ell] * (inverse * zonal).sum())
@@ -321,7 +318,7 @@ class SphereRidge:
     def error(self, target: Target) -> float:
         """E(f̂ − f*)² over the sphere for y = f*(X): no test set, no noise.
 
-        ‖f*‖² − 2 Σ_parts λ_ℓ α·h(X) + αᵀK²α, K² the zonal kernel of eigenvalues λ_ℓ².  Parts that
+        ‖f*‖² − 2 Σ_parts ζ_ℓ α·h(X) + αᵀK²α, K² the zonal kernel of eigenvalues ζ_ℓ².  Parts that
         are not harmonics on the sphere raise :class:`~escape_ntk.checks.InputError`.
         """
         for part in target.parts:
@@ -341,5 +338,10 @@ class SphereRidge:
             float(lam[part.degree] * (alpha @ values))
             for part, values in zip(target.parts, parts, strict=True)
         )
-        square = gegenbauer_sum(self.cosine, lam**2 * self.spectrum.multiplicities, self.X.shape[1])
-        return sum(x**2 for x in target.norms) - 2 * cross + float(alpha @ (square @ alpha))
+        return sum(x**2 for x in target.norms) - 2 * cross + float(alpha @ (self._square @ alpha))
+
+    @functools.cached_property
+    def _square(self) -> Tensor:
+        """K² at the inputs, kept for further targets."""
+        coefficients = self.spectrum.eigenvalues**2 * self.spectrum.multiplicities
+        return gegenbauer_sum(self.cosine, coefficients, self.X.shape[1])

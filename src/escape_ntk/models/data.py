@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from escape_ntk import checks
-from escape_ntk.numerics.polynomials import LAWS, zonal, zonal_overlap
+from escape_ntk.numerics.polynomials import LAWS, multiplicity, zonal, zonal_overlap
 
 SPHERE_TOLERANCE = {torch.float64: 1e-7, torch.float32: 1e-6}
 """How far |x|/√d may be from 1 on the sphere: a series there then errs by about as much."""
@@ -266,7 +266,7 @@ def dense_part(
 def dense_quadratic(A: Float[Tensor, "d d"], law: str) -> RidgeSum:
     """xᵀAx for the symmetric traceless part of A, scaled to population norm 1.
 
-    With A = Σ λ_j v_j v_jᵀ it is a ridge sum over its d eigenvectors.  Source: [D].
+    With A = Σ α_j v_j v_jᵀ it is a ridge sum over its d eigenvectors.  Source: [D].
     """
     checks.array("A", A, (None, None))
     checks.array("A", A, (len(A), len(A)))
@@ -288,7 +288,8 @@ def draw_target(
 ) -> Target:
     """f* = (dense harmonic of degree k + one-direction harmonic of degree k + 1)/√2 on the sphere.
 
-    At k = 2 the dense part is a random quadratic form.  E f*² = 1.  [D]
+    At k = 2 the dense part is a random quadratic form, at other k a ridge sum of B(d, k) random
+    directions, as many as there are harmonics.  E f*² = 1.  [D]
 
     Arguments:
 
@@ -316,7 +317,8 @@ def draw_target(
         square = torch.randn(d, d, generator=generator, dtype=torch.float64)
         dense = dense_quadratic(square.to(dtype), "sphere")
     else:
-        dense = dense_part(d, k, "sphere", **kind)
+        every = multiplicity(d, k)  # so many directions as there are harmonics
+        dense = dense_part(d, k, "sphere", n_directions=every, **kind)
     return dense_plus_sparse(dense, sparse_part(random_direction(d, **kind), k + 1, "sphere"))
 
 

@@ -101,7 +101,9 @@ def spectral_radius(
     most: int = 50,
     rtol: float = 0.01,
 ) -> tuple[float, Tensor, int]:
-    """|λ|_max of F'(y) by power iteration on differences of F: (ρ, direction, calls of F).
+    """ρ = max |eigenvalue| of F'(y), by power iteration on differences of F.
+
+    Returns (ρ, direction, calls of F).
 
     ``direction`` is the warm start; stops when ρ moves by less than ``rtol``, or after ``most``
     calls.

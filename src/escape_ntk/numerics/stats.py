@@ -61,25 +61,63 @@ def log_slope(x: Numbers, y: Numbers) -> float:
     return float(np.polyfit(np.log(x), np.log(y), 1)[0])
 
 
-def median_slope(
-    x: Numbers, samples: Sequence[Numbers], resamples: int = 4000, level: float = LEVEL
+def censored_slope(
+    x: Numbers, y: Numbers, bound: Sequence[bool] | np.ndarray, level: float = LEVEL
 ) -> Interval:
-    """Least-squares slope of log median(y) on log x, with its bootstrap interval.
+    """Slope of log y on log x where of some y only a lower ``bound`` is known.  [L]
 
-    ``samples``: the positive values y of the seeds at each x, as many as there are; those of each x
-    are drawn anew, with replacement, and the interval is that of the percentiles.  [L]  A value of
-    which only a lower bound is known may stand for that bound: while fewer than half are such the
-    median does not feel it.  :class:`~escape_ntk.checks.InputError` as in :func:`log_slope`.
+    Censored (Tobit) regression: log y is normal about a line with one spread, and a bound counts
+    with the chance to lie above it.  The slope is that of maximum likelihood; the interval holds
+    the slopes whose profile deviance is at most N log(1 + t²/(N − 2)), which without bounds is
+    Student's of least squares, exactly.  :class:`~escape_ntk.checks.InputError` as in
+    :func:`log_slope`, and for fewer than two x, or fewer than three y, that are no bounds.
     """
-    draw = np.random.default_rng(0)
-    columns = []
-    for y in samples:
-        y = np.asarray(y, dtype=float)
-        columns.append(np.median(y[draw.integers(len(y), size=(resamples, len(y)))], axis=1))
-    value = log_slope(x, [float(np.median(y)) for y in samples])
-    slopes = np.polyfit(np.log(np.asarray(x, dtype=float)), np.log(columns), 1)[0]
-    low, high = np.quantile(slopes, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value, float(low), float(high))
+    from scipy.optimize import minimize, root_scalar  # a second to import
+    from scipy.special import log_ndtr
+
+    log_slope(x, y)
+    u, v, open_ = np.log(np.asarray(x, float)), np.log(np.asarray(y, float)), np.asarray(bound)
+    if open_.shape != u.shape or len(np.unique(u[~open_])) < 2 or (~open_).sum() < 3:
+        raise checks.InputError(
+            checks.message(
+                expected="for each y whether it is a bound; three that are none, at two x",
+                got=f"{int((~open_).sum())} that are none at {len(np.unique(u[~open_]))} x",
+                remedy="drop the x at which all are bounds, or run longer",
+            )
+        )
+    u = u - u.mean()
+
+    def negative(parameters: np.ndarray, slope: float) -> float:
+        centre, log_spread = parameters
+        z = (v - slope * u - centre) * math.exp(-log_spread)
+        seen = (z[~open_] ** 2 / 2 + log_spread).sum()
+        return float(seen - log_ndtr(-z[open_]).sum())
+
+    start, _ = np.polyfit(u, v, 1)
+    rest = v - start * u
+    if rest.std() < 1e-12:
+        return Interval(float(start), float(start), float(start))
+    begin = np.array([rest.mean(), math.log(rest.std())])
+
+    @functools.cache
+    def deviance(slope: float) -> float:
+        return 2 * float(minimize(negative, begin, args=(slope,), tol=1e-10).fun)
+
+    best = minimize(lambda p: negative(p[:2], p[2]), np.append(begin, start), tol=1e-10)
+    value, least = float(best.x[2]), 2 * float(best.fun)
+    quantile = t_quantile(level, len(v) - 2)
+    allowed = least + len(v) * math.log1p(quantile**2 / (len(v) - 2))
+    reach = quantile * rest.std() / (u.std() * math.sqrt(len(v)))
+
+    ends = []
+    for side in (-1, 1):
+        far = reach
+        while deviance(value + side * far) < allowed:
+            far *= 2
+        ends.append(
+            root_scalar(lambda b: deviance(b) - allowed, bracket=(value, value + side * far))
+        )
+    return Interval(value, *(float(end.root) for end in ends))
 
 
 def first_crossing(x: Numbers, y: Numbers, level: float) -> float:
@@ -123,20 +161,88 @@ def prediction_interval(values: Numbers, n_mean: int, level: float = LEVEL) -> I
     return _spread(values, level, lambda n: 1 / n_mean + 1 / n)
 
 
-def welch_interval(
-    value: float, terms: Sequence[tuple[float, int]], level: float = LEVEL
-) -> tuple[float, Interval]:
-    """(standard error, interval) of an estimate whose variance is a sum of estimated ``terms``.
+@dataclass(frozen=True)
+class Estimate:
+    """An estimate with its standard error and the degrees of freedom of that."""
 
-    Each term is (variance, degrees of freedom); together they have (Σ v)²/Σ(v²/ν), by Welch and
-    Satterthwaite.  [L]
+    value: float
+    error: float
+    freedom: float
+
+    def interval(self, level: float = LEVEL) -> Interval:
+        """value ± t·error."""
+        half = t_quantile(level, self.freedom) * self.error
+        return Interval(self.value, self.value - half, self.value + half)
+
+    def p(self, x: float) -> float:
+        """Chance that a further value lies as far off as ``x``, on either side, if all is right."""
+        from scipy.stats import t  # half a second to import
+
+        return float(2 * t.sf(abs(x - self.value) / self.error, self.freedom))
+
+
+def welch(value: float, terms: Sequence[tuple[float, int]]) -> Estimate:
+    """An estimate whose variance is a sum of estimated ``terms``, (variance, degrees of freedom).
+
+    Together they have (Σ v)²/Σ(v²/ν) degrees, by Welch and Satterthwaite.  [L]
     """
     variances, dof = (np.array(column, dtype=float) for column in zip(*terms, strict=True))
     total = variances.sum()
     together = total**2 / (variances**2 / dof).sum() if total > 0 else dof.min()
-    error = math.sqrt(total)
-    half = t_quantile(level, together) * error
-    return error, Interval(value, value - half, value + half)
+    return Estimate(value, math.sqrt(total), float(together))
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far a curve lies from the mean of others: see :func:`curve_distance`.
+
+    ``rms`` in units of the curve, ``z`` in standard errors, ``p`` the chance of one as far;
+    ``outside``: the share of times at which the gap is beyond the 95 % interval of that time.
+    """
+
+    rms: float
+    z: float
+    p: float
+    outside: float
+
+
+def curve_distance(gap: Numbers, curves: np.ndarray, n_mean: int) -> Distance:
+    """Whole curves compared: the ``gap`` of a mean of ``n_mean`` from the mean of N ``curves``.
+
+    z² = mean_t gap² / ((1/n_mean + 1/N) mean_t s²), s² the variance over the rows of ``curves``
+    (N, T).  Were all drawn alike it would be about F(ν, N − 1), with ν = (tr Σ)²/tr Σ² independent
+    pieces of the curves' covariance Σ (Box), both traces estimated without bias; a p below .05 is
+    then rather rarer than that.  At one time ν = 1, and z and p are those of
+    :func:`prediction_interval`.  [L]  :class:`~escape_ntk.checks.InputError` for shapes that do not
+    fit, and fewer than three curves.
+    """
+    from scipy.stats import f  # half a second to import
+
+    gap, curves = np.asarray(gap, dtype=float), np.asarray(curves, dtype=float)
+    if curves.ndim != 2 or len(curves) < 3 or gap.shape != curves.shape[1:]:
+        raise checks.InputError(
+            checks.message(
+                expected="a gap (T,) and three or more curves (N, T)",
+                got=f"shapes {gap.shape} and {curves.shape}",
+                remedy="read all curves at the same times",
+            )
+        )
+    count, centred = len(curves), curves - curves.mean(0)
+    freedom = count - 1
+    inner = centred @ centred.T / freedom  # the nonzero spectrum of the sample covariance S
+    once, squared = float(np.trace(inner)), float((inner**2).sum())
+    of_trace = (freedom + 1) * (once**2 - 2 * squared / (freedom + 1))
+    of_square = freedom * (squared - once**2 / freedom)
+    pieces = float(np.clip(of_trace / of_square, 1.0, len(gap)))
+    factor = 1 / n_mean + 1 / count
+    ratio = float((gap**2).sum()) / (once * factor)
+    bound = t_quantile(LEVEL, freedom) * math.sqrt(factor) * curves.std(0, ddof=1)
+    return Distance(
+        float(np.sqrt((gap**2).mean())),
+        math.sqrt(ratio),
+        float(f.sf(ratio, pieces, freedom)),
+        float((np.abs(gap) > bound).mean()),
+    )
 
 
 def _spread(values: Numbers, level: float, variance_factor) -> Interval:

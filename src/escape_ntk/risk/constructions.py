@@ -1,8 +1,9 @@
 """Explicit movements that represent a target: the expressivity of f_L and f_Q, written out.
 
 (β·x)^{k+1} = f_Q(x; W) with rank-one movements u_r ∝ m^{−1/4}β: the neuron's own curvature
-supplies the missing (β·x)^{k−1}.  f_L makes harmonics with the least norm.  Together they make
-dense plus sparse targets.  Source: [D], after the construction of Bai and Lee [L].
+supplies the missing (β·x)^{k−1}.  For several directions each pair moves along two eigenvectors of
+a small matrix.  f_L makes harmonics with the least norm.  Together they make dense plus sparse
+targets.  Source: [D], after the construction of Bai and Lee [L].
 """
 
 import math
@@ -25,6 +26,7 @@ from escape_ntk.numerics.polynomials import (
     gegenbauer_coefficients,
     gegenbauer_sum,
     multiplicity,
+    zonal_overlap,
 )
 
 _SPARSE = "escape_ntk.models.data.sparse_part(beta, k + 1, 'sphere')"
@@ -94,11 +96,77 @@ class RankOneMovement:
         x = X @ self.beta
         return linear * x, quadratic * x.square(), leak * x.square()
 
+    def pair_projections(self, X: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """(s_r·x, t_r·x), each (n, rows), of some pairs; S = 1."""
+        s = self.lengths[rows] * (X @ self.beta)[:, None]
+        return s, self.h.sign()[rows] * s
+
     def _along(self, signs: Tensor | None) -> Tensor:
         if signs is None:
             return self.lengths
         checks.array("signs", signs, (len(self.h),), like=self.h)
         return signs * self.lengths
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class PairMovement:
+    """u_r on the neuron of pair r with a = +1, v_r on the one with a = −1, both times S_r.
+
+    f_Q(x) = (2√m)^{−1} Σ_{r≤p} σ''(w_r·x)[(u_r·x)² − (v_r·x)²], p = m/2, whatever the signs S_r.
+    Shapes: ``weights``, ``up`` = u and ``down`` = v are (p, d).  [D]
+    """
+
+    weights: Tensor
+    activation: Activation
+    up: Tensor
+    down: Tensor
+
+    def __post_init__(self):
+        w = checks.array("weights", self.weights, (None, None))
+        for name in ("up", "down"):
+            checks.array(name, getattr(self, name), tuple(w.shape), like=w)
+
+    def __repr__(self) -> str:
+        pairs, d = self.weights.shape
+        return f"PairMovement: m = {2 * pairs} neurons in R^{d}, {self.activation.name}"
+
+    @property
+    def norm_2_4_to_the_4(self) -> float:
+        """‖W‖_{2,4}^4 = Σ_r |u_r|⁴ + |v_r|⁴."""
+        return float(sum(z.norm(dim=1).pow(4).sum() for z in (self.up, self.down)))
+
+    def movement(self, signs: Float[Tensor, " p"] | None = None) -> Float[Tensor, "m d"]:
+        """W (m, d) for :func:`~escape_ntk.models.network.paired_network`; S_r = 1 by default."""
+        both = (self.up, self.down)
+        if signs is not None:
+            checks.array("signs", signs, (len(self.up),), like=self.up)
+            both = tuple(signs[:, None] * z for z in both)
+        return torch.cat(both)
+
+    def terms(
+        self, X: Float[Tensor, "n d"], signs: Float[Tensor, " p"] | None = None, block: int = 8192
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(f_L, f_Q, E_S f_L²) at the rows of X, each (n,), ``block`` pairs at a time.
+
+        E_S f_L² = m^{−1} Σ_r (σ'(w_r·x) (u_r − v_r)·x)², exactly: over independent signs of pairs.
+        """
+        checks.array("X", X, (None, self.weights.shape[1]), like=self.weights)
+        root, pairs = math.sqrt(2 * len(self.up)), len(self.up)
+        sign = X.new_ones(pairs) if signs is None else signs
+        checks.array("signs", sign, (pairs,), like=self.up)
+        linear, quadratic, leak = (X.new_zeros(len(X)) for _ in range(3))
+        for rows in torch.arange(pairs, device=X.device).split(block):
+            z, (s, t) = X @ self.weights[rows].T, self.pair_projections(X, rows)
+            own = self.activation.first(z) * t
+            linear += own @ sign[rows] / root
+            leak += own.square().sum(1) / root**2
+            quadratic += (self.activation.second(z) * s * t).sum(1) / (2 * root)
+        return linear, quadratic, leak
+
+    def pair_projections(self, X: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """(s_r·x, t_r·x), each (n, rows), of some pairs; S = 1."""
+        u, v = X @ self.up[rows].T, X @ self.down[rows].T
+        return u + v, u - v
 
 
 def represent_power(
@@ -118,7 +186,14 @@ def represent_power(
     checks.array("beta", beta, (weights.shape[1],), like=weights)
     _unit("weights", weights.norm(dim=1))
     _unit("beta", beta.norm())
-    power, d = checks.integer("degree", degree, least=2) - 2, weights.shape[1]
+    d = weights.shape[1]
+    h = gegenbauer_sum(weights @ beta, _shape_of_h(activation, d, degree), d)
+    return RankOneMovement(weights, activation, beta, h)
+
+
+def _shape_of_h(activation: Activation, d: int, degree: int) -> list[float]:
+    """e_j/ξ_j(σ''), j ≤ degree − 2: h(w) = Σ_j (·) P_j(β·w)."""
+    power = checks.integer("degree", degree, least=2) - 2
     wanted = gegenbauer_coefficients(lambda z: z**power, power, d)  # √B e_j/B
     have = gegenbauer_coefficients(activation.second, power, d)  # √B ξ_j
     ratio = [0.0] * (power + 1)
@@ -132,8 +207,63 @@ def represent_power(
                 )
             )
         ratio[j] = float(wanted[j] / have[j]) * multiplicity(d, j)
-    h = gegenbauer_sum(weights @ beta, ratio, d)
-    return RankOneMovement(weights, activation, beta, h)
+    return ratio
+
+
+GOLDEN = (math.sqrt(5) - 1) / 2
+"""Its multiples modulo 1 fill [0, 1) evenly: they share out pairs among eigenvectors."""
+
+
+def represent_powers(
+    weights: Float[Tensor, "p d"],
+    activation: ActivationLike,
+    betas: Float[Tensor, "q d"],
+    coefficients: Float[Tensor, " q"],
+    degree: int,
+    block: int = 8192,
+) -> PairMovement:
+    """Movement with f_Q → Σ_j c_j (β_j·x)^degree on S^{d−1}(√d), at rate m^{−1/2}; degree ≥ 2.
+
+    With h of :func:`represent_power` let H(w) = Σ_j c_j h(β_j·w) β_jβ_jᵀ = Σ_i α_i e_ie_iᵀ, and
+    H_± its positive and negative part.  Pair r moves its neuron with a = +1 by
+    u_r = 2(tr H_+)^{1/2} m^{−1/4} e_i, where i is taken from the α_i > 0 with frequencies
+    α_i/tr H_+, and the other by v_r likewise from the α_i < 0.  Then
+    ‖W‖_{2,4}^4 = 8·mean_r((tr H_+)² + (tr H_−)²), the least of all movements with
+    E[u uᵀ − v vᵀ | w] = 4m^{−1/2}H(w), and at most 8(Σ|c_j|)² E h², the cost of a share of the
+    neurons for each direction.  Which i is no matter of chance: pair r takes the quantile
+    frac(r(√5−1)/2).  Directions need not be orthogonal.  [D]
+
+    Arguments: ``weights`` (p, d) and ``betas`` (q, d) of length 1, ``coefficients`` (q,),
+    ``degree`` = k + 1; ``block`` pairs at a time.
+
+    Errors: :class:`~escape_ntk.checks.InputError` for other lengths, a degree below 2, or an
+    activation whose σ'' lacks a degree that is needed.
+    """
+    activation = as_activation(activation)
+    checks.array("weights", weights, (None, None))
+    checks.array("betas", betas, (None, weights.shape[1]), like=weights)
+    checks.array("coefficients", coefficients, (len(betas),), like=weights)
+    _unit("weights", weights.norm(dim=1))
+    _unit("betas", betas.norm(dim=1))
+    d, ratio = weights.shape[1], _shape_of_h(activation, weights.shape[1], degree)
+    basis, R = torch.linalg.qr(betas.T)  # H(w) = basis · R diag(c_j h_j) Rᵀ · basisᵀ
+    up, down = torch.zeros_like(weights), torch.zeros_like(weights)
+    quantile = (torch.arange(len(weights), device=weights.device).double() * GOLDEN) % 1
+    for rows in torch.arange(len(weights), device=weights.device).split(block):
+        h = gegenbauer_sum(weights[rows] @ betas.T, ratio, d) * coefficients
+        alpha, vectors = torch.linalg.eigh(torch.einsum("ij,pj,kj->pik", R, h, R))
+        for side, size in ((up, alpha), (down, -alpha)):
+            lengths = 2 * size.clamp(min=0).sum(1).sqrt() * (2 * len(weights)) ** -0.25
+            at = _taken(size.clamp(min=0), quantile[rows])
+            e = vectors[torch.arange(len(rows)), :, at] @ basis.T
+            side[rows] = lengths[:, None] * e
+    return PairMovement(weights, activation, up, down)
+
+
+def _taken(shares: Float[Tensor, "p q"], quantile: Float[Tensor, " p"]) -> Tensor:
+    """Index of the share in which the quantile lies, row by row."""
+    sums = shares.double().cumsum(1)
+    return (sums <= quantile[:, None] * sums[:, -1:]).sum(1).clamp(max=shares.shape[1] - 1)
 
 
 def least_norm_to_the_4(
@@ -148,20 +278,80 @@ def least_norm_to_the_4(
     activation = as_activation(activation)
     checks.integer("d", d, least=4)
     checks.integer("degree", degree, least=2)
+    tau, share = gauss_gegenbauer(d, nodes)
+    blocks, across = _curvatures(activation, d, degree, tau, nodes)
+    values = np.column_stack([np.linalg.eigvalsh(blocks), across])
+    top, low = values.max(1).clip(min=0), (-values.min(1)).clip(min=0)
+    wanted = gegenbauer_coefficients(lambda z: z**degree, degree, d)[degree]
+    return float(4 * wanted**2 / (share @ (top**2 + low**2) / 2))
+
+
+def least_norm_of_powers(
+    weights: Float[Tensor, "p d"],
+    activation: ActivationLike,
+    betas: Float[Tensor, "q d"],
+    coefficients: Float[Tensor, " q"],
+    degree: int,
+    *,
+    nodes: int = 40,
+) -> float:
+    """A lower bound on ‖W‖_{2,4}^4 of every W of this network with f_Q = Σ_j c_j (β_j·x)^degree.
+
+    As :func:`least_norm_to_the_4` with g = Σ_j sign(c_j) p(β_j·x) in the place of p: with
+    c = E[f_Q g] and T_r = E_x[σ''(w_r·x) g xxᵀ] it is
+    4c²/mean_r[½ λ_max⁺(T_r)² + ½ λ_max⁺(−T_r)²], for pairs.  Any directions, d ≥ 4.  [D]
+
+    Arguments: as for :func:`represent_powers`; ``nodes`` of the quadrature a variable.
+
+    Errors: :class:`~escape_ntk.checks.InputError` for d < 4, a degree below 2 and other lengths.
+    """
+    activation = as_activation(activation)
+    checks.array("weights", weights, (None, None))
+    checks.array("betas", betas, (None, weights.shape[1]), like=weights)
+    checks.array("coefficients", coefficients, (len(betas),), like=weights)
+    d = checks.integer("d", weights.shape[1], least=4)
+    checks.integer("degree", degree, least=2)
+    for name, rows in (("weights", weights), ("betas", betas)):
+        _unit(name, rows.norm(dim=1))
+    w, b, c = (z.double().cpu() for z in (weights, betas, coefficients))
+    eye, T = torch.eye(d, dtype=w.dtype), torch.zeros(len(w), d, d, dtype=w.dtype)
+    for beta, sign in zip(b, c.sign(), strict=True):
+        cosine = (w @ beta).clamp(-1, 1)
+        blocks, across = map(
+            torch.from_numpy, _curvatures(activation, d, degree, cosine.numpy(), nodes)
+        )
+        rest = w - cosine[:, None] * beta
+        rest = rest / rest.norm(dim=1, keepdim=True).clamp(min=1e-12)
+        plane = torch.stack([beta.expand_as(rest), rest], dim=1)  # (p, 2, d)
+        inner = blocks - across[:, None, None] * torch.eye(2, dtype=w.dtype)
+        own = across[:, None, None] * eye + plane.mT @ inner @ plane
+        T += sign * own
+    values = torch.linalg.eigvalsh(T)
+    size = (values[:, -1].clamp(min=0).square() + (-values[:, 0]).clamp(min=0).square()).mean() / 2
+    wanted = gegenbauer_coefficients(lambda z: z**degree, degree, d)[degree]
+    overlap = zonal_overlap((b @ b.T).clamp(-1, 1), degree, d, "sphere")
+    return float(4 * (wanted * float(c @ overlap @ c.sign())) ** 2 / size)
+
+
+def _curvatures(
+    activation: Activation, d: int, degree: int, cosines: np.ndarray, nodes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """E_x[σ''(w·x) p(β·x) xxᵀ] for each β·w: its block (·, 2, 2) in span(β, w), its value across.
+
+    The block is in β and the part of w across it, normalised.
+    """
     (tau, p_tau), (eta, p_eta) = gauss_gegenbauer(d, nodes), gauss_gegenbauer(d - 1, nodes)
     x1 = math.sqrt(d) * tau[:, None] + 0 * eta  # along β
     x2 = math.sqrt(d) * np.sqrt(1 - tau**2)[:, None] * eta  # along the rest of w
     harmonic = gegenbauer(torch.from_numpy(tau), degree, d).numpy() * multiplicity(d, degree) ** 0.5
-    law, total = (p_tau * harmonic)[:, None] * p_eta, 0.0
-    for cosine, share in zip(tau, p_tau, strict=True):
+    law = (p_tau * harmonic)[:, None] * p_eta
+    blocks, across = np.empty((len(cosines), 2, 2)), np.empty(len(cosines))
+    for at, cosine in enumerate(cosines):
         z = torch.from_numpy(cosine * x1 + math.sqrt(1 - cosine**2) * x2)
         g = law * activation.second(z).numpy()
-        block = np.array([[(g * a * b).sum() for a in (x1, x2)] for b in (x1, x2)])
-        across = float((g * (d - x1**2 - x2**2)).sum()) / (d - 2)
-        values = np.append(np.linalg.eigvalsh(block), across)
-        total += share * (max(values.max(), 0) ** 2 + max(-values.min(), 0) ** 2) / 2
-    wanted = gegenbauer_coefficients(lambda z: z**degree, degree, d)[degree]
-    return float(4 * wanted**2 / total)
+        blocks[at] = [[(g * a * b).sum() for a in (x1, x2)] for b in (x1, x2)]
+        across[at] = (g * (d - x1**2 - x2**2)).sum() / (d - 2)
+    return blocks, across
 
 
 def represent_harmonic(
@@ -169,10 +359,10 @@ def represent_harmonic(
 ) -> Float[Tensor, "p d"]:
     """t_r = 2m^{−1/2} g(w_r) with f_L(·; t) → ``part`` =: h, of degree ℓ, at rate m^{−1/2}.
 
-    The shortest one at infinite width: g(w) = E_x[h(x)σ'(w·x)x]/λ_ℓ = ∇_w[η_ℓ(|w|) h(√d ŵ)]/λ_ℓ by
-    Funk and Hecke, η_ℓ(r) = E[σ(r√d τ)P_ℓ(τ)], so that ‖W‖_F² = ½‖t‖² → ‖h‖²/λ_ℓ with the
-    eigenvalue λ_ℓ = η_ℓ'(1)² + ℓ(ℓ+d−2)η_ℓ(1)² of the infinite kernel.  For unit weights and
-    inputs on the sphere; λ_ℓ = 0 raises :class:`~escape_ntk.checks.InputError`.  Source: [D].
+    The shortest one at infinite width: g(w) = E_x[h(x)σ'(w·x)x]/ζ_ℓ = ∇_w[ξ_ℓ(|w|) h(√d ŵ)]/ζ_ℓ by
+    Funk and Hecke, ξ_ℓ(a) = E[σ(a√d τ)P_ℓ(τ)], so that ‖W‖_F² = ½‖t‖² → ‖h‖²/ζ_ℓ with the
+    eigenvalue ζ_ℓ = ξ_ℓ'(1)² + ℓ(ℓ+d−2)ξ_ℓ(1)² of the infinite kernel.  For unit weights and
+    inputs on the sphere; ζ_ℓ = 0 raises :class:`~escape_ntk.checks.InputError`.  Source: [D].
     """
     activation = as_activation(activation)
     d = part.directions.shape[1]
@@ -188,7 +378,7 @@ def represent_harmonic(
         raise checks.InputError(
             checks.message(
                 expected=f"an activation whose tangent kernel sees degree {ell}",
-                got=f"{activation.name!r}, λ_{ell} = {eigenvalue:.2g}",
+                got=f"{activation.name!r}, ζ_{ell} = {eigenvalue:.2g}",
                 remedy="an activation that does, for example sin(z+pi/4)",
             )
         )
@@ -204,7 +394,7 @@ class JointMovement:
     """W* = W_L + S W_Q: ``t_linear`` (p, d) moves f_L, ``quadratic`` with signs S f_Q.  [D]"""
 
     t_linear: Tensor
-    quadratic: RankOneMovement
+    quadratic: RankOneMovement | PairMovement
 
     def __repr__(self) -> str:
         (pairs, d), sigma = self.t_linear.shape, self.quadratic.activation.name
@@ -225,15 +415,14 @@ class JointMovement:
         """
         q = self.quadratic
         checks.array("X", X, (None, q.weights.shape[1]), like=q.weights)
-        root, x = math.sqrt(2 * len(q.h)), X @ q.beta
+        root = math.sqrt(2 * len(q.weights))
         mean, variance, coherent = (X.new_zeros(len(X)) for _ in range(3))
-        lengths, side = q.lengths, q.h.sign()
-        for rows in torch.arange(len(q.h), device=X.device).split(block):
+        for rows in torch.arange(len(q.weights), device=X.device).split(block):
             z, low = X @ q.weights[rows].T, X @ self.t_linear[rows].T
             first, second = q.activation.first(z), q.activation.second(z)
-            u = lengths[rows] * x[:, None]  # s_r·x; t_r = a_r s_r
-            mean += ((first * low).sum(1) + (second * u.square()) @ side[rows] / 2) / root
-            signed = u * (first * side[rows] + second * low / 2) / root
+            s, t = q.pair_projections(X, rows)
+            mean += (first * low + second * s * t / 2).sum(1) / root
+            signed = (first * t + second * s * low / 2) / root
             variance += signed.square().sum(1)
             coherent += signed.sum(1)
         return mean, variance, coherent
@@ -247,21 +436,23 @@ def represent_target(
 ) -> JointMovement:
     """W* with f_L + f_Q → Σ ``low`` + ``sparse`` on S^{d−1}(√d): mean square at rate m^{−1/2}.
 
-    ``low``: harmonics of degree ≤ k.  ``sparse`` = a p_{k+1}(β·x): with z^{k+1} = Σ_j e_j p_j(z),
-    f_Q makes (a/e_{k+1})(β·x)^{k+1}, and f_L makes ``low`` − Σ_{j≤k} (a e_j/e_{k+1}) p_j(β·x).
-    Then ‖W_L‖_F² → Σ_ℓ ‖h_ℓ‖²/λ_ℓ over what f_L makes, ~ d^{k−1}, and ‖W*‖_{2,4}^4 ~ d^{k−1}.  [D]
+    ``low``: harmonics of degree ≤ k.  ``sparse`` = Σ_i a_i p_{k+1}(β_i·x): with
+    z^{k+1} = Σ_j e_j p_j(z), f_Q makes Σ_i (a_i/e_{k+1})(β_i·x)^{k+1}, and f_L makes
+    ``low`` − Σ_i Σ_{j≤k} (a_i e_j/e_{k+1}) p_j(β_i·x).  Then ‖W_L‖_F² → Σ_ℓ ‖h_ℓ‖²/ζ_ℓ over what
+    f_L makes, ~ d^{k−1}, and ‖W*‖_{2,4}^4 ~ (Σ|a_i|)² d^{k−1}: linear in the number of orthogonal
+    directions, all of one size, when ``sparse`` keeps its norm.  [D]
 
     Arguments:
 
     * ``weights``: frozen weights (p, d), of length 1;
     * ``activation``: a name, a function such as ``torch.tanh``, or an Activation;
     * ``low``: a sequence of :class:`~escape_ntk.models.data.RidgeSum` on the sphere;
-    * ``sparse``: one RidgeSum of one direction, of a higher degree than those.
+    * ``sparse``: one RidgeSum of one direction or several, of a higher degree than those.
 
     Returns a :class:`JointMovement`; its ``state()`` (2, p, d) is what features take.
 
-    Errors: :class:`~escape_ntk.checks.InputError` for a sparse part of several directions, or one
-    that is not of the highest degree, or an activation that lacks a degree.
+    Errors: :class:`~escape_ntk.checks.InputError` for a sparse part that is not of the highest
+    degree, or of a degree below 2, or an activation that lacks a degree.
 
     Example:
 
@@ -279,26 +470,28 @@ def represent_target(
     checks.instance("sparse", sparse, RidgeSum, _SPARSE)
     checks.one_of("law of the sparse part", sparse.law, ("sphere",))
     top, d = sparse.degree, sparse.directions.shape[1]
-    one = len(sparse.directions) == 1
-    if not one or any(part.degree >= top for part in low):
+    if any(part.degree >= top for part in low):
         raise checks.InputError(
             checks.message(
-                expected="a sparse part of one direction, above the degree of the others",
-                got=f"{len(sparse.directions)} directions of degree {top}, others of degrees "
-                f"{[part.degree for part in low]}",
+                expected="a sparse part above the degree of the others",
+                got=f"one of degree {top}, others of degrees {[part.degree for part in low]}",
                 remedy=f"{_SPARSE}, and harmonics of degree ≤ k",
             )
         )
-    beta, size = sparse.directions[0], float(sparse.coefficients[0])
     powers = gegenbauer_coefficients(lambda z: z**top, top, d)
-    lead = size / float(powers[top])
+    lead = sparse.coefficients.double() / float(powers[top])
     below = [
-        RidgeSum(sparse.directions, sparse.coefficients * 0 - lead * float(powers[j]), j, "sphere")
+        RidgeSum(sparse.directions, (-lead * float(powers[j])).to(weights.dtype), j, "sphere")
         for j in range(top % 2, top, 2)
     ]
+    if len(lead) == 1:
+        beta, size = sparse.directions[0], float(lead)
+        quadratic = represent_power(weights, activation, beta, top).scaled(size)
+    else:
+        size = lead.to(weights.dtype)
+        quadratic = represent_powers(weights, activation, sparse.directions, size, top)
     parts = (represent_harmonic(weights, activation, part) for part in (*low, *below))
-    t_linear = sum(parts, start=torch.zeros_like(weights))
-    return JointMovement(t_linear, represent_power(weights, activation, beta, top).scaled(lead))
+    return JointMovement(sum(parts, start=torch.zeros_like(weights)), quadratic)
 
 
 def _unit(name: str, lengths: Tensor) -> None:

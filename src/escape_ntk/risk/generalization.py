@@ -1,11 +1,12 @@
 """How much worse than on its training inputs a joint model can be on fresh ones: a bound.
 
 Let ℓ_c(z) = min(|z|, c), x_1…x_n independent and uniform on S^{d−1}(√d), y = f*(x), frozen weights
-fixed.  With probability ≥ 1 − δ, for all W at once and every projector, even one computed from the
+fixed.  With probability ≥ 1 − ϑ, for all W at once and every projector, even one computed from the
 sample, with R_1, R_2 those of P_{>k}W:
 E ℓ_c(f_L + f_Q − f*) − (1/n) Σ_i ℓ_c ≤ √R_1 + √R_2 + 2 B_L √(E K(x, x)/n)
-    + B_Q² E max_r ‖(1/n) Σ_i ε_i σ''(w_r·x_i) x_ix_iᵀ‖ + c √(log(N/δ)/2n),
-where B_L ≥ ‖P_{≤k}W‖_F and B_Q ≥ ‖W‖_{2,4} are the next of N pairs of radii and ε_i fair signs.
+    + (B_Q²/√m) E (Σ_r λ_max⁺(a_r M_r)²)^{1/2} + c √(log(N/ϑ)/2n),
+where B_L ≥ ‖P_{≤k}W‖_F and B_Q ≥ ‖W‖_{2,4} are the next of N pairs of radii and
+M_r = (1/n) Σ_i ε_i σ''(w_r·x_i) x_ix_iᵀ with fair signs ε_i.
 So each of R_1…R_4 is one term.  Source: [D], by symmetrisation and contraction [L].
 """
 
@@ -27,7 +28,7 @@ GRID = 8
 OCTAVES = 10
 """Powers of two that the grid reaches above and below 1."""
 CONFIDENCE = 0.95
-"""1 − δ."""
+"""1 − ϑ."""
 
 
 def radius(norm: float) -> float:
@@ -75,9 +76,10 @@ def attained_complexity(
 ) -> float:
     """(2√m)^{−1} E (Σ_r λ_max⁺(a_r M_r)²)^{1/2}: that complexity over B² exactly, not a bound.
 
-    M_r = (1/n) Σ_i ε_i σ''(w_r·x_i) x_ix_iᵀ and λ⁺ = max(λ, 0), over the m = 2p neurons of a paired
-    network.  The supremum over ‖W‖_{2,4} ≤ B is attained: u_r along the top eigenvector, |u_r|²
-    proportional to λ_max⁺.  No larger than :func:`quadratic_complexity`; free of the width.
+    M_r = (1/n) Σ_i ε_i σ''(w_r·x_i) x_ix_iᵀ and λ_max⁺ = max(λ_max, 0), over the m = 2p neurons
+    of a paired network.  The supremum over ‖W‖_{2,4} ≤ B is attained: u_r along the top
+    eigenvector, |u_r|² proportional to λ_max⁺.  No larger than :func:`quadratic_complexity`; free
+    of the width.
     Arguments, memory and errors are those of :func:`quadratic_complexity`.  [D]
     """
     tops = _spectra(weights, activation, n, generator, draws)
@@ -133,7 +135,7 @@ def gap_bound(
 
     * ``n``: training inputs;
     * ``mean_kernel``: E K(x, x), such as ``ntk_spectrum(activation, d).trace``;
-    * ``complexity``: that of f_Q, from :func:`quadratic_complexity`;
+    * ``complexity``: that of f_Q, from :func:`attained_complexity`;
     * ``population``, ``empirical``, ``low_degree``, ``norm_fourth``: R_1, R_2,
       R_3 = ‖P_{≤k}W‖_F² and ‖W‖_{2,4}^4 of a solution, such as
       :meth:`~escape_ntk.risk.problem.Problem.sizes` gives, the last as norm_2_4 to the fourth;

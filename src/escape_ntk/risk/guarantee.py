@@ -1,9 +1,10 @@
 """What a flat stationary point of L_λ is worth, in advance: every term of the bound in numbers.
 
-Let λ_1…λ_4 > 0, λ_2 ≥ 1, |σ'|, |σ''| ≤ 1, inputs on S^{d−1}(√d).  At every W with L_λ(W) ≤ L_0,
-‖∇_W L_λ‖_F ≤ ε_g and λ_min(∇²_W L_λ) ≥ −δ
-¼F + λ_1R_1 + ½λ_2R_2 + λ_3R_3 + λ_4R_4 ≤ Λ, F the training loss.
-Λ knows W* and the sample, not W: with λ_4 > 0 the sublevel set is bounded, ‖W‖_{2,4}^4 ≤
+Let λ_1…λ_4 > 0, λ_2 ≥ 1, |σ'|, |σ''| ≤ 1, training inputs on S^{d−1}(√d), Λ_{n_k} > 0, R_1 over the
+uniform law on that sphere.  At every W with L_λ(W) ≤ L_0,
+‖∇_W L_λ‖_F ≤ δ_1 and λ_min(∇²_W L_λ) ≥ −δ
+¼F + λ_1R_1 + ½λ_2R_2 + λ_3R_3 + λ_4R_4 ≤ Ξ, F the training loss.
+Ξ knows W* and the sample, not W: with λ_4 > 0 the sublevel set is bounded, ‖W‖_{2,4}^4 ≤
 N = (L_0/λ_4)^{1/2}, and with λ_3 > 0 so is P_{≤k}t.  Source: [D], after Bai and Lee [L].
 """
 
@@ -16,9 +17,9 @@ from escape_ntk.risk.generalization import CONFIDENCE, GRID, OCTAVES
 from escape_ntk.risk.regularizer import Penalties
 
 NORM_CURVATURE = 28.0
-"""½E_S(SW_Q)ᵀ∇²R_4(SW_Q) ≤ 28 N^{3/2}‖W_Q‖_{2,4}² if W_Q moves one neuron of a pair.  [D]"""
+"""½Vᵀ∇²R_4V ≤ 28 N^{3/2}‖V‖_{2,4}² for every movement V, such as SW_Q.  [D]"""
 NORM_SLOPE = 4 * 2**0.25
-"""|⟨∇_t R_4, τ⟩| ≤ 4·2^{1/4} N^{7/4}‖τ‖_{2,4}.  [D]"""
+"""|⟨∇_t R_4, t_0⟩| ≤ 4·2^{1/4} N^{7/4}‖t_0‖_{2,4}.  [D]"""
 NORM_SHARE = 7.0**4
 """28 N^{3/2}c² ≤ 3N² + 7⁴c⁸: the means of N², N², N² and (7c²)⁴.  [D]"""
 WIDEST = 1e40
@@ -27,7 +28,7 @@ WIDEST = 1e40
 
 @dataclass(frozen=True)
 class Guarantee:
-    """The terms of Λ, each ≥ 0, and their ``total``; what they bound, from :meth:`sizes`.  [D]
+    """The terms of Ξ, each ≥ 0, and their ``total``; what they bound, from :meth:`sizes`.  [D]
 
     :meth:`sizes` refuses penalties that are 0 with an :class:`~escape_ntk.checks.InputError`.
     """
@@ -44,13 +45,13 @@ class Guarantee:
 
     @property
     def total(self) -> float:
-        """Λ."""
+        """Ξ."""
         return sum(getattr(self, field.name) for field in fields(self))
 
     def sizes(self, penalties: Penalties) -> dict[str, float]:
-        """Λ as a bound on the loss F, R_1, R_2, R_3 and N = ‖W‖_{2,4}^4.
+        """Ξ as a bound on the loss F, R_1, R_2, R_3 and N = ‖W‖_{2,4}^4.
 
-        F ≤ 4Λ, R_1 ≤ Λ/λ_1, R_2 ≤ 2Λ/λ_2, R_3 ≤ Λ/λ_3, N ≤ (Λ/λ_4)^{1/2}.
+        F ≤ 4Ξ, R_1 ≤ Ξ/λ_1, R_2 ≤ 2Ξ/λ_2, R_3 ≤ Ξ/λ_3, N ≤ (Ξ/λ_4)^{1/2}.
         """
         p, top = _all_four(penalties), self.total
         return {
@@ -76,13 +77,15 @@ def guarantee(
     depth: float = 0.0,
     gradient: float = 0.0,
 ) -> Guarantee:
-    """Every term of Λ.  With c, b, Γ as below and ‖τ‖_F ≤ T = (2Γ low)^{1/2} + (L_0/2λ_3)^{1/2}:
+    """Every term of Ξ.
+
+    With c, b, Γ as below and ‖t_0‖_F ≤ c_0 = (2Γ low)^{1/2} + (L_0/2λ_3)^{1/2}:
 
     missed = ⟨(f* of W* − y)²⟩;  low_degree = λ_3Γ low ≥ λ_3R_3(t_L);  norm = 7⁴λ_4c⁸;
     signs = c²(2m)^{−1/2}[2λ_1(1 + bΓ) + λ_2b + λ_3bΓ] ≥ E_S Q(S t_Q);
-    cross = 2^{1/2}bc²m^{−1/2} + 2bdc²N^{1/2}/m;  coupling = 2bd m^{−1/2}N^{1/2}T²;
-    norm_slope = 4·2^{1/4}λ_4N^{7/4}(2bΓ/m)^{1/4}T;  curvature = ½δ(m/2)^{1/2}c²;
-    gradient = ε_g(½m^{1/4}N^{1/4} + T/2^{1/2}).  Source: [D].
+    cross = 2^{1/2}bc²m^{−1/2} + 2bdc²N^{1/2}/m;  coupling = 2bd m^{−1/2}N^{1/2}c_0²;
+    norm_slope = 4·2^{1/4}λ_4N^{7/4}(2bΓ/m)^{1/4}c_0;  curvature = ½δ(m/2)^{1/2}c²;
+    gradient = δ_1(½m^{1/4}N^{1/4} + c_0/2^{1/2}).  Source: [D].
 
     Arguments:
 
@@ -92,9 +95,9 @@ def guarantee(
     * ``norm``: c = ‖W_Q‖_{2,4} of the comparison, which moves one neuron of each pair;
     * ``missed``: mean square over the sample of what the comparison misses;
     * ``low``: mean square over the sample of y − f_Q(·; W_Q), whose good part f_L makes;
-    * ``inverse``: Γ = n/Λ_{n_k}, Λ_{n_k} the n_k-th eigenvalue of the Gram matrix;
+    * ``inverse``: Γ = n/Λ_{n_k}, Λ_{n_k} > 0 the n_k-th eigenvalue of the Gram matrix;
     * ``stretch``: b = ‖X‖²/n, between 1 and d;
-    * ``depth``, ``gradient``: δ and ε_g of the point.
+    * ``depth``, ``gradient``: δ and δ_1 of the point.
 
     Returns a :class:`Guarantee`.
 
@@ -147,7 +150,7 @@ def required_width(at: Callable[[int], Guarantee], target: float) -> float:
     if least > target:
         raise checks.InputError(
             checks.message(
-                expected="a target above what is left of Λ at infinite width",
+                expected="a target above what is left of Ξ at infinite width",
                 got=f"{target:g}, with {least:.3g} left",
                 remedy="smaller λ_3 and λ_4, depth=0, or a larger target",
             )
@@ -167,13 +170,15 @@ def required_samples(
 ) -> float:
     """n for which three terms of the bound on the gap come to ``target``: of R_3, R_4 and chance.
 
-    (2^{9/8}(R_3d)^{1/2} + 2^{3/4}(N b d log(md))^{1/2} + (½log(G/δ))^{1/2})²/target²: each falls
-    like n^{−1/2}; G pairs of radii a factor 2^{1/8} apart, 1 − δ = 95 %.  [D]
+    (2^{9/8}(R_3d)^{1/2} + 2^{3/4}(N b d log(md))^{1/2} + (½log(G/ϑ))^{1/2})²/target²: each falls
+    like n^{−1/2}; G pairs of radii a factor 2^{1/8} apart, 1 − ϑ = 95 %.  The second: for given
+    inputs E_ε max_r ‖M_r‖ ≤ (2bd log(md)/n)^{1/2}, as for all matrix series with signs [L].  [D]
 
     Arguments:
 
     * ``sizes``: with "R_3" and "norm_fourth" N, such as :meth:`Guarantee.sizes` gives;
-    * ``d``, ``m``, ``stretch``: as for :func:`guarantee`;
+    * ``d``, ``m``: as for :func:`guarantee`;
+    * ``stretch``: E b over fresh samples of n inputs;
     * ``target``: > 0.
 
     Errors: :class:`~escape_ntk.checks.InputError` for numbers that cannot be.
@@ -196,12 +201,12 @@ def required_samples(
 def smooth_on_sublevel(
     *, d: int, m: int, penalties: Penalties, start: float, stretch: float = 1.0
 ) -> tuple[float, float]:
-    """(ℓ, ρ): Lipschitz constants of ∇_W L_λ and ∇²_W L_λ where L_λ ≤ ``start`` = L_0.
+    """(ℓ, ρ): bounds on the second and third derivatives of L_λ in W where L_λ ≤ ``start`` = L_0.
 
     With N = (L_0/λ_4)^{1/2} and b = ``stretch`` as in :func:`guarantee`,
     ℓ = 4d(1 + dN^{1/2}m^{−1/2}) + 2d(L_0/m)^{1/2} + 2(λ_1 + bλ_2 + λ_3) + 56λ_4N^{3/2},
     ρ = 6d m^{−1/2}(2d(1 + dN^{1/2}m^{−1/2}))^{1/2} + 336λ_4N^{5/4}.
-    Descent in all weights with a step of at most 1/ℓ does not raise L_λ.  Source: [D].
+    Descent in all weights from there, with steps of at most 1/ℓ, does not raise L_λ.  Source: [D].
 
     Errors: :class:`~escape_ntk.checks.InputError` as :func:`guarantee`; λ_2 < 1 is allowed.
     """

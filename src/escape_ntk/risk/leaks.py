@@ -1,9 +1,9 @@
 """The population leak E_x f_L(x; t)² as a quadratic form in t: in closed form, or by fresh inputs.
 
-For unit weights symmetry leaves three functions of G_rs = w_r·w_s, on both laws of the inputs:
-E[σ'(w_r·x)σ'(w_s·x) xxᵀ] = κ00 I + κ20 (w_rw_rᵀ + w_sw_sᵀ) + κ11 (w_rw_sᵀ + w_sw_rᵀ).
-With D_rs = w_r·t_s and τ_r = w_r·t_r over the p = m/2 pairs
-m·E f_L² = Σ_rs [κ00 t_r·t_s + 2κ20 τ_r D_rs + κ11(τ_rτ_s + D_rsD_sr)].
+For unit weights symmetry leaves three functions of G_rq = w_r·w_q, on both laws of the inputs:
+E[σ'(w_r·x)σ'(w_q·x) xxᵀ] = κ00 I + κ20 (w_rw_rᵀ + w_qw_qᵀ) + κ11 (w_rw_qᵀ + w_qw_rᵀ).
+With D_rq = w_r·t_q, r and q over the p = m/2 pairs,
+m·E f_L² = Σ_rq [κ00 t_r·t_q + 2κ20 D_rr D_rq + κ11(D_rrD_qq + D_rqD_qr)].
 Its gradient is 2Σt, with the population covariance Σ = E φφᵀ of the features of t.  Source: [D].
 """
 
@@ -87,7 +87,7 @@ class _ClosedFormLeak:
         for start in range(0, len(w), self.block):
             rows = slice(start, start + self.block)
             k11, k20 = self.k11[rows], self.k20[rows]
-            d = w[rows] @ t.T  # (block, p): D_rs = w_r·t_s
+            d = w[rows] @ t.T  # (block, p): D_rq = w_r·t_q
             along = torch.einsum("bp,bp->b", k20, d) + k11 @ tau
             d.mul_(k11).addcmul_(k20, tau[None])
             torch.addmm(d @ w, self.k00[rows], t, out=gradient[rows])
@@ -149,10 +149,10 @@ class SphereLeak(_ClosedFormLeak):
     """R_1 in closed form for x uniform on S^{d−1}(√d) and unit w_r, d ≥ 3.
 
     E[σ'(w·x)σ'(v·x) xxᵀ] = ∂_w∂_vᵀ E[σ(w·x)σ(v·x)], and by Funk and Hecke the last is
-    Σ_j B η_j(|w|)η_j(|v|) P_j(ŵ·v̂) with η_j(r) = E[σ(r√d τ)P_j(τ)].  At |w| = |v| = 1, with
-    η̇_j = E[√d τ σ'(√d τ)P_j(τ)]:
-    κ00 = Σ B η_j² P_j'(G),  κ11 = Σ B η_j² P_j''(G),
-    κ20 = Σ B η_jη̇_j P_j'(G) − κ00 − G∘κ11.
+    Σ_j B ξ_j(|w|)ξ_j(|v|) P_j(ŵ·v̂) with ξ_j(a) = E[σ(a√d τ)P_j(τ)].  At |w| = |v| = 1, with
+    ξ̇_j = E[√d τ σ'(√d τ)P_j(τ)]:
+    κ00 = Σ B ξ_j² P_j'(G),  κ11 = Σ B ξ_j² P_j''(G),
+    κ20 = Σ B ξ_jξ̇_j P_j'(G) − κ00 − G∘κ11.
     On the diagonal xxᵀ averages to κ00 I + 2(κ20 + κ11) wwᵀ: κ00 = (d E σ'² − E z²σ'²)/(d−1),
     z = √d τ, the other two from their sum.  Memory: three (p, p) matrices.  Source: [D].
 
@@ -200,11 +200,11 @@ class SphereLeak(_ClosedFormLeak):
 
 
 def _sphere_series(activation: Activation, degree: int, d: int) -> tuple[np.ndarray, ...]:
-    """Coefficients of κ00 (in P_j of d+2), κ11 (d+4) and Σ B ηη̇ P' (d+2), j = 0…degree−1.
+    """Coefficients of κ00 (in P_j of d+2), κ11 (d+4) and Σ B ξξ̇ P' (d+2), j = 0…degree−1.
 
     P_j' = j(j+d−2)/(d−1) P_{j−1} of dimension d+2.  [L]
     """
-    eta = gegenbauer_coefficients(activation.value, degree, d)  # √B η_j
+    eta = gegenbauer_coefficients(activation.value, degree, d)  # √B ξ_j
     dot = gegenbauer_coefficients(lambda z: z * activation.first(z), degree, d)
     j = np.arange(1, degree + 1)
     first = j * (j + d - 2) / (d - 1)
@@ -214,7 +214,7 @@ def _sphere_series(activation: Activation, degree: int, d: int) -> tuple[np.ndar
 
 
 def _sphere_diagonal(activation: Activation, d: int) -> tuple[float, float]:
-    """(κ, κ') with E[σ'(w·x)² xxᵀ] = κ I + κ' wwᵀ."""
+    """(κ00, b) with E[σ'(w·x)² xxᵀ] = κ00 I + b wwᵀ."""
     tau, weights = gauss_gegenbauer(d)
     z = torch.from_numpy(math.sqrt(d) * tau)
     square = weights * activation.first(z).square().numpy()
@@ -238,7 +238,7 @@ def _largest_off_diagonal(gram: Tensor) -> float:
 
 
 def _series_degree(gram: Tensor, most: int, tolerance: float = 1e-12) -> int:
-    """Smallest J with max_{r≠s}|G_rs|^J below ``tolerance``, at most ``most``."""
+    """Smallest J with max_{r≠q}|G_rq|^J below ``tolerance``, at most ``most``."""
     largest = _largest_off_diagonal(gram)
     if largest == 0.0:
         return 3

@@ -132,7 +132,7 @@ class TrainingProjector:
         return t - self.low(t)
 
     def eigenvectors(self, count: int | None = None) -> Float[Tensor, "count *shape"]:
-        """v_j = Aᵀu_j/√λ_j, j = 1…count (n_k by default): unit movements t, by eigenvalue."""
+        """v_j = Aᵀu_j/√Λ_j, j = 1…count (n_k by default): unit movements t, by eigenvalue."""
         values, vectors = self._gram_pairs
         top = checks.integer("count", self.n_k if count is None else count, least=1)
         if top > self.rank:
@@ -260,7 +260,7 @@ def worst_leak(
     """(max E_x f_L(x; W)²/‖W‖² over the range of P_{>k}, the unit t that attains it).
 
     The largest eigenvalue of P_{>k}ΣP_{>k}, by Lanczos.  For the population projector it is
-    λ_{n_k+1}; for the projector of a training set it is larger.
+    ζ_{(n_k+1)}; for the projector of a training set it is larger.
     """
 
     def product(t: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar, Union
+from typing import TYPE_CHECKING, Any, TypeVar, Union
 
 from escape_ntk import checks
 from escape_ntk.display import html
@@ -47,9 +47,10 @@ class Chapter:
         full: Plan,
         data: tuple[str, ...] = (),
         together: Together | None = None,
+        **more: Any,
     ) -> Experiment:
         """Make what can be run by ``name``: see :class:`~escape_ntk.study.plans.Experiment`."""
-        made = Experiment(name, title, seeds, live, full, data, together)
+        made = Experiment(name, title, seeds, live, full, data, together, **more)
         self.experiments.append(made)
         return made
 

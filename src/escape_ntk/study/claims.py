@@ -24,7 +24,14 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from escape_ntk import checks
-from escape_ntk.numerics.stats import Interval, Numbers, log_slope, mean_interval
+from escape_ntk.numerics.stats import (
+    LEVEL,
+    Distance,
+    Interval,
+    Numbers,
+    log_slope,
+    mean_interval,
+)
 from escape_ntk.records.store import Record, RecordStore, default_root
 from escape_ntk.study import sweep
 from escape_ntk.study.plans import commands
@@ -300,6 +307,24 @@ def judge_slope(got: Interval, target: float, tolerance: float, runs: int) -> Fi
     return found(inside, partly=meets, slope=got, runs=runs)
 
 
+def slopes_near(target: float, tolerance: float) -> Callable[..., Finding]:
+    """As :func:`slope_near`, of groups of slopes by name, each for itself: the worst group judges.
+
+    The slope told first is that of the group farthest from the target.
+    """
+
+    def judge(groups: Mapping[str, Numbers]) -> Finding:
+        got = {name: mean_interval(slopes) for name, slopes in groups.items()}
+        found = {name: judge_slope(got[name], target, tolerance, len(groups[name])) for name in got}
+        verdict = min((f.verdict for f in found.values()), key=RISING.index)
+        farthest = max(got, key=lambda name: abs(got[name].value - target))
+        told = {name: ends("slope", interval) for name, interval in got.items()}
+        runs = sum(len(slopes) for slopes in groups.values())
+        return Finding(verdict, {**ends("slope", got[farthest]), "runs": runs, **told})
+
+    return judge
+
+
 def ratio_one(low: float, high: float, *, held: bool = False) -> Callable[..., Finding]:
     """Reproduced when the 95 % interval of the mean ratio lies in [low, high].
 
@@ -324,12 +349,87 @@ def ratio_below_one(ratios: Numbers) -> Finding:
     return found(got.high < 1, partly=got.value < 1, ratio=got, runs=len(ratios), below=below)
 
 
-def inside_intervals(rows: Sequence[tuple[str, float, Interval]]) -> Finding:
-    """Reproduced when every published value lies in its interval; partly when most do."""
-    hits = [published in interval for _, published, interval in rows]
-    told = {
-        label: {"published": value, **ends("own", interval), "inside": hit}
-        for (label, value, interval), hit in zip(rows, hits, strict=True)
-    }
-    most = sum(hits) > len(hits) / 2
-    return found(all(hits), partly=most, **told, inside=sum(hits), of=len(hits))
+@dataclass(frozen=True)
+class Predicted:
+    """A published number beside its prediction: 95 % interval, standard error and two-sided p.
+
+    ``counted`` is False for what follows from others of the same list, such as a difference of two:
+    it is judged with them, and it is no further number.
+    """
+
+    label: str
+    published: float
+    interval: Interval
+    error: float
+    p: float
+    counted: bool = True
+
+    @property
+    def z(self) -> float:
+        """(published − own)/error."""
+        return (self.published - self.interval.value) / self.error
+
+    @property
+    def inside(self) -> bool:
+        """Whether the published number lies in the interval."""
+        return self.published in self.interval
+
+    def told(self) -> dict[str, object]:
+        """As JSON."""
+        own = ends("own", self.interval)
+        seen = {"inside": self.inside, "z": self.z, "p": self.p}
+        return {"published": self.published, **own, **seen}
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A published curve beside a predicted one: their :class:`~escape_ntk.numerics.stats.Distance`.
+
+    ``inside``: as far as that one in twenty comes by chance, or nearer.
+    """
+
+    label: str
+    distance: Distance
+    counted: bool = True
+
+    @property
+    def z(self) -> float:
+        """In standard errors, root mean square over the time."""
+        return self.distance.z
+
+    @property
+    def p(self) -> float:
+        """Chance of a curve as far off."""
+        return self.distance.p
+
+    @property
+    def inside(self) -> bool:
+        """Whether that chance is .05 or more."""
+        return self.p >= 1 - LEVEL
+
+    def told(self) -> dict[str, object]:
+        """As JSON."""
+        off = {"rms": self.distance.rms, "outside": self.distance.outside}
+        return {**off, "inside": self.inside, "z": self.z, "p": self.p}
+
+
+def worst_miss(rows: Sequence[Predicted] | Sequence[Apart], among: int = 0) -> Finding:
+    """Reproduced when every published number lies in its 95 % interval; else the worst miss judges.
+
+    Partly when a miss like that is to be expected of one among so many: Bonferroni's
+    k·p ≥ .05 for the k numbers compared, or the k ``among`` which these were chosen.  One miss
+    beyond that sinks the hypothesis, however many others are hit.
+    """
+    worst = min(rows, key=lambda row: row.p)
+    corrected = min(1.0, max(among, len(rows)) * worst.p)
+    counted = [row for row in rows if row.counted] or rows
+    return found(
+        all(row.inside for row in rows),
+        partly=corrected >= 1 - LEVEL,
+        **{row.label: row.told() for row in rows},
+        inside=sum(row.inside for row in counted),
+        of=len(counted),
+        z=worst.z,
+        farthest=worst.label,
+        p_corrected=corrected,
+    )

@@ -18,9 +18,15 @@ from escape_ntk.models.network import activation, draw_weights
 from escape_ntk.models.pairs import PairFeatures
 from escape_ntk.numerics.polynomials import cumulative_multiplicity
 from escape_ntk.risk.constructions import JointMovement, represent_target
-from escape_ntk.risk.generalization import GapBound, gap_bound, quadratic_complexity
+from escape_ntk.risk.generalization import (
+    GapBound,
+    attained_complexity,
+    gap_bound,
+    quadratic_complexity,
+)
 from escape_ntk.risk.problem import Problem
-from escape_ntk.study.point import Draws, Point
+from escape_ntk.study.point import Draws, Point, Result
+from escape_ntk.training.run import UNSAVED, Run
 
 SINE = "sin(z+pi/4)"
 PARTS = ("dense", "sparse", "rest")
@@ -31,27 +37,42 @@ SIZES = ("R_1", "R_2", "R_3", "norm_fourth")
 
 @dataclass(frozen=True)
 class Data:
-    """Target, training inputs, and what chooses and judges; ``generator`` for what is drawn next.
+    """Target, training set, and what chooses and judges; ``generator`` for what is drawn next.
 
+    ``y`` and ``validation_y`` are the labels that a method sees; it is judged without their noise.
     Target, validation and test sets depend on (seed, k, d) alone, not on n.
     """
 
     target: Target
     X: Tensor
+    y: Tensor
     validation: Tensor
+    validation_y: Tensor
     test: Tensor
     generator: torch.Generator
 
 
-def draw_data(point: "Fit", dtype=torch.float32) -> Data:
-    """Target, validation, test and training inputs, in this order, from the point's seed."""
+NOISE_STREAM = 10_000
+"""Added to a point's seed for the noise of its labels: inputs and weights stay as without it."""
+
+
+def draw_data(point: "Fit", dtype=torch.float32, label_noise: float = 0.0) -> Data:
+    """Target, validation, test and training inputs, in this order, from the point's seed.
+
+    Labels are f* and normal noise of deviation ``label_noise``, on both sets that have labels.
+    """
     generator = torch.Generator().manual_seed(point.seed)
     target = draw_target(point.k, point.d, generator, dtype)
     validation, test, X = (
         draw_inputs(n, point.d, point.draws.inputs, generator, dtype=dtype)
         for n in (point.n_validation, point.n_test, point.n)
     )
-    return Data(target, X, validation, test, generator)
+    y, validation_y = target(X), target(validation)
+    if label_noise:
+        stream = torch.Generator().manual_seed(point.seed + NOISE_STREAM)
+        for labels in (validation_y, y):  # the first does not depend on n
+            labels += label_noise * torch.randn(len(labels), generator=stream, dtype=dtype)
+    return Data(target, X, y, validation, validation_y, test, generator)
 
 
 def explicit(weights: Tensor, name: str, target: Target) -> JointMovement:
@@ -91,6 +112,10 @@ class Fit(Point):
 
     def __post_init__(self):
         checks.integer("k", self.k, least=1)
+
+    def data(self, dtype: torch.dtype = torch.float32) -> Data:
+        """What :func:`draw_data` draws, labels without noise."""
+        return draw_data(self, dtype)
 
 
 class Wide(Fit):
@@ -137,18 +162,51 @@ def sizes(problem: Problem, state: Tensor) -> dict[str, float]:
     return {name: found[name] for name in SIZES}
 
 
+class ClassSize(Wide):
+    """What the bound on the gap knows of the class of f_L + f_Q: of no W, only of the frozen w.
+
+    ``mean_kernel`` = E K(x, x); the Rademacher complexity of f_Q over ‖W‖_{2,4}² exactly,
+    ``complexity``, and by the largest neuron, ``largest``: both from the same draws.
+    """
+
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=("random_signs",))
+
+    m: int
+
+    def compute(self, run: Run = UNSAVED) -> Result:
+        """At the weights of the problem with the same fields."""
+        generator = draw_data(self, torch.float64).generator
+        law, kind = self.draws.weights, {"dtype": torch.float64}
+        weights, act = draw_weights(self.m, self.d, generator, law=law, **kind), self.activation
+
+        def complexity(measure, _: Run) -> dict[str, float]:
+            generator = torch.Generator().manual_seed(4_000_000 + self.seed)
+            return {"value": measure(weights, act, self.n, generator)}
+
+        both = run.tabulate((attained_complexity, quadratic_complexity), complexity)["value"]
+        names = ("complexity", "largest")
+        return {
+            "mean_kernel": ntk_spectrum(activation(act), self.d).trace,
+            **{name: float(value) for name, value in zip(names, both, strict=True)},
+        }, {}
+
+
 def bound_on_gap(
-    problem: Problem,
     sizes: Mapping[str, float],
-    generator: torch.Generator,
+    known: Mapping[str, float],
+    n: int,
+    *,
+    complexity: str = "complexity",
     cap: float = 1.0,
 ) -> GapBound:
-    """The generalisation bound for a solution of these :func:`sizes`, for losses up to ``cap``."""
-    n, d = problem.X.shape
+    """The bound on the gap for a solution of these :func:`sizes`, for losses up to ``cap``.
+
+    ``known``: the summary of the :class:`ClassSize` of its problem; ``complexity``: which of both.
+    """
     return gap_bound(
         n=n,
-        mean_kernel=ntk_spectrum(problem.activation, d).trace,
-        complexity=quadratic_complexity(problem.weights, problem.activation, n, generator),
+        mean_kernel=known["mean_kernel"],
+        complexity=known[complexity],
         population=sizes["R_1"],
         empirical=sizes["R_2"],
         low_degree=sizes["R_3"],

@@ -4,17 +4,19 @@ An :class:`Experiment` registers itself: ``escape-ntk list`` shows it, ``escape-
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from escape_ntk import checks
-from escape_ntk.records.store import Record, RecordStore
 from escape_ntk.study import sweep
 from escape_ntk.study.point import Point
 
 SCALES = ("live", "full")
 Plan = Callable[..., Sequence[Point]]
-"""Points for some seeds; with ``data`` and ``root`` where there is a choice of data."""
+"""Points for some seeds; with ``data``, ``root``, ``activation`` where there is such a choice."""
+Forecast = Callable[[Any], str]
+"""What a point would take, in words: Any, as each knows the points of its own class alone."""
 EXPERIMENTS: dict[str, "Experiment"] = {}
 """Every experiment whose chapter was imported, by name."""
 
@@ -23,8 +25,10 @@ EXPERIMENTS: dict[str, "Experiment"] = {}
 class Experiment:
     """A named list of points for each scale; ``seeds`` are those the claims rest on.
 
-    Where there is a choice of ``data``, ``live`` and ``full`` also take ``data`` and ``root``.
-    ``together`` computes points side by side on one device.
+    Where there is a choice of ``data``, ``live`` and ``full`` also take ``data`` and ``root``, and
+    where there is one of ``activations``, ``activation``.  ``together`` computes points side by
+    side on one device; points with a ``placed`` device go there one after another, and what they
+    saved is taken up.  ``forecast`` says what the first point would take, or nothing.
     """
 
     name: str
@@ -34,6 +38,9 @@ class Experiment:
     full: Plan
     data: tuple[str, ...] = ()
     together: sweep.Together | None = None
+    activations: tuple[str, ...] = ()
+    placed: bool = False
+    forecast: Forecast | None = None
 
     def __post_init__(self):
         EXPERIMENTS[self.name] = self
@@ -45,29 +52,43 @@ class Experiment:
         *,
         data: str | None = None,
         root: Path | None = None,
+        activation: str | None = None,
     ) -> Sequence[Point]:
-        """The frozen points of ``scale``, for the default seeds and data or for these."""
+        """The frozen points of ``scale``, for the default seeds and choices or for these."""
         checks.one_of("scale", scale, SCALES)
         chosen = self.seeds if seeds is None else tuple(seeds)
         for seed in chosen:
             checks.integer("seed", seed, least=0)
         build = self.live if scale == "live" else self.full
-        return build(chosen, **self._choice(data, root))
+        return build(chosen, **self._choice(data, root), **self._activation(activation))
 
-    def run_side_by_side(
-        self, points: Sequence[Point], store: RecordStore, device: str
-    ) -> list[Record]:
-        """Records of the points, computed ``together``; refused where the experiment cannot."""
-        if self.together is None:
-            able = ", ".join(e.name for e in EXPERIMENTS.values() if e.together)
+    def on(self, points: Sequence[Point], device: str) -> Sequence[Point]:
+        """The points as they are to be run on ``device``; refused where the experiment cannot."""
+        if self.together is None and not self.placed:
+            able = ", ".join(e.name for e in EXPERIMENTS.values() if e.together or e.placed)
             raise checks.InputError(
                 checks.message(
-                    expected=f"an experiment whose runs go side by side on one device: {able}",
+                    expected=f"an experiment that can run on a device: {able}",
                     got=self.name,
                     remedy="leave --device out; --workers shares the cores",
                 )
             )
-        return sweep.run_side_by_side(points, store, self.together, device)
+        place = str(sweep.usable(device))
+        return [replace(point, device=place) for point in points] if self.placed else points
+
+    def _activation(self, activation: str | None) -> dict:
+        """The activation, where there is a choice and one was asked for."""
+        if activation is None:
+            return {}
+        if not self.activations:
+            raise checks.InputError(
+                checks.message(
+                    expected=f"no activation for {self.name}, which has its own",
+                    got=f"--activation {activation}",
+                    remedy="leave it out",
+                )
+            )
+        return {"activation": checks.one_of("activation", activation, self.activations)}
 
     def _choice(self, data: str | None, root: Path | None) -> dict:
         """The arguments beside the seeds; refused where there is no choice of data."""

@@ -75,6 +75,8 @@ class Point:
     experiment: ClassVar[str]
     """Where its records are kept; other classes may not take the same name."""
     draws: ClassVar[Draws]
+    device = None
+    """Where it computes, if not on the CPU: no part of its configuration."""
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def __init_subclass__(cls, **options):

@@ -74,7 +74,9 @@ def lookup(point: Point, store: RecordStore) -> Record | None:
 
 def compute(point: Point, root: Path, every: float, progress: str | None = None) -> Computed:
     """Compute one point; what an earlier attempt left in checkpoints below ``root`` is taken up."""
-    code = environment()  # before the run: what is imported now is what computes
+    code = environment(
+        point.device or "cpu"
+    )  # before the run: what is imported now is what computes
     checkpoint = RecordStore(root).checkpoint(point.experiment, configuration(point))
     run = Run(checkpoint, every=every, progress=progress)
     summary, arrays = point.compute(run)
@@ -301,7 +303,7 @@ def run_side_by_side(
     The numbers agree with those of :func:`run_points` up to rounding.  A kill costs the points
     that are under way.  :class:`~escape_ntk.checks.InputError` where there is no such device.
     """
-    place = _device(device)
+    place = usable(device)
     found = {point: lookup(point, store) for point in dict.fromkeys(points)}
     missing = [point for point, record in found.items() if record is None]
     code = environment(place)
@@ -313,8 +315,8 @@ def run_side_by_side(
     return [run_point(point, store) if record is None else record for point, record in records]
 
 
-def _device(name: str) -> torch.device:
-    """The device of this name, once it has held a number."""
+def usable(name: str) -> torch.device:
+    """The device of this name, once it has held a number; else InputError."""
     try:
         return torch.zeros(1, device=name).device
     except (RuntimeError, AssertionError) as error:

@@ -28,9 +28,9 @@ def hessian_vector(
 ) -> Float[Tensor, "2 p d"]:
     """∇²_{(s,t)} L_λ(state) v, exactly.
 
-    With predictions f, residuals r and Jacobian J: (2/n)[Jᵀ(Jv) + Σ_i r_i ∇²f_i v] + penalties.
-    f_Q is bilinear, so its part of Jv is f_Q(state + v) − f_Q(state) − f_Q(v), and Σ_i r_i ∇²f_i v
-    is the gradient of Σ_i r_i f_Q(x_i) at v.  Features that are not bilinear, those of the network
+    With predictions f, residuals χ and Jacobian J: (2/n)[Jᵀ(Jv) + Σ_i χ_i ∇²f_i v] + penalties.
+    f_Q is bilinear, so its part of Jv is f_Q(state + v) − f_Q(state) − f_Q(v), and Σ_i χ_i ∇²f_i v
+    is the gradient of Σ_i χ_i f_Q(x_i) at v.  Features that are not bilinear, those of the network
     itself, raise :class:`~escape_ntk.checks.InputError`.  [D]
     """
     features, p, n = risk.features, risk.penalties, len(risk.features)
@@ -91,7 +91,7 @@ def _norm_hessian(state: Tensor, v: Tensor) -> Tensor:
 class Curvature:
     """The lowest eigenvalue of ∇²_W L_λ in the coordinates of all weights, with its direction.
 
-    ``residual`` = ‖∇²L v − λ v‖ for the unit direction v, (2, p, d) in pair coordinates.  [D]
+    ``residual`` = ‖∇²L v − λ_min v‖ for the unit direction v, (2, p, d) in pair coordinates.  [D]
     """
 
     eigenvalue: float
@@ -321,12 +321,12 @@ class RandomSignBalance:
     L_λ(W) = comparison + first_order + coupling + cross − curvature − distance
     + norm + norm_curvature + norm_slope, exactly, with
     comparison = L(f*) + Q(t_L) + E_S Q(S t_Q) for f* = f_L(·; W_L) + f_Q(·; W_Q);
-    first_order = ⟨∇_t L_λ, t − t_L⟩;  coupling = (2/n) Σ_i r_i f_Q(x_i; s, t_L);
+    first_order = ⟨∇_t L_λ, t − t_L⟩;  coupling = (2/n) Σ_i χ_i f_Q(x_i; s, t_L);
     cross = (1/n) Σ_i E_S (J_i S W_Q)²;  curvature = ½ E_S (S W_Q)ᵀ∇²L_λ(W)(S W_Q);
     distance = Q(t − t_L) + (1/n) Σ_i (f − f*)(x_i)² ≥ 0;
     norm = λ_4R_4;  norm_curvature = ½λ_4 E_S (S W_Q)ᵀ∇²R_4(W)(S W_Q);
     norm_slope = λ_4⟨∇_t R_4, t_L − t⟩.  The last three are 0 for λ_4 = 0.
-    J_i is the gradient of f_L + f_Q at x_i, r = f − y, Q = λ_1R_1 + λ_2R_2 + λ_3R_3, S one fair
+    J_i is the gradient of f_L + f_Q at x_i, χ = f − y, Q = λ_1R_1 + λ_2R_2 + λ_3R_3, S one fair
     sign a pair.  Source: [D].
     """
 
@@ -389,12 +389,12 @@ def random_sign_balance(
 class StationaryBalance:
     """What the conditions of a flat stationary point add up to, against W* = W_L + S W_Q.
 
-    With F the mean square of the residual r and τ = t_L − ½P_{≤k}t, exactly,
+    With F the mean square of the residual χ and t_0 = t_L − ½P_{≤k}t, exactly,
     F + λ_1R_1 + λ_2R_2 + 2λ_3R_3 + 4λ_4R_4 = missed + mean_penalty + inner + leak + first_order
     + coupling + cross − curvature + norm_curvature + norm_slope − distance, with
     missed = L(f*);  mean_penalty = E_S Q(S t_Q);  inner = 2Q(t, t_L), Q as a bilinear form;
-    leak = (1/n) Σ_i r_i f_L(x_i; P_{>k}t);  first_order = ½⟨∇_W L_λ, W⟩ − ⟨∇_t L_λ, τ⟩;
-    coupling = (2/n) Σ_i r_i f_Q(x_i; s, τ);  norm_slope = λ_4⟨∇_t R_4, τ⟩;
+    leak = (1/n) Σ_i χ_i f_L(x_i; P_{>k}t);  first_order = ½⟨∇_W L_λ, W⟩ − ⟨∇_t L_λ, t_0⟩;
+    coupling = (2/n) Σ_i χ_i f_Q(x_i; s, t_0);  norm_slope = λ_4⟨∇_t R_4, t_0⟩;
     distance = (1/n) Σ_i (f − f*)(x_i)²; the others as in :class:`RandomSignBalance`.  ``value`` is
     the left side.  Beside R_4 stands 4, so that its curvature can be absorbed.  Source: [D].
     """
@@ -486,7 +486,7 @@ class _Parts:
         self.curvature = self.cross + along + self.mean_penalty + self.norm_curvature
 
     def coupling(self, t: Tensor) -> float:
-        """(2/n) Σ_i r_i f_Q(x_i; s, t)."""
+        """(2/n) Σ_i χ_i f_Q(x_i; s, t)."""
         mixed = self.risk.features.terms(torch.stack([self.state[0], t]))[1]
         return float(2 * (self.residual * mixed).mean())
 

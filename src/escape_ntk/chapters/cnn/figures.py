@@ -15,10 +15,13 @@ MODELS = {
 
 
 @in_style
-def three_models(runs: Sequence[Run], limit: float | None = None) -> Figure:
+def three_models(
+    runs: Sequence[Run], limit: float | None = None, *, passing: bool = False
+) -> Figure:
     """Training and test loss of f, f_L + f_Q and f_L over the epochs, and their distances.
 
     Means and ranges over the runs; ``limit``: test loss of f_L trained endlessly, as a dotted line.
+    With ``passing`` also the training loss as the notebook counts it, in passing, dashed.
     """
     figure, axes = new_axes(3, 3.7)
     t = runs[0].arrays["times"][1:]
@@ -32,6 +35,8 @@ def three_models(runs: Sequence[Run], limit: float | None = None) -> Figure:
         for model, (label, colour) in MODELS.items():
             band(ax, f"{key}_loss_{model}", colour, label)
         ax.set(yscale="log", title=title, ylim=(1e-3, 2))
+    for model, (label, colour) in MODELS.items() if passing else ():
+        band(axes[0], f"batch_loss_{model}", colour, f"{label}, in passing", "--")
     if limit is not None:
         label = "$f_L$ trained\nendlessly"
         axes[1].axhline(limit, color=COLOURS["linear"], ls=":", lw=1.4, label=label)

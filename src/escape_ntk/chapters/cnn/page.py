@@ -1,5 +1,6 @@
 """What the page *Convolutional networks* shows, and from which runs."""
 
+import base64
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,8 +8,11 @@ import numpy as np
 from escape_ntk.chapters.cnn import chapter, figures
 from escape_ntk.chapters.cnn import runs as e
 from escape_ntk.chapters.cnn.claims import POINTS
+from escape_ntk.display import html
+from escape_ntk.display.svg import as_svg
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import Runs, plus_minus
+from escape_ntk.study.sweep import lookup
 
 show = chapter.show
 
@@ -55,6 +59,29 @@ def ends(runs: Runs) -> list[list[str]]:
             ]
             out.append([activation, label, *cells])
     return out
+
+
+@chapter.figure("cifar10")
+def cifar10(runs: Runs) -> html.Html:
+    """What is recorded of CIFAR-10: a figure for each activation, or a line that says nothing is.
+
+    Means and ranges where there are several seeds.
+    """
+    points = [p for a in e.ACTIVATIONS for p in e.full_points(e.SEEDS, "cifar10", activation=a)]
+    there = [p for p in points if lookup(p, runs.store) is not None]
+    if not there:
+        return html.Html("<p><em>No run on CIFAR-10 is recorded here.</em></p>")
+    parts = []
+    for activation in dict.fromkeys(p.activation for p in there):
+        records = runs(p for p in there if p.activation == activation)
+        picture = as_svg(figures.three_models(records, passing=True))
+        code = base64.b64encode(picture.encode()).decode()
+        words = (
+            f"CIFAR-10, 3 against 7, {activation}, {len(records)} of {len(e.SEEDS)} seeds: "
+            "training and test loss of f, f_L + f_Q and f_L over the epochs, and distances from f."
+        )
+        parts.append(f'<img alt="{words}" src="data:image/svg+xml;base64,{code}"><p>{words}</p>')
+    return html.Html("".join(parts))
 
 
 def _interval(values: Sequence[float | None]) -> str:

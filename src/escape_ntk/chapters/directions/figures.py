@@ -60,7 +60,7 @@ def gram_spectra(panels: Mapping[str, Run]) -> Figure:
 
 @in_style
 def gaps(population: Sequence[Run], drawn: Mapping[int, Sequence[Run]]) -> Figure:
-    """λ_{n_k}/λ_{n_k+1} over the dimension: population (lines), Gram matrices (marks)."""
+    """ζ_{(n_k)}/ζ_{(n_k+1)} over the dimension: population (lines), Gram matrices (marks)."""
     figure, (ax,) = new_axes(1, 3.4)
     colours = {1: DEGREE_COLOURS[1], 2: DEGREE_COLOURS[2]}
     for run, style in zip(population, ("-", "--"), strict=True):
@@ -112,7 +112,7 @@ def angles(groups: Mapping[str, Sequence[Run]], over_drawn: Callable[[Run], floa
 
 @in_style
 def leaks(bounds: Sequence[Run], movements: Sequence[Run]) -> Figure:
-    """Left: worst leak of P_{>k} over λ_{n_k+1}, over n.  Right: leak of the movements over m."""
+    """Left: worst leak of P_{>k} over ζ_{(n_k+1)}, over n.  Right: leak of the movements over m."""
     figure, axes = new_axes(2, 3.6)
     factors = bounds[0].arrays["factor"]
     rows = np.array([r.arrays["worst"] for r in bounds])
@@ -128,10 +128,10 @@ def leaks(bounds: Sequence[Run], movements: Sequence[Run]) -> Figure:
         color="#555555",
         ls=":",
         lw=1.2,
-        label="$\\gamma_{>k}/(n\\lambda_{n_k+1})$",
+        label="$\\gamma_{>k}/(n\\zeta_{(n_k+1)})$",
     )
     axes[0].set(xscale="log", yscale="log", xlabel="$n/n_k$")
-    axes[0].set(ylabel="worst $E f_L^2/\\|W\\|^2$ over $\\lambda_{n_k+1}$")
+    axes[0].set(ylabel="worst $E f_L^2/\\|W\\|^2$ over $\\zeta_{(n_k+1)}$")
     axes[0].set_xticks(factors, [f"{f:g}" for f in factors])
     axes[0].minorticks_off()
     m = movements[0].arrays["width"]

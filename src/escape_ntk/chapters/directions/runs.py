@@ -16,6 +16,7 @@ from escape_ntk.models.data import draw_inputs, random_direction, random_signs
 from escape_ntk.models.network import activation, draw_weights
 from escape_ntk.models.pairs import PairFeatures
 from escape_ntk.numerics.polynomials import cumulative_multiplicity, gegenbauer_sum
+from escape_ntk.numerics.stats import rms
 from escape_ntk.risk.constructions import RankOneMovement, represent_power
 from escape_ntk.risk.leaks import SphereLeak
 from escape_ntk.risk.projectors import PopulationProjector, TrainingProjector, worst_leak
@@ -28,7 +29,7 @@ F64 = torch.float64
 
 @dataclass(frozen=True)
 class PopulationGap(Point):
-    """λ_{n_k}/λ_{n_k+1} over the dimension, k = 1 and 2, from exact eigenvalues by degree."""
+    """ζ_{(n_k)}/ζ_{(n_k+1)} over the dimension, k = 1 and 2, from exact eigenvalues by degree."""
 
     experiment: ClassVar[str] = "directions-gap"
     draws: ClassVar[Draws] = Draws()
@@ -52,9 +53,10 @@ class PopulationGap(Point):
 class GramSpectrum(Point):
     """Eigenvalues of the infinite kernel's Gram matrix at n inputs, and angles of its eigenvectors.
 
-    The empirical eigenvector v̂_j = Φᵀu_j/√λ̂_j has sin²θ_j = u_jᵀK_{>k}u_j/λ̂_j with the population
-    space of degrees ≤ k, where K_{>k} = Σ_{ℓ>k} λ_ℓB(d,ℓ)P_ℓ(XXᵀ/d): exact, no test set.
-    Foreseen: γ/(nλ_j + γ); and to second order (γ + 2σ²/λ_j)/λ̂_j, σ² = Σ_{ℓ>k} λ_ℓ²B(d,ℓ).
+    The empirical eigenvector v̂_j = Φᵀu_j/√Λ_j has sin²θ_j = u_jᵀK_{>k}u_j/Λ_j with the population
+    space of degrees ≤ k, where K_{>k} = Σ_{ℓ>k} ζ_ℓB(d,ℓ)P_ℓ(XXᵀ/d): exact, no test set.
+    Foreseen: γ/(nζ_{(j)} + γ); and to second order (γ + 2γ⁽²⁾/ζ_{(j)})/Λ_j,
+    γ⁽²⁾ = Σ_{ℓ>k} ζ_ℓ²B(d,ℓ).
     """
 
     experiment: ClassVar[str] = "directions-gram"
@@ -78,7 +80,7 @@ class GramSpectrum(Point):
         low = (spectrum.eigenvalues * spectrum.multiplicities)[: self.k + 1]
         gram -= gegenbauer_sum((X @ X.T / self.d).clamp_(-1, 1), low, self.d)
         sin2 = ((gram @ vectors) * vectors).sum(0) / values[:n_k]
-        gamma, bulk = spectrum.bulk(self.k), values[n_k:]
+        gamma = spectrum.bulk(self.k)
         lam, counts = spectrum.eigenvalues, spectrum.multiplicities
         levels = np.sort(np.repeat(lam[: self.k + 1], counts[: self.k + 1].round().astype(int)))
         first = gamma / (self.n * levels[::-1] + gamma)
@@ -87,8 +89,6 @@ class GramSpectrum(Point):
         return {
             "n_k": n_k,
             "gap": float(values[n_k - 1] / values[n_k]),
-            "bulk_mean": float(bulk.mean()),
-            "bulk_spread": float(bulk.std() / bulk.mean()),
             "gamma": gamma,
             "gamma_next": spectrum.bulk(self.k + 1),
             "sin2": float(sin2.mean()),
@@ -101,6 +101,84 @@ class GramSpectrum(Point):
         }
 
 
+@dataclass(frozen=True)
+class GramNoise(Point):
+    """Δ = K_{>k} − γ_{>k}I, what the high degrees add to the Gram matrix besides γ_{>k}I.
+
+    In units of γ_{>k}: ‖Δ‖, and the rms of the eigenvalues of Δ.  Foreseen: for ‖Δ‖ the edge of the
+    bulk, by Marchenko and Pastur; for the rms ((n − 1)γ⁽²⁾)^{1/2}, γ⁽²⁾ = Σ_{ℓ>k} ζ_ℓ²B(d,ℓ).
+    """
+
+    experiment: ClassVar[str] = "directions-noise"
+    draws: ClassVar[Draws] = Draws("sphere")
+
+    seed: int
+    d: int
+    k: int
+    n: int
+    activation: str = SINE
+
+    def compute(self, run: Run = UNSAVED) -> Result:
+        """K_{>k} as the infinite kernel's Gram matrix without the degrees ≤ k."""
+        generator, act = torch.Generator().manual_seed(self.seed), activation(self.activation)
+        X = draw_inputs(self.n, self.d, self.draws.inputs, generator, dtype=F64)
+        spectrum = ntk_spectrum(act, self.d)
+        lam, counts = spectrum.eigenvalues, spectrum.multiplicities
+        cosine = (X @ X.T / self.d).clamp_(-1, 1)
+        noise = infinite_ntk(X, X, act)
+        noise -= gegenbauer_sum(cosine, (lam * counts)[: self.k + 1], self.d)
+        gamma, sigma2 = spectrum.bulk(self.k), float((lam**2 * counts)[self.k + 1 :].sum())
+        noise.diagonal().sub_(gamma)
+        values = torch.linalg.eigvalsh(noise) / gamma
+        edge = float(
+            spectrum.gram_eigenvalues(self.n, self.k)[cumulative_multiplicity(self.d, self.k)]
+        )
+        return {
+            "gamma": gamma,
+            "norm": float(values.abs().max()),
+            "norm_foreseen": edge / gamma - 1,
+            "spread": rms(values),
+            "spread_foreseen": math.sqrt((self.n - 1) * sigma2) / gamma,
+        }, {}
+
+
+@dataclass(frozen=True)
+class MemorizedNoise(Point):
+    """What the population sees of labels of pure noise, fitted exactly by the infinite kernel.
+
+    E f_L²/(1/n)Σf_L² of the shortest movement for the part of y outside the first n_k eigenvectors
+    of the Gram matrix (``high``), and for the part inside (``low``).  With α = K^{−1}f the
+    former is αᵀK²α, K² the zonal kernel of eigenvalues ζ_ℓ².  Foreseen: nγ⁽²⁾/γ².
+    """
+
+    experiment: ClassVar[str] = "directions-memorized"
+    draws: ClassVar[Draws] = Draws("sphere")
+
+    seed: int
+    d: int
+    n: int
+    k: int = 1
+    activation: str = SINE
+
+    def compute(self, run: Run = UNSAVED) -> Result:
+        """Both ratios, exact for these inputs and labels, and the foreseen one."""
+        generator, act = torch.Generator().manual_seed(self.seed), activation(self.activation)
+        X = draw_inputs(self.n, self.d, self.draws.inputs, generator, dtype=F64)
+        y = torch.randn(self.n, generator=generator, dtype=F64)
+        spectrum, n_k = ntk_spectrum(act, self.d), cumulative_multiplicity(self.d, self.k)
+        lam, counts = spectrum.eigenvalues, spectrum.multiplicities
+        square = gegenbauer_sum((X @ X.T / self.d).clamp_(-1, 1), lam**2 * counts, self.d)
+        values, vectors = torch.linalg.eigh(infinite_ntk(X, X, act))
+        along = vectors.T @ y
+        ratios = {}
+        for name, part in (("high", slice(None, -n_k)), ("low", slice(-n_k, None))):
+            alpha = vectors[:, part] @ (along[part] / values[part])
+            train = float(along[part].square().mean()) * len(along[part]) / self.n
+            ratios[name] = float(alpha @ (square @ alpha)) / train
+        sigma2, gamma = float((lam**2 * counts)[self.k + 1 :].sum()), spectrum.bulk(self.k)
+        return {**ratios, "foreseen": self.n * sigma2 / gamma**2}, {}
+
+
 def drawn_denominator(record) -> float:
     """Mean over j ≤ n_k of γ/Λ_j: the drawn eigenvalue in the denominator, and nothing else."""
     drawn = record.arrays["eigenvalues"][: record.summary["n_k"]].astype(float)
@@ -109,7 +187,7 @@ def drawn_denominator(record) -> float:
 
 @dataclass(frozen=True)
 class Leaks(Point):
-    """max E f_L²/‖W‖² over the range of P_{>k}, in units of λ_{n_k+1}.
+    """max E f_L²/‖W‖² over the range of P_{>k}, in units of ζ_{(n_k+1)}.
 
     For the population projector of a finite network, and for that of n training inputs.
     """
@@ -347,6 +425,15 @@ GRAM_SIZES = {
     2: tuple((d, round(d**2.5)) for d in (8, 12, 16, 20)),
 }
 """(d, n = d^{k + 1/2}), by k: between d^k and d^{k+1}."""
+NOISE_CLOSED = {
+    1: tuple((d, d**2) for d in (16, 25, 36, 50)),
+    2: tuple((d, d**3) for d in (6, 8, 12)),
+}
+"""(d, n = d^{k+1}), by k: there the theorem says nothing."""
+MEMORIZED_SIZES = (
+    (40, 200), (40, 400), (80, 400), (80, 800), (80, 1600), (160, 800), (160, 1600),
+)  # fmt: skip
+"""(d, n), k = 1, from n = 5d to d²/4."""
 ANGLE_FACTORS = (2.0, 4.0, 8.0, 16.0, 32.0)
 ANGLE_DIMS = {1: 50, 2: 10}
 
@@ -363,11 +450,24 @@ def angle_points(seeds: Sequence[int], k: int) -> list[GramSpectrum]:
     return [GramSpectrum(seed, d, k, n) for n in sizes for seed in seeds]
 
 
+def noise_points(seeds: Sequence[int], k: int, *, closed: bool = False) -> list[GramNoise]:
+    """What high degrees add, over the dimension: at n = d^{k+1/2}, or where the gap has closed."""
+    sizes = (NOISE_CLOSED if closed else GRAM_SIZES)[k]
+    return [GramNoise(seed, d, k, n) for d, n in sizes for seed in seeds]
+
+
+def memorized_points(seeds: Sequence[int]) -> list[MemorizedNoise]:
+    """Memorised noise over n and d."""
+    return [MemorizedNoise(seed, d, n) for d, n in MEMORIZED_SIZES for seed in seeds]
+
+
 def full_points(seeds: Sequence[int]) -> list[Point]:
     """Everything that the chapter's claims and figures rest on."""
     points: list[Point] = [PopulationGap(name) for name in (SINE, SIGMOID)]
     for k in (1, 2):
         points += [*gram_points(seeds, k), *angle_points(seeds, k)]
+        points += [*noise_points(seeds, k), *noise_points(seeds, k, closed=True)]
+    points += memorized_points(seeds)
     for kind in (Movements, EqualSigns, Memorizing, Leaks):
         points += [kind(seed) for seed in seeds]
     return [*points, Views(seeds[0])]

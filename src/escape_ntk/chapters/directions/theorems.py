@@ -4,8 +4,16 @@ from dataclasses import replace
 
 from escape_ntk.chapters.directions import chapter
 from escape_ntk.study import computed_checks as p
+from escape_ntk.study.hypotheses import (
+    Answer,
+    Setting,
+    answer,
+    bounded,
+    changed,
+    limit,
+    unchecked,
+)
 from escape_ntk.study.hypotheses import Hypothesis as H
-from escape_ntk.study.hypotheses import bounded, changed, limit, unchecked
 from escape_ntk.study.recurring_hypotheses import (
     EXACT_LAWS,
     FAIR,
@@ -23,6 +31,13 @@ from escape_ntk.study.recurring_hypotheses import (
     with_array,
 )
 from escape_ntk.study.theorems import Entry
+
+
+def no_weights(setting: Setting) -> Answer:
+    """No run draws frozen weights: its kernel is that of infinitely many."""
+    drawn = sorted({law for run in setting.runs for law in run["weights"]})
+    return answer(not drawn, f"frozen weights drawn: {', '.join(drawn) or 'none'}")
+
 
 INFINITE = H(
     "infinite width",
@@ -46,10 +61,10 @@ chapter.assume(
         "thm-gram",
         (
             ON_SPHERE,
-            INFINITE,
+            H("infinite width", no_weights, changed(weights=("sphere",))),
             H(r"$\gamma_{>k}\ge c\,d$, $k\le2$", p.tail_share(2), LINEAR),
             H("$d^k<n<d^{k+1}$", p.between_powers, changed(n=10**9)),
-            H(r"$d\to\infty$, $d^{k+\delta}\le n\le d^{k+1-\delta}$", limit("d", "d")),
+            H(r"$d\to\infty$, $d^{k+\varepsilon}\le n\le d^{k+1-\varepsilon}$", limit("d", "d")),
         ),
     ),
     Entry("prop-leak-bound", (POPULATION,)),

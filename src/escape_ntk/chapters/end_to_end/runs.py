@@ -5,7 +5,7 @@ The problems are those of the sample-complexity experiment: same targets, traini
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import ClassVar
 
@@ -29,13 +29,17 @@ from escape_ntk.risk.guarantee import (
     required_width,
 )
 from escape_ntk.risk.problem import Problem
-from escape_ntk.risk.regularizer import Penalties, low_degree_size, norm_2_4_to_the_4
+from escape_ntk.risk.regularizer import (
+    Penalties,
+    RegularizedRisk,
+    low_degree_size,
+    norm_2_4_to_the_4,
+)
 from escape_ntk.study.dense_plus_sparse import (
     PARTS,
     SINE,
-    SIZES,
+    ClassSize,
     Wide,
-    bound_on_gap,
     draw_problem,
     error_by_part,
     explicit,
@@ -56,6 +60,7 @@ from escape_ntk.training.run import UNSAVED, Run
 from escape_ntk.training.trajectory import integer_times, log_times
 
 METHODS = ("flow", "descent", "perturbed")
+SIGMOID = "sigmoid(z-1)"
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class Descent(Wide):
         checks.one_of("method", self.method, METHODS)
 
     def compute(self, run: Run = UNSAVED) -> Result:
-        """Everything over time; the end, W*, the guarantee's terms, and the bound's."""
+        """Everything over time; the end, W*, the guarantee's terms, the zero predictor's error."""
         problem, generator = draw_problem(self)
         risk = problem.risk(Penalties(*self.penalties))
         start = problem.zero_state()
@@ -100,7 +105,8 @@ class Descent(Wide):
         summary |= self._explicit(problem, risk, made, generator)
         if self.penalties[0] == self.penalties[3] == 0:
             summary |= self._balance(risk, state, made, scale * summary["flatness"])
-        return summary | self._bound(problem, summary, generator), arrays
+        goal = problem.target(problem.fresh)
+        return summary | {"zero": float(goal.abs().clamp(max=1.0).mean())}, arrays
 
     def _train(self, problem: Problem, risk, start: Tensor, run: Run):
         """(end state, summary, arrays over time) by the method."""
@@ -150,12 +156,102 @@ class Descent(Wide):
         out["guarantee_curvature"] = depth * size / 2
         return out | {"guarantee": b.bound(-depth, size)}
 
-    def _bound(self, problem: Problem, summary: dict, generator) -> dict[str, float]:
-        """The generalisation bound at the end, and the error of the zero predictor, for cap 1."""
-        ends = {name: summary[f"end_{name}"] for name in SIZES}
-        bound = bound_on_gap(problem, ends, generator)
-        goal = problem.target(problem.fresh)
-        return {"bound": bound.total, "zero": float(goal.abs().clamp(max=1.0).mean())}
+
+@dataclass(frozen=True)
+class DescentClass(ClassSize):
+    """The class that a :class:`Descent` is one of."""
+
+    experiment: ClassVar[str] = "end-to-end-complexity"
+
+    m: int = Descent.m
+
+
+@dataclass(frozen=True)
+class Noisy(Descent):
+    """Flow with R_2 on noisy labels, and fewer weights than labels: the end is far above 0.
+
+    ``linear_``: where f_L alone comes to rest, so ∇_tL_λ = 0 and the saddle of f_Q is untouched.
+    """
+
+    experiment: ClassVar[str] = "end-to-end-noisy"
+
+    m: int = 200
+    n_validation: int = 1
+    n_test: int = 1000
+    activation: str = SIGMOID
+    label_noise: float = 0.5
+
+    def compute(self, run: Run = UNSAVED) -> Result:
+        """L_λ at W = 0, of W*, at rest without f_Q and at the end; the bound's terms at both."""
+        clean, generator = draw_problem(self)
+        noise = torch.Generator().manual_seed(2_000_000 + self.seed)
+        added = torch.randn(self.n, generator=noise, dtype=clean.X.dtype)
+        labels = clean.target(clean.X) + self.label_noise * added
+        problem = replace(clean, labels=labels)
+        risk, start = problem.risk(Penalties(*self.penalties)), problem.zero_state()
+        linear = RegularizedRisk(
+            problem.features,
+            problem.y,
+            model="linear",
+            penalties=risk.penalties,
+            projector=problem.projector,
+        )
+        made = explicit(problem.weights, self.activation, problem.target)
+        scale = -curvature_floor(risk, start)
+        summary = {"start_value": risk.value_and_gradient(start)[0].total(risk.penalties)}
+        for when, one in (("linear_", linear), ("end_", risk)):
+            state = gradient_flow(
+                one,
+                start,
+                t_end=self.t_end,
+                record_at=[self.t_end],
+                observe=lambda state: {},
+                run=run.part(when),
+            ).state
+            depth = -curvature_floor(risk, state)
+            seen = {
+                "value": risk.value_and_gradient(state)[0].total(risk.penalties),
+                "gradient": gradient_norm(risk, state) / gradient_norm(risk, start),
+                "flatness": depth / scale,
+                **self._balance(risk, state, made, depth),
+            }
+            summary |= {when + name: value for name, value in seen.items()}
+        return summary | self._explicit(problem, risk, made, generator), {}
+
+
+@dataclass(frozen=True)
+class Wider(Wide):
+    """The Taylor model over the width for one λ_2: test error, its parts, what each term learned.
+
+    The problem, and the flow, are those of :class:`FullNetwork`.
+    """
+
+    experiment: ClassVar[str] = "end-to-end-wider"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=PROJECTED)
+
+    m: int = 1000
+    empirical: float = 1.0
+    t_end: float = 10_000.0
+
+    def compute(self, run: Run = UNSAVED) -> Result:
+        """Everything that is measured at the end."""
+        problem, _ = draw_problem(self, dtype=torch.float32)
+        trained = gradient_flow(
+            problem.risk(Penalties(empirical=self.empirical)),
+            problem.zero_state(),
+            t_end=self.t_end,
+            record_at=[self.t_end],
+            observe=lambda state: {},
+            rtol=0.002,  # that of the network's
+            run=run,
+        )
+        parts = problem.target.part_values(problem.fresh)
+        linear, second = problem.test.terms(trained.state)
+        out: dict = error_by_part(linear + second, parts)
+        for name, term in (("linear", linear), ("quadratic", second)):
+            shares = error_by_part(term, parts)
+            out |= {f"{name}_{part}": shares[f"c_{part}"] for part in PARTS[:2]}
+        return out | {"outcome": str(trained.outcome), "n_gradients": trained.n_gradients}, {}
 
 
 @dataclass(frozen=True)
@@ -224,7 +320,7 @@ class Guaranteed(Wide):
     n_times: int = 25
 
     def compute(self, run: Run = UNSAVED) -> Result:
-        """L_λ and ‖W‖_{2,4} over time; what the conditions add up to, and Λ's terms."""
+        """L_λ and ‖W‖_{2,4} over time; what the conditions add up to, and Ξ's terms."""
         problem, _ = draw_problem(self)
         risk = problem.risk(Penalties(*self.penalties))
 
@@ -251,7 +347,7 @@ class Guaranteed(Wide):
         return summary, {"times": trained.times, **trained.values}
 
     def _terms(self, problem: Problem, risk, made: JointMovement, trained) -> dict[str, float]:
-        """What the conditions add up to at W = 0 and at the end; each term there, and in Λ."""
+        """What the conditions add up to at W = 0 and at the end; each term there, and in Ξ."""
         quadratic = to_pairs(made.quadratic.movement())
         left = problem.y - problem.features.terms(quadratic)[1]
         t_linear = problem.features.linear_pullback(problem.projector.dual_coefficients(left))
@@ -290,8 +386,8 @@ class Required(Point):
     """Width and samples that the guarantee asks for over the dimension, by its formulas.
 
     f* = (dense + sparse)/√2, λ_1 = λ_2 = 1; λ_3 and λ_4 such that their terms are e² each, what is
-    missed is e², and so is everything that falls with the width: Λ = 4e², e = ``error``/10.
-    W* and Γ = 2/min_{ℓ≤k} λ_ℓ are those of infinite width.
+    missed is e², and so is everything that falls with the width: Ξ = 4e², e = ``error``/10.
+    W* and Γ = 2/min_{ℓ≤k} ζ_ℓ are those of infinite width.
     """
 
     experiment: ClassVar[str] = "end-to-end-required"
@@ -355,6 +451,11 @@ WIDTHS = (250, 1000, 4000, 16_000)
 WIDTH_DIM = 12
 NORM = 1e-6
 """λ_4 of the runs that stay where the Taylor model is good."""
+NOISY_DIM, NOISY_SAMPLES, NOISY_WIDTHS = 10, 3000, (200, 800)
+"""k = 1: fewer weights than pairs of labels need, md < 2n, and labels with noise."""
+WIDER = (1000, 4000, 16_000)
+WEIGHTS = (1.0, 10.0)
+"""λ_2 of the runs that ask why wider is not better."""
 GUARANTEED_DIM, STRONG = 10, 1e-4
 """d and λ_4 of the runs whose every term of the guarantee is measured."""
 
@@ -366,10 +467,26 @@ def descent_points(seeds: Sequence[int]) -> list[Descent]:
     return alone + [Descent(seed, 2, DIM, n, penalties=ALL_FOUR) for seed in seeds]
 
 
+def class_points(seeds: Sequence[int]) -> list[DescentClass]:
+    """The classes of those runs, one for each seed."""
+    return [DescentClass(seed, 2, DIM, samples(FACTOR, DIM, 2)) for seed in seeds]
+
+
 def network_points(seeds: Sequence[int], norm: float) -> list[FullNetwork]:
     """The full network over the width, for one λ_4."""
     n = samples(FACTOR, WIDTH_DIM, 2)
     return [FullNetwork(seed, 2, WIDTH_DIM, n, m=m, norm=norm) for m in WIDTHS for seed in seeds]
+
+
+def noisy_points(seeds: Sequence[int]) -> list[Noisy]:
+    """Noisy labels at two widths, k = 1."""
+    return [Noisy(seed, 1, NOISY_DIM, NOISY_SAMPLES, m=m) for m in NOISY_WIDTHS for seed in seeds]
+
+
+def wider_points(seeds: Sequence[int], weight: float) -> list[Wider]:
+    """The Taylor model over the width, for one λ_2."""
+    n = samples(FACTOR, WIDTH_DIM, 2)
+    return [Wider(seed, 2, WIDTH_DIM, n, m=m, empirical=weight) for m in WIDER for seed in seeds]
 
 
 def guaranteed_points(seeds: Sequence[int], norm: float = STRONG) -> list[Guaranteed]:
@@ -383,7 +500,9 @@ def full_points(seeds: Sequence[int]) -> list[Point]:
     """Everything that the chapter rests on."""
     networks = [p for norm in (0.0, NORM) for p in network_points(seeds, norm)]
     guaranteed = [p for norm in (STRONG, 0.0) for p in guaranteed_points(seeds, norm)]
-    return [*descent_points(seeds), *networks, *guaranteed, Required()]
+    wider = [p for weight in WEIGHTS for p in wider_points(seeds, weight)]
+    long = [*networks, *guaranteed, *noisy_points(seeds), *wider]
+    return [*descent_points(seeds), *class_points(seeds), *long, Required()]
 
 
 def live_points(seeds: Sequence[int]) -> list[Point]:

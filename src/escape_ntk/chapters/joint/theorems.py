@@ -31,12 +31,12 @@ chapter.assume(
             SLOPES,
             *CONSTRUCTION[2:],
             H(
-                r"$\lambda_\ell>0$, $\ell\le k$",
+                r"$\zeta_\ell>0$, $\ell\le k$",
                 p.positive_eigenvalues(lambda k: range(k + 1)),
                 LINEAR,
             ),
             H(
-                r"a spectral gap: $\min_{\ell\le k}\lambda_\ell>\max_{\ell>k}\lambda_\ell$",
+                r"a spectral gap: $\min_{\ell\le k}\zeta_\ell>\max_{\ell>k}\zeta_\ell$",
                 p.spectral_gap,
                 NEARLY_ODD,
             ),

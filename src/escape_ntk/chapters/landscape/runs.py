@@ -216,6 +216,50 @@ class SignMean(Certified):
 
 
 @dataclass(frozen=True)
+class Noisy(Landscape):
+    """Noisy labels and fewer weights than labels, md < 2n: no run fits them, so the end is high.
+
+    Besides the end of the flow, where f_L alone comes to rest (``linear_``): ∇_tL_λ = 0 there, and
+    the saddle of f_Q is left untouched.  λ_2 = 1 alone.
+    """
+
+    experiment: ClassVar[str] = "landscape-noisy"
+
+    m: int = 200
+    empirical: float = 1.0
+    d: int = 10
+    n: int = 3000
+    n_test: int = 1
+    label_noise: float = 0.5
+
+    def compute(self, run: Run = UNSAVED) -> Result:
+        """At W = 0, at rest without f_Q, and at the end: certificate and balance."""
+        n_k = cumulative_multiplicity(self.d, 1)
+        problem = draw_problem(self, n_k, self.label_noise)
+        risk = problem.risk(Penalties(empirical=self.empirical))
+        linear = RegularizedRisk(
+            problem.features,
+            problem.y,
+            model="linear",
+            penalties=risk.penalties,
+            projector=problem.projector,
+        )
+        start, at_end = problem.zero_state(), {"t_end": self.t_end, "record_at": [self.t_end]}
+        states = {"start_": start}
+        for name, one in (("linear_", linear), ("end_", risk)):
+            states[name] = gradient_flow(
+                one, start, observe=lambda state: {}, run=run.part(name), **at_end
+            ).state
+        scale = abs(lowest_curvature(risk, start).eigenvalue)
+        summary = {"start_lowest": -scale}
+        for when, state in states.items():
+            seen = certificate(risk)(state)
+            parts = self._balance(problem, risk, state, {"lowest": seen["floor"]})
+            summary |= {when + name: float(value) for name, value in {**seen, **parts}.items()}
+        return summary, {}
+
+
+@dataclass(frozen=True)
 class CertifiedSwitches(Regularized):
     """A run of the on/off settings again: λ_min at W = 0, and the floor under it along the run."""
 
@@ -429,6 +473,7 @@ class ManyStarts(Point):
 
 
 WIDTHS = (750, 1500, 3000, 6000, 12_000)
+NOISY_WIDTHS = (200, 800)
 
 
 def width_points(seeds: Sequence[int]) -> list[Landscape]:
@@ -439,6 +484,11 @@ def width_points(seeds: Sequence[int]) -> list[Landscape]:
 def certified_points(seeds: Sequence[int]) -> list[Certified]:
     """The same runs with their certificates."""
     return [Certified(seed, m) for m in WIDTHS for seed in seeds]
+
+
+def noisy_points(seeds: Sequence[int]) -> list[Noisy]:
+    """Noisy labels at two widths."""
+    return [Noisy(seed, m) for m in NOISY_WIDTHS for seed in seeds]
 
 
 def start_points(seeds: Sequence[int]) -> list[ManyStarts]:
@@ -474,6 +524,7 @@ def landscape_points(seeds: Sequence[int]) -> list[Point]:
     """Everything that the chapter *Landscape* rests on."""
     points: list[Point] = [kind(seed) for kind in (Escape, ManyStarts, SignMean) for seed in seeds]
     points += [*plateau_points(seeds), *width_points(seeds), *certified_points(seeds)]
+    points += noisy_points(seeds)
     points += [*switch_points(seeds), *published_points(seeds[:3])]
     return [*points, *certified_published_points(seeds[:3])]
 

@@ -7,12 +7,14 @@ import numpy as np
 from escape_ntk.chapters.mlp import chapter, figures
 from escape_ntk.chapters.mlp import runs as e
 from escape_ntk.chapters.mlp.claims import (
+    at_step,
     by_dimension,
     climbs,
     crossing,
     cubics,
     last_n,
     last_training_loss,
+    share_after_all,
 )
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import Runs
@@ -89,18 +91,57 @@ def multiple(records: Sequence[Record], d: int) -> str:
 
 @chapter.table(
     "training-loss",
-    ["d", "published", "normalised", "what 100 ReLUs must miss"],
-    "Training loss at the end, on the largest training set of a climb: "
-    "medians; last column: the count below, for the normalised dense part",
+    ["d", "ReLUs", "published", "normalised", "count"],
+    "Training loss at the end, on the largest training set of a climb: medians; last column: what "
+    "so many ReLUs miss of the normalised dense part, by the count below",
 )
 def training_loss(runs: Runs) -> list[list[str]]:
-    """d, training loss at the last n by dense part (median), and what the ReLUs must miss."""
+    """d, N, training loss at the last n by dense part (median), and the count."""
     found = [by_dimension(climbs(runs, dense), last_training_loss) for dense in e.DENSE[:2]]
     rows = []
     for d in e.GRIDS:
         cells = [f"{np.median(list(row[d].values())):.3f}" for row in found]
-        rows.append([str(d), *cells, f"{e.representable(d, e.Climb.width):.3f}"])
+        rows.append([str(d), str(e.Climb.width), *cells, _count(d, e.Climb.width)])
+    wide = by_dimension(runs(e.wider_points(e.SEEDS)), last_training_loss)
+    for d, row in wide.items():
+        typical = f"{np.median(list(row.values())):.4f}"
+        rows.append([str(d), str(e.WIDER), "not run", typical, _count(d, e.WIDER)])
     return rows
+
+
+def _count(d: int, width: int) -> str:
+    return f"{e.representable(d, width):.3f}"
+
+
+STEPS = (10_558, 14_954, 21_181)
+"""Recorded steps near a third, half and two thirds of the 30 000."""
+
+
+@chapter.table(
+    "budget",
+    ["d", "dense part", *(f"samples, {s} steps" for s in STEPS), f"test loss, {STEPS[1]} steps"],
+    "After fewer steps, over what it is after 30 000: the samples needed, and the test loss at the "
+    "largest n of a climb; medians. In brackets how many seeds are censored then: they count as "
+    "infinite, so that the number is an upper bound; none where half or more are.",
+)
+def budget(runs: Runs) -> list[list[str]]:
+    """d, dense part, n_.1 at fewer steps over that at the end, and the test loss at half."""
+    rows = []
+    for dense, words in (("published", "as published"), ("normalized", "normalised")):
+        for d in e.GRIDS:
+            own = [r for r in climbs(runs, dense) if r.config["d"] == d]
+            loss = np.median([at_step(r, STEPS[1])[-1] / r.arrays["test"][-1] for r in own])
+            rows.append([str(d), words, *(_dearer(own, step) for step in STEPS), f"{loss:.2f}"])
+    return rows
+
+
+def _dearer(records: Sequence[Record], step: int) -> str:
+    """Median of n_.1 at a step over that at the end, of seeds that are not censored at the end."""
+    known = [r for r in records if np.isfinite(crossing(r))]
+    shares = [share_after_all(r, step) for r in known]
+    lost = shares.count(0.0)
+    value = f"{1 / np.median(shares):.2f}" if 2 * lost < len(shares) else "censored"
+    return f"{value} ({lost} of {len(known)})" if lost else value
 
 
 @chapter.figure("fig-loss-over-samples")

@@ -43,14 +43,14 @@ def published_moments(d: int) -> tuple[float, float]:
 
 
 def representable(d: int, width: int) -> float:
-    """About what ``width`` ReLUs must miss of the normalised dense part: r/(1 + r), r = (π − 3)s/N.
+    """About what ``width`` ReLUs miss of the normalised dense part: ρ/(1 + ρ), ρ = (π − 3)q/N.
 
     A ReLU's part of degree 2 has power 1/(4π), its parts of degree ≥ 4 have (π − 3)/(4π) together.
-    N of them, spread evenly over the s directions with equal weights, add the former coherently, to
-    N²/s, the latter like noise, to N; cross terms are left out.  [D]
+    N of them, spread evenly over the q directions with equal weights, add the former coherently, to
+    N²/q, the latter like noise, to N; cross terms are left out.  [D]
     """
-    r = (math.pi - 3) * dense_entries(d) / checks.integer("width", width, least=1)
-    return r / (1 + r)
+    share = (math.pi - 3) * dense_entries(d) / checks.integer("width", width, least=1)
+    return share / (1 + share)
 
 
 @dataclass(frozen=True)
@@ -512,10 +512,13 @@ CONSTANT_DIMS = (10, 20, 30)
 """Where f* without its dense part was run as well."""
 
 
+WIDER = 400
+
+
 def wider_points(seeds: Sequence[int]) -> list[Climb]:
     """d = 30, the dense part normalised, four times as many neurons: three seeds."""
     multiples = (3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
-    return [Climb(seed, 30, "normalized", multiples, width=400) for seed in seeds[:3]]
+    return [Climb(seed, 30, "normalized", multiples, width=WIDER) for seed in seeds[:3]]
 
 
 def climb_points(seeds: Sequence[int]) -> list[Climb]:
@@ -534,6 +537,33 @@ def full_points(seeds: Sequence[int]) -> list[Point]:
     return [*climb_points(seeds), *wider_points(seeds)]
 
 
+OTHER_STEPS = (10_000, 100_000)
+
+
+def other_steps(seeds: Sequence[int], steps: int) -> list[Climb]:
+    """d = 30, the first three seeds, by another number of steps on the same draws."""
+    return [
+        Climb(seed, 30, dense, GRIDS[30], steps=steps) for dense in DENSE[:2] for seed in seeds[:3]
+    ]
+
+
+def middle_points(seeds: Sequence[int]) -> list[Climb]:
+    """d = 30, the dense part normalised, twice as many neurons: three seeds."""
+    multiples = (4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0)
+    return [Climb(seed, 30, "normalized", multiples, width=200) for seed in seeds[:3]]
+
+
+def longer_points(seeds: Sequence[int]) -> list[Point]:
+    """Other numbers of steps and neurons at d = 30, the longest last.
+
+    About an hour on one core of its own.  A hundred thousand steps with the dense part normalised
+    would take it another hour a seed at d = 50, and sixteen at d = 100, by the times of the usual
+    climbs.
+    """
+    short, long = OTHER_STEPS
+    return [*other_steps(seeds, short), *middle_points(seeds), *other_steps(seeds, long)]
+
+
 def live_points(seeds: Sequence[int]) -> list[Point]:
     """d = 10 at four n, and a tenth of the steps."""
     return [
@@ -549,5 +579,13 @@ chapter.experiment(
     SEEDS,
     live_points,
     full_points,
+    together=climb,
+)
+chapter.experiment(
+    "mlp-steps",
+    "The same thresholds at d = 30 for other numbers of steps and neurons",
+    SEEDS,
+    live_points,
+    longer_points,
     together=climb,
 )

@@ -75,12 +75,12 @@ def width_and_laziness(kernels: Sequence[Run], lazy: Sequence[Run]) -> Figure:
 
 @in_style
 def eigenvalues_by_degree(runs: Sequence[Run]) -> Figure:
-    """λ_0…λ_3 over the dimension, one panel for each activation, with guides of slope 1 − ℓ."""
+    """ζ_0…ζ_3 over the dimension, one panel for each activation, with guides of slope 1 − ℓ."""
     figure, axes = new_axes(len(runs), 3.3, sharey=True)
     for ax, run in zip(axes, runs, strict=True):
         d, lam = run.arrays["d"], run.arrays["eigenvalues"]
         for ell, colour in enumerate(DEGREE_COLOURS):
-            ax.loglog(d, lam[:, ell], color=colour, marker="o", ms=4, label=f"$\\lambda_{ell}$")
+            ax.loglog(d, lam[:, ell], color=colour, marker="o", ms=4, label=f"$\\zeta_{ell}$")
             slope = min(0, 1 - ell)
             ax.loglog(d, lam[-1, ell] * (d / d[-1]) ** slope, color="#555555", lw=1, ls=":")
         ax.set(xlabel="dimension $d$", title=f"$\\sigma$: {run.config['activation']}")

@@ -1,7 +1,7 @@
 """Experiments behind the chapter *NTK limits*: width, lazy training, eigenvalues, the staircase."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -69,7 +69,7 @@ class KernelWidth(Point):
 
 @dataclass(frozen=True)
 class EigenvalueSlopes(Point):
-    """λ_0…λ_3 over the dimension, exactly; and what is left of them without ξ_{ℓ−1}(σ')."""
+    """ζ_0…ζ_3 over the dimension, exactly; and what is left of them without ξ_{ℓ−1}(σ')."""
 
     experiment: ClassVar[str] = "ntk-eigenvalues"
     draws: ClassVar[Draws] = Draws()
@@ -95,9 +95,9 @@ class EigenvalueSlopes(Point):
 
 @dataclass(frozen=True)
 class EigenvalueSamples(Point):
-    """λ_ℓ = E[K(x, y) Q_ℓ(x·y)] with fresh x, y and one fresh neuron w each: no formula but K's.
+    """ζ_ℓ = E[K(x, y) Q_ℓ(x·y)] with fresh x, y and one fresh neuron w each: no formula but K's.
 
-    Q_ℓ(x·y) = P_ℓ(x·y/d).  Arrays over ℓ: mean, standard error, λ_ℓ by quadrature, and λ_ℓ without
+    Q_ℓ(x·y) = P_ℓ(x·y/d).  Arrays over ℓ: mean, standard error, ζ_ℓ by quadrature, and ζ_ℓ without
     its ξ_{ℓ+1} term.
     """
 
@@ -140,16 +140,19 @@ class EigenvalueSamples(Point):
 
 
 def train_network(
-    network: TwoLayerNetwork, X: Tensor, y: Tensor, *, step: float, n_steps: int
+    network: TwoLayerNetwork, X: Tensor, y: Tensor, *, step: float, n_steps: int, over: float = 1.0
 ) -> Tensor:
-    """Movement U after full-batch descent of mean((f(x; U) − f(x; 0) − y)²) on all of f."""
+    """Movement U after full-batch descent of mean((g(x; U) − g(x; 0) − y)²), g = f/over, all of it.
+
+    The step is ``step``·over², so that the linear model of g moves as fast as that of f.
+    """
     U, w, a, n = torch.zeros_like(network.weights), network.weights, network.signs, len(X)
-    start, root = network(X), math.sqrt(network.width)
+    start, root = network(X) / over, math.sqrt(network.width) * over
     for _ in range(n_steps):
         z = X @ (w + U).T
         residual = network.activation.value(z) @ a / root - start - y
         pull = network.activation.first(z).mul_(2 / (n * root) * residual[:, None]).mul_(a)
-        U = U.addmm(pull.T, X, alpha=-step)
+        U = U.addmm(pull.T, X, alpha=-step * over**2)
     return U
 
 
@@ -215,6 +218,53 @@ class Lazy(Point):
                 "other_law": rms(trained - limits["gaussian"]),
                 "size": rms(limits["sphere"]),
             }
+
+        widths = np.array(self.widths, dtype=float)
+        return {}, {"width": widths, **run.tabulate(self.widths, row, generator)}
+
+
+@dataclass(frozen=True)
+class OutputScale(Point):
+    """The paired network of :class:`Lazy` with m^{−1/2} before its sum, and with m^{−1}.
+
+    Steps are chosen so that both have one and the same linear model.  For each width: rms deviation
+    from that on fresh inputs, and how far a neuron moves, (Σ_r |u_r|²/m)^{1/2}.
+    """
+
+    experiment: ClassVar[str] = "ntk-output-scale"
+    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=("paired_network",))
+
+    seed: int
+    d: int = 10
+    n: int = 50
+    n_test: int = 500
+    widths: tuple[int, ...] = (256, 1024, 4096, 16_384)
+    step: float = 1.0
+    n_steps: int = 200
+    activation: str = SINE
+
+    def compute(self, run: Run = UNSAVED) -> Result:
+        """Every width with fresh weights; target: linear plus quadratic harmonic, E f*² = 1."""
+        generator = torch.Generator().manual_seed(self.seed)
+        exact = {"generator": generator, "dtype": F64}
+        act, beta = activation(self.activation), random_direction(self.d, **exact)
+        parts = tuple(sparse_part(beta, j, "sphere").scaled_to(math.sqrt(0.5)) for j in (1, 2))
+        X, Z = (draw_inputs(n, self.d, self.draws.inputs, **exact) for n in (self.n, self.n_test))
+        y = Target(parts)(X)
+        descent = {"step": self.step, "n_steps": self.n_steps}
+
+        def row(m: int, run: Run) -> dict[str, float]:
+            weights = draw_weights(m, self.d, law=self.draws.weights, **exact)
+            net = paired_network(weights, act)
+            own = train_kernel(
+                empirical_ntk(X, X, weights, act), empirical_ntk(Z, X, weights, act), y, **descent
+            )
+            found = {}
+            for name, over in (("root", 1.0), ("full", math.sqrt(net.width))):
+                U = train_network(net, X, y, over=over, **descent)
+                found[f"deviation_{name}"] = rms((net(Z, U) - net(Z)) / over - own)
+                found[f"moved_{name}"] = float(U.square().sum(1).mean().sqrt())
+            return found
 
         widths = np.array(self.widths, dtype=float)
         return {}, {"width": widths, **run.tabulate(self.widths, row, generator)}
@@ -301,111 +351,111 @@ class ExpectedError(Point):
 
 @dataclass(frozen=True)
 class Blindness(Point):
-    """Error of the kernel on a sparse and on a dense harmonic of one degree, same inputs.
+    """Errors of kernel regression on sparse and on dense harmonics of one degree, one draw of X.
 
-    ``_leaning``: with weights w_r that lean towards the sparse direction β, so that the kernel is
-    not rotation invariant (finite width, a test set of n_test); lean = 0 changes only those two.
+    Means over ``n_directions`` pairs of a direction β, for p_ℓ(β·x), and a dense harmonic: rotating
+    the targets is rotating the inputs, and the frozen weights with them, since the kernels contain
+    inner products only.  ``sparse``, ``dense``: the infinite kernel's errors, exact;
+    ``_finite``: those of m frozen weights, at n_test fresh inputs.  ``_stretched``: the means
+    over the first ``n_stretched`` pairs, with those weights stretched along each β by √(1 + spread)
+    and brought back to length 1, so that rotating the target is no longer rotating the rest.
     """
 
-    experiment: ClassVar[str] = "ntk-blindness"
+    experiment: ClassVar[str] = "ntk-blind"
     draws: ClassVar[Draws] = Draws("sphere", "sphere")
 
     seed: int
     degree: int
     n: int
     d: int = 20
-    n_test: int = 3000
-    m: int = 8000
-    lean: float = 2.0
-    activation: str = SINE
-
-    def compute(self, run: Run = UNSAVED) -> Result:
-        """Four errors, each relative to E h² = 1."""
-        parts, ridge, leaning = one_degree(self, lambda w, beta: w + self.lean * beta)
-        out = {name: ridge.error(Target((part,))) for name, part in parts.items()}
-        return out | {f"{name}_leaning": error for name, error in leaning.items()}, {}
-
-
-def one_degree(
-    point: "Blindness | Stretched", moved: Callable[[Tensor, Tensor], Tensor]
-) -> tuple[dict[str, RidgeSum], SphereRidge, dict[str, float]]:
-    """(A sparse and a dense harmonic, the infinite kernel's fit, errors of a finite one).
-
-    The finite kernel has the weights ``moved(w, β)``, brought back to length 1.  β, the dense
-    part, training inputs, weights and fresh inputs, in this order, from the point's seed.
-    """
-    exact = {"generator": torch.Generator().manual_seed(point.seed), "dtype": F64}
-    act, d, law = activation(point.activation), point.d, point.draws.inputs
-    beta = random_direction(d, **exact)
-    parts = {
-        "sparse": sparse_part(beta, point.degree, "sphere"),
-        "dense": dense_part(d, point.degree, "sphere", n_directions=20 * d, **exact),
-    }
-    X = draw_inputs(point.n, d, law, **exact)
-    w = moved(draw_weights(point.m, d, law=point.draws.weights, **exact), beta)
-    w = w / w.norm(dim=1, keepdim=True)
-    fresh = draw_inputs(point.n_test, d, law, **exact)
-    return parts, SphereRidge(X, act), finite_errors(X, w, parts, fresh, act)
-
-
-def finite_errors(X, w, parts: dict[str, RidgeSum], Z, act) -> dict[str, float]:
-    """Error at Z of the kernel of the weights w, fitted at X with a tiny ridge, on each part."""
-    fit, cross = KernelRidge(empirical_ntk(X, X, w, act)), empirical_ntk(Z, X, w, act)
-    unit = 1e-6 * float(fit.eigenvalues.mean())
-    return {
-        name: float((cross @ fit.dual(p(X), unit) - p(Z)).square().mean())
-        for name, p in parts.items()
-    }
-
-
-@dataclass(frozen=True)
-class Stretched(Point):
-    """The draws of :class:`Blindness` with weights spread along β, both ways alike.
-
-    Each weight of the upright network is stretched along β by √(1 + spread), then brought back to
-    length 1.
-    """
-
-    experiment: ClassVar[str] = "ntk-stretched"
-    draws: ClassVar[Draws] = Draws("sphere", "sphere")
-
-    seed: int
-    degree: int = 2
-    n: int = 250
-    d: int = 20
+    n_directions: int = 100
+    n_stretched: int = 3
     n_test: int = 3000
     m: int = 8000
     spread: float = 2.0
     activation: str = SINE
 
     def compute(self, run: Run = UNSAVED) -> Result:
-        """Errors on the sparse and on the dense harmonic, each relative to E h² = 1."""
-        more = math.sqrt(1 + self.spread) - 1
-        return one_degree(self, lambda w, beta: w + more * (w @ beta)[:, None] * beta)[-1], {}
+        """Six errors, each relative to E h² = 1; inputs, weights, fresh inputs, pairs drawn."""
+        exact = {"generator": torch.Generator().manual_seed(self.seed), "dtype": F64}
+        act, law = activation(self.activation), self.draws.inputs
+        X = draw_inputs(self.n, self.d, law, **exact)
+        w = draw_weights(self.m, self.d, law=self.draws.weights, **exact)
+        fresh = draw_inputs(self.n_test, self.d, law, **exact)
+        pairs = [self._pair(**exact) for _ in range(self.n_directions)]
+
+        def stretched(pair: dict[str, RidgeSum], run: Run) -> dict[str, float]:
+            beta = pair["sparse"].directions[0]
+            moved = w + (math.sqrt(1 + self.spread) - 1) * (w @ beta)[:, None] * beta
+            return finite_errors(X, moved / moved.norm(dim=1, keepdim=True), [pair], fresh, act)
+
+        infinite = run.once("infinite", lambda _: infinite_errors(X, pairs, act))
+        finite = run.once("finite", lambda _: finite_errors(X, w, pairs, fresh, act))
+        table = run.tabulate(pairs[: self.n_stretched], stretched)
+        finite = {f"{name}_finite": error for name, error in finite.items()}
+        moved = {f"{name}_stretched": float(rows.mean()) for name, rows in table.items()}
+        return {**infinite, **finite, **moved}, {}
+
+    def _pair(self, generator: torch.Generator, dtype: torch.dtype) -> dict[str, RidgeSum]:
+        """A sparse and a dense harmonic of norm 1."""
+        exact = {"generator": generator, "dtype": dtype}
+        beta, many = random_direction(self.d, **exact), 20 * self.d
+        return {
+            "sparse": sparse_part(beta, self.degree, "sphere"),
+            "dense": dense_part(self.d, self.degree, "sphere", n_directions=many, **exact),
+        }
+
+
+def infinite_errors(X, pairs: Sequence[dict[str, RidgeSum]], act) -> dict[str, float]:
+    """Mean error over the pairs of the infinite kernel without ridge, fitted at X."""
+    ridge = SphereRidge(X, act)
+    return {
+        name: float(np.mean([ridge.error(Target((pair[name],))) for pair in pairs]))
+        for name in pairs[0]
+    }
+
+
+def finite_errors(X, w, pairs: Sequence[dict[str, RidgeSum]], Z, act) -> dict[str, float]:
+    """Mean error over the pairs, at Z, of the kernel of the weights w, fitted with a tiny ridge."""
+    fit, cross = KernelRidge(empirical_ntk(X, X, w, act)), empirical_ntk(Z, X, w, act)
+    unit = 1e-6 * float(fit.eigenvalues.mean())
+
+    found = {}
+    for name in pairs[0]:
+        labels, goals = (
+            torch.stack([pair[name](inputs) for pair in pairs], 1) for inputs in (X, Z)
+        )
+        along = (fit.vectors.T @ labels) / (fit.eigenvalues + unit)[:, None]
+        found[name] = float((cross @ (fit.vectors @ along) - goals).square().mean())
+    return found
 
 
 SEEDS = (1, 2, 3, 4, 5)
 STAIRCASE_DIMS = (10, 20, 40)
-BLIND = ((2, 250), (3, 2000))
-"""(degree, n) at d = 20, where the kernel has learned that degree in part."""
-BLIND_SEEDS = tuple(range(1, 41))
-LEANS = (2.0, 0.0)
-"""Leaning weights, and upright ones: same width, same test set."""
+BLIND = ((2, 250, 100, 3), (3, 2000, 40, 1))
+"""(degree, n, directions, of these stretched) at d = 20, where that degree is learned in part."""
+BLIND_SEEDS = tuple(range(101, 111))
+"""Draws of inputs, none of them looked at before."""
+
+
+def blind_points(degree: int) -> list[Blindness]:
+    """Sparse and dense harmonics of one degree, for every draw of the inputs."""
+    kind = next(kind for kind in BLIND if kind[0] == degree)
+    degree, n, directions, moved = kind
+    return [
+        Blindness(seed, degree, n, n_directions=directions, n_stretched=moved)
+        for seed in BLIND_SEEDS
+    ]
 
 
 def full_points(seeds: Sequence[int]) -> list[Point]:
     """Everything that the chapter's claims and figures rest on."""
     points: list[Point] = [EigenvalueSlopes(name) for name in (SINE, SIGMOID)]
     for seed in seeds:
-        points += [KernelWidth(seed), Lazy(seed), EigenvalueSamples(seed), ExpectedError(seed)]
+        points += [KernelWidth(seed), Lazy(seed), OutputScale(seed)]
+        points += [EigenvalueSamples(seed), ExpectedError(seed)]
         points += [Staircase(seed, d) for d in STAIRCASE_DIMS]
-    points += [Stretched(seed) for seed in BLIND_SEEDS]
-    return points + [
-        Blindness(seed, *kind, lean=lean)
-        for lean in LEANS
-        for kind in BLIND
-        for seed in BLIND_SEEDS
-    ]
+    return points + [point for degree in (2, 3) for point in blind_points(degree)]
 
 
 def _limits_live(seeds: Sequence[int]) -> list[Point]:

@@ -45,14 +45,14 @@ chapter.assume(
         "thm-staircase",
         (
             ON_SPHERE,
-            hermite(1, lambda k: range(3), r"$\mu_1\ne0$, $\mu_j\ne0$ for $j\le s-1=2$"),
-            H(r"$\gamma_{>s}\ge c\,d$, $s=3$", p.tail_share(3), LINEAR),
+            hermite(1, lambda k: range(3), r"$\mu_1\ne0$, $\mu_j\ne0$ for $j\le k-1=2$"),
+            H(r"$\gamma_{>k}\ge c\,d$, $k=3$", p.tail_share(3), LINEAR),
             H(
-                r"$f^*$ bounded in $L^{2+\eta}$",
+                r"$f^*$ bounded in $L^{2+\varepsilon}$",
                 unchecked("the shares of each degree are measured without a target"),
             ),
             H(r"ridge positive and $O(1)$", unchecked("the measured ridge is 0, its limit")),
-            H(r"$d\to\infty$, $d^{s+\delta}\le n\le d^{s+1-\delta}$", limit("d", "d")),
+            H(r"$d\to\infty$, $d^{k+\varepsilon}\le n\le d^{k+1-\varepsilon}$", limit("d", "d")),
         ),
         claims=("ntk-staircase", "ntk-error"),
     ),

@@ -1,6 +1,7 @@
 """Claims of the chapter *The published figure*."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -13,28 +14,34 @@ from escape_ntk.chapters.published_figure.comparisons import (
     R1_SEEDS,
     SEEDS,
     Comparison,
-    panel_values,
     residuals,
+)
+from escape_ntk.chapters.published_figure.whole_curves import (
+    COST,
+    CURVES,
+    WholeCurve,
+    all_apart,
+    fits,
 )
 from escape_ntk.numerics.stats import Interval, mean_interval
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import (
+    Apart,
     Finding,
     Measure,
+    Predicted,
     Runs,
     at_most,
     found,
-    inside_intervals,
     over_seeds,
     ratio_one,
+    worst_miss,
 )
 
 PRINTED_SUM = e.Hypothesis(
     "as printed, on the sum", "λ₂ = 0.01 n", empirical=0.01 * e.N_TRAIN, lambdas=(0.0,)
 )
 """The printed coefficient, of the sum instead of the mean; at λ = 0, where R_1 has none."""
-THREE_SEEDS = "95 % prediction interval of a three-seed mean, from ten own seeds"
-PAIRED = "95 % prediction interval of a three-seed mean, three paired seeds"
 
 
 def final(records: Sequence[Record], name: str) -> np.ndarray:
@@ -103,28 +110,24 @@ def stiff_flow_for_descent(runs: Runs, broken: bool) -> dict[str, float]:
 
 # ---------------------------------------------------------------- the published numbers
 
-Row = tuple[str, float, Interval]
-"""A label, the published number, and the interval of our prediction."""
-
 
 def compared(
     comparisons: Sequence[Comparison],
     hypothesis: e.Hypothesis = e.SUM_NO_R1,
     rival: e.Hypothesis = e.MEAN_NO_R1,
-) -> Measure[list[Row]]:
-    """The comparisons that ``hypothesis`` can make; the control puts ``rival`` in its place."""
+) -> Measure[list[Predicted]]:
+    """Those comparisons that ``hypothesis`` can make; the control puts ``rival`` in its place."""
+    able = [c for c in comparisons if {*c.lambdas} <= {*hypothesis.lambdas}]
 
-    def measure(runs: Runs, broken: bool) -> list[Row]:
-        rows = residuals(runs, rival if broken else hypothesis, comparisons)
-        return [(row.comparison.label, row.published, row.interval) for row in rows]
+    def measure(runs: Runs, broken: bool) -> list[Predicted]:
+        return [r.predicted for r in residuals(runs, rival if broken else hypothesis, able)]
 
     return measure
 
 
-def at(lambdas: set[float]) -> list[Comparison]:
-    """The comparisons that need these λ only."""
-    return [c for c in COMPARISONS if set(c.lambdas) <= lambdas]
-
+WORST = "; the worst miss judges: partly while Bonferroni's correction excuses it"
+THREE_SEEDS = f"95 % prediction interval of a three-seed mean, from ten own seeds{WORST}"
+PAIRED = f"the same, by the ratio to these ten on three paired seeds{WORST}"
 
 chapter.claim(
     "figure-test-loss",
@@ -134,7 +137,7 @@ chapter.claim(
     target="six published final values",
     tolerance=THREE_SEEDS,
     broken="λ multiplies the mean over the training set",
-    judge=inside_intervals,
+    judge=worst_miss,
     measure=compared([c for c in FINALS if c.panel == "test"]),
 )
 
@@ -146,7 +149,7 @@ chapter.claim(
     target="three published final values",
     tolerance=THREE_SEEDS,
     broken="λ multiplies the mean over the training set",
-    judge=inside_intervals,
+    judge=worst_miss,
     measure=compared([c for c in FINALS if c.panel == "penalty"]),
 )
 
@@ -156,33 +159,49 @@ chapter.claim(
     "on the same seeds.",
     source="C+M",
     target="the published difference",
-    tolerance=THREE_SEEDS,
+    tolerance=f"{THREE_SEEDS}, among the ten numbers from which it was chosen",
     broken="λ multiplies the mean over the training set",
-    judge=inside_intervals,
+    judge=partial(worst_miss, among=len(COMPARISONS)),
     measure=compared([LARGEST]),
+    after="the difference was chosen when the residual at λ = 1e-1 had been seen",
 )
 
 chapter.claim(
     "figure-one-coefficient",
-    "With one coefficient for both leaks, λ(nR_2 + R_1): the published numbers at λ = 1e-2 and "
-    "1e-1 and their difference (smaller λ not run).",
+    "With one coefficient for both leaks, λ(nR_2 + R_1): the published final test losses at λ = "
+    "1e-2 and 1e-1, and their difference (smaller λ not run).",
     source="C+M",
-    target="three published numbers",
+    target="two published final values; the difference follows from them and is not counted",
     tolerance=PAIRED,
     broken="λ multiplies the mean, no R_1",
-    judge=inside_intervals,
-    measure=compared(at({1e-2, 1e-1}), e.SUM_SCALED_R1),
+    judge=worst_miss,
+    measure=compared(COMPARISONS, e.SUM_SCALED_R1),
+    after="the hypothesis was formed when the residual at λ = 1e-1 had been seen",
 )
 
 chapter.claim(
     "figure-unit-r1",
     "λ on the sum, and R_1 with the fixed λ_1 = 1: the published numbers at λ = 1e-5 and 1e-2.",
     source="C+M",
-    target="three published numbers",
+    target="three published final values, two of them of the same runs",
     tolerance=PAIRED,
     broken="λ multiplies the mean, no R_1",
-    judge=inside_intervals,
-    measure=compared(at({1e-5, 1e-2}), e.SUM_UNIT_R1),
+    judge=worst_miss,
+    measure=compared(COMPARISONS, e.SUM_UNIT_R1),
+)
+
+chapter.claim(
+    "figure-small-r1",
+    "λ on the sum, and R_1 with the fixed λ_1 = 0.1: the published numbers at λ = 1e-5, 1e-4 and "
+    "1e-1.",
+    source="C+M",
+    target="five published final values, of three runs a seed",
+    tolerance=PAIRED.replace("three paired seeds", "three paired seeds, at 1e-4 on two"),
+    broken="λ multiplies the mean, no R_1",
+    judge=worst_miss,
+    measure=compared(COMPARISONS, e.SUM_SMALL_R1),
+    after="λ_1 = 0.1 was chosen as what fits the residual at λ = 1e-1; three seeds had been "
+    "declared for λ = 1e-4, and the third was stopped for want of time",
 )
 
 chapter.claim(
@@ -190,27 +209,114 @@ chapter.claim(
     "The notebook as printed, its commented-out R_1 restored (λ_1 = λ, λ_2 = 0.01), gives the "
     "published numbers at λ = 0 and 1e-1.",
     source="C+M",
-    target="the published numbers",
+    target="three published final values, two of them of the same runs",
     tolerance=PAIRED,
     broken="at λ = 0, λ_2 = 0.01 multiplies the sum",
-    judge=inside_intervals,
-    measure=compared(at({0.0, 1e-1}), e.AS_PRINTED, PRINTED_SUM),
+    judge=worst_miss,
+    measure=compared(COMPARISONS, e.AS_PRINTED, PRINTED_SUM),
 )
+
+
+# ---------------------------------------------------------------- whole curves
+
+WHOLE = (
+    "z of the whole curve, beyond a pixel of reading, not above what one in twenty of our own \
+three-seed means has"
+    + WORST
+)
+SEEN = "whole curves were compared after their end values, and after the pictures had been seen"
+
+
+def whole(curves: Sequence[WholeCurve]) -> Measure[list[Apart]]:
+    """Those published curves beside the first hypothesis; the control's beside the mean."""
+
+    def measure(runs: Runs, broken: bool) -> list[Apart]:
+        return all_apart(runs, e.MEAN_NO_R1 if broken else e.SUM_NO_R1, curves)
+
+    return measure
+
+
+def of_panel(*panels: str) -> list[WholeCurve]:
+    """The published curves of some panels."""
+    return [c for c in CURVES if c.panel in panels]
+
+
+chapter.claim(
+    "figure-train-loss",
+    "Training-loss panel: the published curves, over the whole time, with λ multiplying a sum over "
+    "the training set and no R_1.",
+    source="C+M",
+    target="five published curves",
+    tolerance=WHOLE,
+    broken="λ multiplies the mean over the training set",
+    judge=worst_miss,
+    measure=whole(of_panel("train")),
+    after=SEEN,
+)
+
+chapter.claim(
+    "figure-curves",
+    "Test-loss and penalty panels, with λ multiplying a sum and no R_1: the published curves over "
+    "the whole time.",
+    source="C+M",
+    target="eleven published curves: all but the penalty at 1e-1, which stays below two pixels",
+    tolerance=WHOLE,
+    broken="λ multiplies the mean over the training set",
+    judge=worst_miss,
+    measure=whole(of_panel("test", "penalty")),
+    after=SEEN,
+)
+
+chapter.claim(
+    "figure-cost-curve",
+    "With λ multiplying the sum and no R_1: what λ = 1e-1 costs in test loss over λ = 1e-2, over "
+    "the whole time.",
+    source="C+M",
+    target="the difference of two published curves",
+    tolerance=WHOLE,
+    broken="λ multiplies the mean over the training set",
+    judge=worst_miss,
+    measure=whole([COST]),
+    after=SEEN,
+)
+
+
+def holds_one(got: Interval) -> Finding:
+    """Reproduced when the interval holds 1 and stays within a factor 3 of it."""
+    return found(1.0 in got and got.low >= 1 / 3 and got.high <= 3, ratio=got)
 
 
 @chapter.claim(
-    "figure-train-loss",
-    "Training-loss panel: every λ fits the training set by t = 20 000.",
+    "figure-coefficient",
+    "Fitted to the published curves at λ = 1e-4, 1e-3 and 1e-2, the c in λ_2 = c·nλ is 1.",
     source="C+M",
-    target="final training loss 0 (no digitised curve)",
-    tolerance="0.01, where Σ y² / n = 1",
-    broken="read at t = 30",
-    judge=at_most(0.01),
+    target="1 (a mean in place of the sum: 1/n = .001)",
+    tolerance="the c that none of the curves excludes hold 1, and lie within a factor 3 of it",
+    broken="our runs of ten times the λ",
+    judge=holds_one,
+    after=SEEN,
 )
-def final_train_loss(runs: Runs, broken: bool) -> list[float]:
-    """Training losses at the end; the control's before the runs have fitted."""
-    time = np.array([30.0 if broken else e.Curve.t_end])
-    return panel_values("train", runs(e.figure_points(SEEDS)), time)[:, 0].tolist()
+def fitted_coefficient(runs: Runs, broken: bool) -> Interval:
+    """c from all these curves together; the control's as if a curve had the label of the next."""
+    return fits(runs, 10.0 if broken else 1.0)[-1].interval
+
+
+@chapter.claim(
+    "figure-noisy-leak",
+    "R_1 from 100 fresh inputs a step, as in the notebook, ends where the exact R_1 does: "
+    "λ(nR_2 + R_1) at λ = 1e-1, at the reduced size.",
+    source="C+M",
+    target="difference of the final test losses 0",
+    tolerance="at most a tenth of what R_1 itself changes there, for each seed",
+    broken="no R_1 in place of the noisy one",
+    judge=at_most(0.1),
+    after="the bar: a pixel, 0.004, had been declared, and R_1 itself changes less than that here",
+)
+def noise_of_fresh_inputs(runs: Runs, broken: bool) -> list[float]:
+    """|noisy − exact| over |without − exact|, of the final test losses; seed by seed."""
+    exact, without = (final(runs(e.noiseless_points(lam)), "test") for lam in (e.LAMBDAS[-1], 0.0))
+    other = without if broken else final(runs(e.noisy_points()), "test")
+    return (np.abs(other - exact) / np.abs(without - exact)).tolist()
 
 
 # ---------------------------------------------------------------- what each penalty does

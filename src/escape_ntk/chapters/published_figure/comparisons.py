@@ -1,21 +1,19 @@
 """The published numbers against our runs: panels, comparisons, residuals under a hypothesis."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from escape_ntk.chapters.published_figure import digitised as published
 from escape_ntk.chapters.published_figure import runs as e
-from escape_ntk.numerics.stats import Interval, welch_interval
+from escape_ntk.numerics.stats import welch
 from escape_ntk.records.store import Record
-from escape_ntk.study.claims import Runs
+from escape_ntk.study.claims import Predicted, Runs
 
 SEEDS = e.SEEDS
 """Seeds of the figure itself."""
 R1_SEEDS = SEEDS[:3]
-PAIRED_SEEDS = SEEDS[:3]
-"""Seeds on which another hypothesis is compared with the first one, pair by pair."""
 PENALTY_VISIBLE = (0.0, 1e-5, 1e-4)
 """λ whose published penalty ends well above zero; the others end within two pixels of it."""
 
@@ -59,17 +57,22 @@ class Comparison:
         finals = [_curve(self.panel, lam).final for lam in self.lambdas]
         return finals[0] if self.minus is None else finals[0] - finals[1]
 
-    def own(self, runs: Runs, hypothesis: e.Hypothesis, seeds: Sequence[int]) -> np.ndarray:
-        """Our number, seed by seed."""
-        values = [
-            panel_values(
-                self.panel,
-                runs(e.figure_points(seeds, hypothesis, (lam,))),
-                _curve(self.panel, lam).times[-1:],
-            )[:, 0]
-            for lam in self.lambdas
-        ]
-        return values[0] if self.minus is None else values[0] - values[1]
+    def parts(self, runs: Runs, hypothesis: e.Hypothesis, seeds: Sequence[int]) -> np.ndarray:
+        """(λ, seeds): final values of our runs at each λ that it needs."""
+        return np.array(
+            [
+                panel_values(
+                    self.panel,
+                    runs(e.figure_points(seeds, hypothesis, (lam,))),
+                    _curve(self.panel, lam).times[-1:],
+                )[:, 0]
+                for lam in self.lambdas
+            ]
+        )
+
+    def of(self, parts: np.ndarray) -> np.ndarray:
+        """The number itself, seed by seed, from its :meth:`parts`."""
+        return parts[0] if self.minus is None else parts[0] - parts[1]
 
 
 def short(lam: float) -> str:
@@ -93,49 +96,49 @@ COMPARISONS = (*FINALS, LARGEST)
 
 @dataclass(frozen=True)
 class Residual:
-    """A published number against its prediction under one hypothesis.
-
-    ``error`` is the standard error of published − own; ``interval`` the 95 % prediction interval
-    of a three-seed mean.
-    """
+    """A published number against its prediction under one hypothesis."""
 
     hypothesis: e.Hypothesis
     comparison: Comparison
-    published: float
-    own: float
-    error: float
-    n_seeds: int
-    interval: Interval
-
-    @property
-    def in_errors(self) -> float:
-        """(published − own)/error."""
-        return (self.published - self.own) / self.error
-
-    @property
-    def inside(self) -> bool:
-        """Whether the published value lies in the interval."""
-        return self.published in self.interval
+    predicted: Predicted
 
 
 def residual(runs: Runs, hypothesis: e.Hypothesis, comparison: Comparison) -> Residual:
     """Compare one published number with ``hypothesis``.
 
-    The first hypothesis (sum, no R_1) has N = 10 seeds of its own: error² = s²(1/3 + 1/N).  Any
-    other is run on n of the same seeds, and its mean is estimated as the first one's plus the mean
-    paired difference: error² = s²(1/3 + 1/N) + s_Δ²/n, its spread over seeds taken as that of the
-    first; degrees of freedom by Welch and Satterthwaite.
+    The first hypothesis (sum, no R_1) has N = 10 seeds: error² = s²(1/3 + 1/N).  Any other is run
+    on n of these seeds; ρ, the ratio of its mean to the first one's there, takes all N values of
+    the first to its own (with two λ: each by its ρ, then the difference), and what they miss of its
+    n runs has the spread s_e: error² = s²(1/3 + 1/N) + s_e²(1/3 + 1/n).  A ratio leaves a sum of
+    squares positive; an interval for one ends at 0 at the lowest.
     """
-    first = comparison.own(runs, e.SUM_NO_R1, SEEDS)
-    own, n = float(first.mean()), len(first)
-    terms = [(first.var(ddof=1) * (1 / published.N_SEEDS + 1 / n), n - 1)]
+    first = comparison.parts(runs, e.SUM_NO_R1, SEEDS)
+    own, n = comparison.of(first), len(SEEDS)
+    terms = [(own.var(ddof=1) * (1 / published.N_SEEDS + 1 / n), n - 1)]
     if hypothesis != e.SUM_NO_R1:
-        values = comparison.own(runs, hypothesis, PAIRED_SEEDS)
-        shift = values - first[[SEEDS.index(seed) for seed in PAIRED_SEEDS]]
-        own, n = own + float(shift.mean()), len(shift)
-        terms.append((shift.var(ddof=1) / n, n - 1))
-    error, interval = welch_interval(own, terms)
-    return Residual(hypothesis, comparison, comparison.published(), own, error, n, interval)
+        n = hypothesis.n_seeds(*comparison.lambdas)
+        run = comparison.parts(runs, hypothesis, SEEDS[:n])
+        scaled = first * (run.mean(1) / first[:, :n].mean(1))[:, None]
+        own = comparison.of(scaled)
+        missed = comparison.of(run) - own[:n]
+        factor = 1 / published.N_SEEDS
+        terms = [
+            (own.var(ddof=1) * (factor + 1 / len(own)), len(own) - 1),
+            (missed.var(ddof=1) * (factor + 1 / n), n - 1),
+        ]
+    estimate, shown = welch(float(own.mean()), terms), comparison.published()
+    interval = estimate.interval()
+    if comparison.minus is None:
+        interval = replace(interval, low=max(interval.low, 0.0))
+    predicted = Predicted(
+        comparison.label,
+        shown,
+        interval,
+        estimate.error,
+        estimate.p(shown),
+        counted=comparison.minus is None,
+    )
+    return Residual(hypothesis, comparison, predicted)
 
 
 def residuals(
@@ -145,15 +148,3 @@ def residuals(
     return [
         residual(runs, hypothesis, c) for c in comparisons if {*c.lambdas} <= {*hypothesis.lambdas}
     ]
-
-
-def shifted_mean_curve(runs: Runs, hypothesis: e.Hypothesis, lam: float):
-    """(times, test loss): the first hypothesis' mean over its seeds plus the mean paired shift."""
-    first = runs(e.figure_points(SEEDS, lambdas=(lam,)))
-    mean = np.mean([r.arrays["test"] for r in first], axis=0)
-    if hypothesis != e.SUM_NO_R1:
-        other = runs(e.figure_points(PAIRED_SEEDS, hypothesis, (lam,)))
-        base = {r.config["seed"]: r.arrays["test"] for r in first}
-        shifts = [r.arrays["test"] - base[r.config["seed"]] for r in other]
-        mean = mean + np.mean(shifts, axis=0)
-    return first[0].arrays["times"], mean

@@ -1,7 +1,7 @@
 """The published curves, digitised: ``figure1.json``, with its attribution in ``meta``.  [C]
 
 Read off the one PNG (three panels) stored in ``plotting.ipynb`` of the authors' public repository
-eshnich/escape_NTK; test loss and penalty, means of three seeds.
+eshnich/escape_NTK; test loss, penalty and training loss, means of three seeds.
 """
 
 import functools
@@ -15,14 +15,16 @@ import numpy as np
 
 from escape_ntk import checks
 
-PANELS = ("test", "penalty")
-"""The panels that were read off.  The third, of the training loss, was not."""
+PANELS = ("test", "penalty", "train")
+"""The panels; in that of the training loss λ = 0 is hidden by the other lines."""
 N_SEEDS = 3
 """Each published curve is the mean of this many runs.  [C]"""
 DIMENSION = 100
 """d of the published figure: the base of its logarithmic time axis.  [C]"""
-PIXEL = MappingProxyType({"test": 0.004, "penalty": 1.5})
+PIXEL = MappingProxyType({"test": 0.004, "penalty": 1.5, "train": 0.0038})
 """Height of one pixel of the digitised image."""
+TIME_PIXEL = 0.0084
+"""Width of one, in log_d(t + 1)."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def attribution() -> str:
 
 @functools.cache
 def curves(panel: str) -> tuple[DigitizedCurve, ...]:
-    """The curves of ``"test"`` or ``"penalty"``, by increasing λ."""
+    """The curves of one of :data:`PANELS`, by increasing λ."""
     checks.one_of("panel", panel, PANELS)
     out = []
     for label, points in _document()[panel].items():

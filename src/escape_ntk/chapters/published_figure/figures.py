@@ -12,8 +12,8 @@ from escape_ntk.chapters.published_figure import digitised as published
 from escape_ntk.display.style import COLOURS, Run, in_style, new_axes
 from escape_ntk.numerics.stats import prediction_interval
 
-HYPOTHESIS_MARKS = ("o", "s", "D", "^", "v")
-HYPOTHESIS_COLOURS = ("#0072B2", "#E69F00", "#CC79A7", "#009E73", "#56B4E9")
+HYPOTHESIS_MARKS = ("o", "s", "D", "P", "^", "v")
+HYPOTHESIS_COLOURS = ("#0072B2", "#E69F00", "#CC79A7", "#D55E00", "#009E73", "#56B4E9")
 
 
 def lambda_colour(lam: float, lambdas: Sequence[float]) -> tuple | str:
@@ -46,7 +46,7 @@ def log_x(t: np.ndarray) -> np.ndarray:
 def figure_panels(runs: Mapping[float, Sequence[Run]], panels: Sequence[str]) -> Figure:
     """Curves over descent time for each λ: mean of own seeds, prediction band, published marks.
 
-    ``panels`` among test, penalty, train (which has no published values).
+    ``panels`` among test, penalty and train.
     """
     titles = {
         "train": "training loss",
@@ -59,8 +59,7 @@ def figure_panels(runs: Mapping[float, Sequence[Run]], panels: Sequence[str]) ->
             colour = lambda_colour(lam, list(runs))
             times = records[0].arrays["times"]
             _draw_runs(ax, times, own_values(panel, records), colour, lambda_label(lam))
-            if panel in published.PANELS:
-                _draw_published(ax, panel, lam, colour)
+            _draw_published(ax, panel, lam, colour)
         ax.set(xscale="log", xlabel="$t+1$ (steps of size 1)", ylabel=titles[panel])
         ax.set_ylim(bottom=0)
     handles, labels = axes[0].get_legend_handles_labels()
@@ -116,7 +115,7 @@ def finals_by_hypothesis(rows: Sequence) -> Figure:
             place = names.index(row.hypothesis.name)
             at = lambdas.index(row.comparison.lam)
             _hypothesis_mark(ax, at + 0.16 * (place - (len(names) - 1) / 2), row, place)
-            ax.hlines(row.published, at - 0.42, at + 0.42, color="#000000", lw=1.6)
+            ax.hlines(row.predicted.published, at - 0.42, at + 0.42, color="#000000", lw=1.6)
         ax.set_xticks(range(len(lambdas)), [lambda_label(lam, name="") for lam in lambdas])
         ax.set(xlabel="$\\lambda$", ylabel=title, ylim=(0, None))
     keys = [
@@ -124,17 +123,17 @@ def finals_by_hypothesis(rows: Sequence) -> Figure:
         for colour, mark, _ in zip(HYPOTHESIS_COLOURS, HYPOTHESIS_MARKS, names, strict=False)
     ]
     keys.append(Line2D([], [], color="#000000", lw=1.6))
-    figure.legend(keys, [*names, "published"], loc="outside lower center", ncols=6)
+    figure.legend(keys, [*names, "published"], loc="outside lower center", ncols=4)
     return figure
 
 
 def _hypothesis_mark(ax: Axes, x: float, row, place: int) -> None:
     """Mean and prediction interval of one residual."""
-    arms = [[row.own - row.interval.low], [row.interval.high - row.own]]
+    own = row.predicted.interval
     ax.errorbar(
         x,
-        row.own,
-        arms,
+        own.value,
+        [[own.value - own.low], [own.high - own.value]],
         color=HYPOTHESIS_COLOURS[place],
         marker=HYPOTHESIS_MARKS[place],
         ms=5,
@@ -147,14 +146,15 @@ def _hypothesis_mark(ax: Axes, x: float, row, place: int) -> None:
 def hypothesis_curves(cases: Mapping[float, Mapping[str, tuple[np.ndarray, np.ndarray]]]) -> Figure:
     """Test loss over time under several hypotheses, λ by λ, with the published curve.
 
-    ``cases[λ][name]`` = (times, values).
+    ``cases[λ][name]`` = (times, values (seeds, times)): their mean, and the 95 % prediction
+    interval of a mean of three.
     """
     figure, axes = new_axes(len(cases), 3.4, sharey=True)
     for ax, (lam, curves) in zip(axes, cases.items(), strict=True):
         for (name, (times, values)), colour in zip(
-            curves.items(), (HYPOTHESIS_COLOURS[0], HYPOTHESIS_COLOURS[3]), strict=True
+            curves.items(), (HYPOTHESIS_COLOURS[0], HYPOTHESIS_COLOURS[4]), strict=True
         ):
-            ax.plot(log_x(times), values, color=colour, label=name)
+            _draw_runs(ax, times, values, colour, name)
         (curve,) = (c for c in published.curves("test") if c.lam == lam)
         times = np.geomspace(max(curve.times[0], 1.0), curve.times[-1], 24)
         ax.plot(

@@ -2,21 +2,30 @@
 
 from collections import Counter
 
+import numpy as np
+
 from escape_ntk import chapters
 from escape_ntk.chapters.published_figure import chapter, figures
 from escape_ntk.chapters.published_figure import runs as e
 from escape_ntk.chapters.published_figure.comparisons import (
     COMPARISONS,
+    LARGEST,
     R1_SEEDS,
     SEEDS,
     Residual,
     residuals,
-    shifted_mean_curve,
     short,
+)
+from escape_ntk.chapters.published_figure.whole_curves import (
+    COST,
+    CURVES,
+    all_apart,
+    fits,
+    predicted,
 )
 from escape_ntk.display import html
 from escape_ntk.records.store import Record
-from escape_ntk.study.claims import Runs
+from escape_ntk.study.claims import Apart, Runs
 
 show = chapter.show
 
@@ -53,18 +62,21 @@ def published(runs: Runs):
     return figures.figure_panels(curves(runs), ("test", "penalty", "train"))
 
 
-@chapter.table("finals", ["final value", "published", "own mean", "95 % for a three-seed mean", ""])
+@chapter.table(
+    "finals", ["final value", "published", "own mean", "95 % for a three-seed mean", "z"]
+)
 def finals(runs: Runs) -> list[list[str]]:
     """One row for each published number, under the first hypothesis."""
+    rows = [r.predicted for r in residuals(runs, e.SUM_NO_R1)]
     return [
         [
-            r.comparison.label,
-            f"{r.published:.3g}",
-            f"{r.own:.3g}",
-            f"[{r.interval.low:.3g}, {r.interval.high:.3g}]",
-            "inside" if r.inside else f"outside, {abs(r.in_errors):.1f} standard errors off",
+            p.label,
+            f"{p.published:.3g}",
+            f"{p.interval.value:.3g}",
+            f"[{p.interval.low:.3g}, {p.interval.high:.3g}]",
+            f"{p.z:+.1f}{'' if p.inside else ', outside'}",
         ]
-        for r in residuals(runs, e.SUM_NO_R1)
+        for p in rows
     ]
 
 
@@ -108,15 +120,61 @@ def all_residuals(runs: Runs) -> list[Residual]:
     return [r for h in e.HYPOTHESES for r in residuals(runs, h)]
 
 
-@chapter.table("errors", ["(published − own)/error", *(h.name for h in e.HYPOTHESES)])
+@chapter.table("errors", ["z = (published − own)/error", *(h.name for h in e.HYPOTHESES)])
 def errors(runs: Runs) -> list[list[str]]:
     """One row for each published number, one column for each hypothesis."""
     found = {(r.comparison, r.hypothesis): r for r in all_residuals(runs)}
 
     def cell(r: Residual | None) -> str:
-        return "" if r is None else f"{r.in_errors:+.1f}" + ("" if r.inside else " ✕")
+        return "" if r is None else f"{r.predicted.z:+.1f}" + ("" if r.predicted.inside else " ✕")
 
     return [[c.label, *(cell(found.get((c, h))) for h in e.HYPOTHESES)] for c in COMPARISONS]
+
+
+@chapter.table("curves", ["z of the whole curve", *(h.name for h in e.HYPOTHESES)])
+def curve_distances(runs: Runs) -> list[list[str]]:
+    """One row for each published curve, one column for each hypothesis."""
+    found = {(a.label, h): a for h in e.HYPOTHESES for a in all_apart(runs, h)}
+
+    def cell(a: Apart | None) -> str:
+        return "" if a is None else f"{a.z:.1f}" + ("" if a.inside else " ✕")
+
+    labels = [curve.label for curve in (*CURVES, COST)]
+    return [[label, *(cell(found.get((label, h))) for h in e.HYPOTHESES)] for label in labels]
+
+
+@chapter.table("coefficient", ["λ", "curves", "c", "not excluded", "rms z at c"])
+def coefficient(runs: Runs) -> list[list[str]]:
+    """One row for each fitted λ, and one for all."""
+    rows = []
+    for fit in fits(runs):
+        own = fit.interval
+        lambdas = ", ".join(short(lam) for lam in fit.lambdas)
+        kept = f"{own.low:.2f} to {own.high:.2f}"
+        rows.append([lambdas, str(fit.curves), f"{own.value:.2f}", kept, f"{fit.rms_z:.1f}"])
+    return rows
+
+
+@chapter.table("costs", ["hypothesis", "curves run", "not run", "minutes a curve", "hours left"])
+def costs(runs: Runs) -> list[list[str]]:
+    """What is left to run of the settings with a small R_1; the least wall time of a curve counts.
+
+    That at the largest λ, which takes longest, and that of the others.
+    """
+    rows = []
+    for h in (e.SUM_SMALL_R1, e.SUM_SCALED_R1):
+        walls = [
+            (r.provenance["wall_seconds"] / 60, lam == LARGEST.lam)
+            for lam in h.lambdas
+            for r in runs(e.figure_points(SEEDS[: h.n_seeds(lam)], h, (lam,)))
+        ]
+        usual, longest = (min(w for w, at in walls if at == of) for of in (False, True))
+        left = len(SEEDS) * len(e.LAMBDAS) - len(walls)
+        long = len(SEEDS) - h.n_seeds(LARGEST.lam)
+        hours = ((left - long) * usual + long * longest) / 60
+        each = f"{usual:.1f}, at 1e-1 {longest:.1f}"
+        rows.append([h.name, str(len(walls)), str(left), each, f"{hours:.1f}"])
+    return rows
 
 
 @chapter.figure("fig-hypotheses")
@@ -127,13 +185,15 @@ def finals_by_hypothesis(runs: Runs):
 
 @chapter.figure("fig-both")
 def both(runs: Runs):
-    """The two settings that remain, over the whole time."""
+    """The sum with and without λR_1, over the whole time."""
+    times = e.Curve(1, 0.0).record_times[1:]
+
+    def case(hypothesis: e.Hypothesis, lam: float) -> tuple[np.ndarray, np.ndarray]:
+        return times, predicted(runs, hypothesis, "test", lam, times)
+
     pair = (e.SUM_NO_R1, e.SUM_SCALED_R1)
     return figures.hypothesis_curves(
-        {
-            lam: {h.name: shifted_mean_curve(runs, h, lam) for h in pair}
-            for lam in e.SUM_SCALED_R1.lambdas
-        }
+        {lam: {h.name: case(h, lam) for h in pair} for lam in e.SUM_SCALED_R1.lambdas}
     )
 
 

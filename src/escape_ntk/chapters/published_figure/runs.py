@@ -7,6 +7,7 @@ from typing import ClassVar, TypedDict
 import torch
 
 from escape_ntk.chapters.published_figure import chapter
+from escape_ntk.chapters.published_figure.noisy_leak import NoisyLeakCurve
 from escape_ntk.models.data import draw_inputs
 from escape_ntk.models.network import activation, draw_weights
 from escape_ntk.models.pairs import PairFeatures
@@ -46,6 +47,12 @@ class Hypothesis:
     empirical: float = 0.0
     empirical_slope: float = 0.0
     lambdas: tuple[float, ...] = LAMBDAS
+    fewer: tuple[tuple[float, int], ...] = ()
+    """(λ, seeds) where it is run on fewer of the first seeds than three."""
+
+    def n_seeds(self, *lambdas: float) -> int:
+        """On how many of the first seeds it is run at all of these λ."""
+        return min(dict(self.fewer).get(lam, 3) for lam in lambdas)
 
     def curve(self, lam: float, seed: int, **size) -> Curve:
         """The curve that this hypothesis draws for λ."""
@@ -75,6 +82,14 @@ SUM_SCALED_R1 = Hypothesis(
     empirical_slope=N_TRAIN,
     lambdas=(1e-2, 1e-1),
 )
+SUM_SMALL_R1 = Hypothesis(
+    "sum + R₁/10",
+    "λ₂ = nλ, and R₁ active with the fixed small λ₁ = 0.1",
+    population=0.1,
+    empirical_slope=N_TRAIN,
+    lambdas=(1e-5, 1e-4, 1e-1),
+    fewer=((1e-4, 2),),
+)
 AS_PRINTED = Hypothesis(
     "as printed",
     "λ₁ = λ, λ₂ = 0.01: the notebook with its commented-out R₁ restored",
@@ -82,7 +97,7 @@ AS_PRINTED = Hypothesis(
     empirical=0.01,
     lambdas=(0.0, 1e-1),
 )
-HYPOTHESES = (SUM_NO_R1, MEAN_NO_R1, SUM_UNIT_R1, SUM_SCALED_R1, AS_PRINTED)
+HYPOTHESES = (SUM_NO_R1, MEAN_NO_R1, SUM_UNIT_R1, SUM_SMALL_R1, SUM_SCALED_R1, AS_PRINTED)
 """Candidates for what was run; those with R_1 are costly and run where they differ most.  [C]"""
 
 R1_ALONE = Hypothesis("R₁ alone", "λ₁ = 10, λ₂ = 0", population=10.0)
@@ -111,6 +126,17 @@ def reduced_certificate_points() -> list[Curve]:
     """Flow and descent at the reduced size and the largest λ, where the risk is stiffest."""
     (flow,) = live_points((1,), LAMBDAS[-1:])
     return [flow, flow.at(method="descent")]
+
+
+def noisy_points() -> list[NoisyLeakCurve]:
+    """λ(nR_2 + R_1) at λ = 0.1, R_1 from 100 fresh inputs a step; at the reduced size."""
+    return [NoisyLeakCurve.beside(curve) for curve in noiseless_points(LAMBDAS[-1])]
+
+
+def noiseless_points(population: float) -> list[Curve]:
+    """The same by flow with the exact R_1, times ``population``."""
+    empirical = LIVE_SIZE["n"] * LAMBDAS[-1]
+    return [Curve(seed, empirical, population, **LIVE_SIZE) for seed in SEEDS[:3]]
 
 
 @dataclass(frozen=True)
@@ -174,7 +200,8 @@ chapter.experiment(
 
 def _forensics_full(seeds: Sequence[int]) -> list[Point]:
     others = HYPOTHESES[1:]
-    points = [p for h in others for p in figure_points(seeds, h, h.lambdas)]
+    cases = [(h, lam, seed) for h in others for lam in h.lambdas for seed in seeds]
+    points = [h.curve(lam, seed) for h, lam, seed in cases if seed in SEEDS[: h.n_seeds(lam)]]
     return [*points, *figure_points(seeds, R1_ALONE, (0.0,))]
 
 
@@ -188,4 +215,18 @@ chapter.experiment(
     SEEDS[:3],
     _forensics_live,
     _forensics_full,
+)
+
+
+def _noise(seeds: Sequence[int]) -> list[Point]:
+    exact = noiseless_points(LAMBDAS[-1])
+    return [p for p in (*noisy_points(), *exact, *noiseless_points(0.0)) if p.seed in seeds]
+
+
+chapter.experiment(
+    "figure-noise",
+    "R_1 from 100 fresh inputs a step, as in the notebook, against the exact one",
+    SEEDS[:3],
+    _noise,
+    _noise,
 )

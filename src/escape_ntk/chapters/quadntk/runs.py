@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from escape_ntk.chapters.quadntk import chapter
+from escape_ntk.chapters.quadntk.movements import Complexity, ConstructionError, TrainedMovement
 from escape_ntk.kernels.ntk import KernelRidge, empirical_ntk
 from escape_ntk.kernels.spectrum import ntk_spectrum
 from escape_ntk.models.data import (
@@ -24,7 +25,11 @@ from escape_ntk.models.network import activation, draw_weights
 from escape_ntk.models.pairs import PairFeatures
 from escape_ntk.numerics.polynomials import cumulative_multiplicity
 from escape_ntk.numerics.stats import rms
-from escape_ntk.risk.constructions import represent_power
+from escape_ntk.risk.constructions import (
+    least_norm_of_powers,
+    represent_power,
+    represent_powers,
+)
 from escape_ntk.risk.problem import Problem, mean_square
 from escape_ntk.risk.regularizer import Penalties, norm_2_4_to_the_4
 from escape_ntk.study.point import Draws, Point, Result
@@ -150,6 +155,50 @@ class ConstructionNorm(Point):
             norms.append(made.norm_2_4_to_the_4**0.25)
         dims = np.array(self.dims, dtype=float)
         return {}, {"d": dims, "norm": np.array(norms)}
+
+
+@dataclass(frozen=True)
+class SeveralDirections(Point):
+    """‖W_Q‖_{2,4}^4 for s^{−1/2} Σ_j (β_j·x)^{k+1}, β_j orthonormal, over the number s.
+
+    ``norm`` of the one movement, ``split`` with a share of the neurons for each direction,
+    ``least`` of any movement (a bound from ``n_bound`` weights), ``aligned`` for s equal directions
+    with a sum of norm 1.
+    """
+
+    experiment: ClassVar[str] = "quadntk-several"
+    draws: ClassVar[Draws] = Draws(weights="sphere", tools=("represent_power",))
+
+    seed: int
+    k: int
+    d: int = 50
+    m: int = 20_000
+    counts: tuple[int, ...] = (1, 2, 4, 8, 16)
+    n_bound: int = 200
+    activation: str = SINE
+
+    def compute(self, run: Run = UNSAVED) -> Result:
+        """One value of each for each s; the same weights throughout."""
+        generator = torch.Generator().manual_seed(self.seed)
+        exact = {"generator": generator, "dtype": F64}
+        weights = draw_weights(self.m, self.d, law=self.draws.weights, **exact)
+        betas = torch.linalg.qr(torch.randn(self.d, self.d, **exact))[0]
+        act, degree = activation(self.activation), self.k + 1
+        single = represent_power(weights, act, betas[0], degree).norm_2_4_to_the_4
+        few = weights[: self.n_bound]
+
+        def row(s: int, run: Run) -> dict[str, float]:
+            own, c = betas[:s].contiguous(), weights.new_full((s,), s**-0.5)
+            one = own[:1].expand(s, -1).contiguous()
+            return {
+                "norm": represent_powers(weights, act, own, c, degree).norm_2_4_to_the_4,
+                "split": single * float(c.sum()) ** 2,
+                "least": least_norm_of_powers(few, act, own, c, degree),
+                "aligned": represent_powers(weights, act, one, c**2, degree).norm_2_4_to_the_4,
+            }
+
+        counts = np.array(self.counts, dtype=float)
+        return {}, {"count": counts, **run.tabulate(self.counts, row, generator)}
 
 
 def draw_problem(
@@ -401,6 +450,8 @@ WIDE = {
 }
 WIDE_DIMS = (16, 32)
 """A grid that reaches further, and where it is tried on the dense quadratic."""
+ERROR_SEEDS = (11, 12, 13, 14, 15)
+"""Of the construction's error over d; the first five had two draws of the weights, too few."""
 FROZEN_SEEDS = (6, 7, 8, 9, 10)
 FROZEN_DIMS = (20, 40, 64)
 FROZEN = {"scales": (1.0, 3.0), "penalties": (0.0,)}
@@ -464,10 +515,20 @@ def kernel_points() -> list[FrozenKernel]:
 
 
 def construction_points(seeds: Sequence[int]) -> list[Point]:
-    """The explicit movement: error, leak and norm for k = 1 and 2; its leak over drawn signs."""
-    kinds = (Construction, ConstructionNorm)
+    """The explicit movement: error, leak and norm; leaks over drawn signs; complexities."""
+    kinds = (Construction, ConstructionNorm, SeveralDirections)
     points: list[Point] = [kind(seed, k) for kind in kinds for k in (1, 2) for seed in seeds]
-    return points + [SignDraws(seed) for seed in seeds]
+    points += [
+        p for first in (True, False) for k in (1, 2, 3) for p in error_points(k, first=first)
+    ]
+    return points + [kind(seed) for kind in (SignDraws, Complexity) for seed in seeds]
+
+
+def error_points(k: int, *, first: bool = False) -> list[ConstructionError]:
+    """The construction's error over d: fresh draws with many of the weights, or the first ones."""
+    if first:
+        return [ConstructionError(seed, k) for seed in SEEDS]
+    return [ConstructionError(seed, k, n=100, n_weights=10) for seed in ERROR_SEEDS]
 
 
 def saddle_points(seeds: Sequence[int]) -> list[Saddle]:
@@ -477,7 +538,8 @@ def saddle_points(seeds: Sequence[int]) -> list[Saddle]:
 
 def full_points(seeds: Sequence[int]) -> list[Point]:
     """Everything that the chapter's claims and figures rest on; the long runs last."""
-    points = [*construction_points(seeds), *saddle_points(seeds), *opening_points(seeds)]
+    points = [*construction_points(seeds), *saddle_points(seeds)]
+    points += [*map(TrainedMovement, seeds), *opening_points(seeds)]
     points += [*sparse_points(seeds), *dense_points(seeds, 1), *dense_points(seeds, 2)]
     return [*points, *wide_points(seeds), *frozen_points(), *kernel_points()]
 

@@ -15,17 +15,28 @@ PARTS = {"error": "test error", "dense": "missed of dense", "sparse": "missed of
 @in_style
 def methods_by_dimension(runs: Mapping[str, Sequence[Run]]) -> Figure:
     """Test error, and what is missed of each part, over the dimension: one colour a method."""
+    return _methods(runs, "d", "dimension $d$")
+
+
+@in_style
+def methods_by_samples(runs: Mapping[str, Sequence[Run]]) -> Figure:
+    """The same over the number of samples, at one dimension."""
+    return _methods(runs, "n", "samples $n$")
+
+
+def _methods(runs: Mapping[str, Sequence[Run]], key: str, words: str) -> Figure:
+    """Test error, and what is missed of each part, over one size of the runs."""
     figure, axes = new_axes(len(PARTS), 3.2)
-    every = sorted({r.config["d"] for method in METHODS for r in runs[method]})
+    every = sorted({r.config[key] for method in METHODS for r in runs[method]})
     for ax, (part, label) in zip(axes, PARTS.items(), strict=True):
         for place, (method, (name, mark)) in enumerate(METHODS.items()):
-            dims = sorted({r.config["d"] for r in runs[method]})
-            rows = [[r.summary[part] for r in runs[method] if r.config["d"] == d] for d in dims]
-            x, colour = np.array(dims) + 0.5 * (place - 1), COLOURS[method]
+            sizes = sorted({r.config[key] for r in runs[method]})
+            rows = [[r.summary[part] for r in runs[method] if r.config[key] == s] for s in sizes]
+            x, colour = np.array(sizes) + (every[-1] - every[0]) / 48 * (place - 1), COLOURS[method]
             for at, row in zip(x, rows, strict=True):
                 ax.plot([at] * len(row), row, mark, color=colour, ms=3.5, alpha=0.6, mew=0)
             ax.plot(x, [np.mean(row) for row in rows], color=colour, label=name)
-        ax.set(xlabel="dimension $d$", ylabel=label, ylim=(0, None))
+        ax.set(xlabel=words, ylabel=label, ylim=(0, None))
         ax.set_xticks(every)
         if part != "error":
             ax.axhline(0.5, color="#555555", lw=1, ls=":")
@@ -39,25 +50,24 @@ Thresholds = Mapping[int, Mapping[int, float]]
 
 @in_style
 def thresholds_by_dimension(
-    found: Mapping[str, Thresholds], sizes: Mapping[str, Callable[[int], float]]
+    found: Mapping[str, Thresholds],
+    sizes: Mapping[str, Callable[[int], float]],
+    noisy: Mapping[str, Thresholds] | None = None,
 ) -> Figure:
     """n_τ over d, one colour a method: median and range of the seeds; dotted: ∝ its n_ℓ.
 
-    ``sizes``: what each method is expected to follow.  Dimensions with a censored seed are left
-    out.
+    ``sizes``: what each method is expected to follow.  ``noisy``: those with noisy labels, hollow
+    and dashed.  Dimensions with a censored seed are left out.
     """
     figure, (ax,) = new_axes(1, 3.8)
     for method, (name, mark) in METHODS.items():
-        rows = {
-            d: list(row.values())
-            for d, row in found[method].items()
-            if all(map(math.isfinite, row.values()))
-        }
-        dims, colour = np.array(list(rows), dtype=float), COLOURS[method]
-        middle = np.array([np.median(row) for row in rows.values()])
-        low, high = (np.array([pick(row) for row in rows.values()]) for pick in (min, max))
-        span = np.vstack([middle - low, high - middle])
+        dims, middle, span = _medians(found[method])
+        colour = COLOURS[method]
         ax.errorbar(dims, middle, span, fmt=mark, ms=5, color=colour, capsize=3, label=name)
+        if noisy and method in noisy:
+            at, own, arms = _medians(noisy[method])
+            kind = {"marker": mark, "ls": "--", "lw": 1, "mfc": "white", "ms": 6, "capsize": 3}
+            ax.errorbar(at * 1.04, own, arms, color=colour, label=f"{name}, noisy labels", **kind)
         guide = np.array([sizes[method](int(d)) for d in dims])
         scale = np.exp(np.mean(np.log(middle / guide)))
         ax.plot(dims, scale * guide, color=colour, ls=":", lw=1.2)
@@ -70,6 +80,16 @@ def thresholds_by_dimension(
     ax.minorticks_off()
     ax.legend()
     return figure
+
+
+def _medians(found: Thresholds) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(d, median, arms down and up), over the dimensions where no seed is censored."""
+    kept = {d: list(row.values()) for d, row in found.items()}
+    kept = {d: row for d, row in kept.items() if all(map(math.isfinite, row))}
+    middle, low, high = (
+        np.array([pick(row) for row in kept.values()]) for pick in (np.median, min, max)
+    )
+    return np.array(list(kept), dtype=float), middle, np.vstack([middle - low, high - middle])
 
 
 @in_style

@@ -9,13 +9,16 @@ from escape_ntk.chapters.sample_complexity.claims import (
     LABELS,
     LEVELS,
     METHODS,
+    NOISY,
     SEEDS,
     chief,
-    exponent_runs,
+    cubic,
     exponents,
+    joint_rows,
     local_exponents,
     map_runs,
     multiples,
+    noisy_thresholds,
     uncensored,
     unregularized,
 )
@@ -34,14 +37,14 @@ def whole_map(runs: Runs, k: int) -> dict[str, list[Record]]:
     return {method: map_runs(runs, method, k) for method in METHODS}
 
 
-def thresholds(runs: Runs, k: int):
-    """n_.25 over d, with what each method is expected to follow."""
+def thresholds(runs: Runs, k: int, noisy: dict | None = None):
+    """n_.25 over d, with what each method is expected to follow; ``noisy``: with noisy labels."""
     found = {m: e.thresholds(records, LEVELS[0]) for m, records in whole_map(runs, k).items()}
     follows = {
         m: lambda d, degree=k + up: cumulative_multiplicity(d, degree)
         for m, up in DEGREE_ABOVE.items()
     }
-    return figures.thresholds_by_dimension(found, follows)
+    return figures.thresholds_by_dimension(found, follows, noisy)
 
 
 @chapter.figure("fig-thresholds")
@@ -52,8 +55,8 @@ def thresholds_2(runs: Runs):
 
 @chapter.figure("fig-thresholds-1")
 def thresholds_1(runs: Runs):
-    """Those for k = 1."""
-    return thresholds(runs, 1)
+    """Those for k = 1, and with noisy labels."""
+    return thresholds(runs, 1, {method: noisy_thresholds(runs, method) for method in NOISY})
 
 
 @chapter.table(
@@ -62,6 +65,8 @@ def thresholds_1(runs: Runs):
         "runs",
         "training labels",
         "validation labels",
+        "NTK: no ridge",
+        "largest ridge",
         "smallest start",
         "λ_4 = 0",
         "largest λ_2",
@@ -73,13 +78,15 @@ def thresholds_1(runs: Runs):
 def tuning_row(runs: Runs) -> list[list[str]]:
     """How often, among the runs at n = 3 n_2, a choice lies at the edge of what was tried."""
     by = chief(runs)
-    quad, joint = ([r.summary for r in by[name]] for name in ("quadntk", "joint"))
+    kernel, quad, joint = ([r.summary for r in by[name]] for name in METHODS)
     sizes, held_out = ([r.config[name] for r in by["joint"]] for name in ("n", "n_validation"))
     return [
         [
             str(len(joint)),
             f"{min(sizes)} to {max(sizes)}",
             str(max(held_out)),
+            str(sum(s["ridge"] == 0 for s in kernel)),
+            str(sum(s["ridge"] == max(e.NTK.ridges) for s in kernel)),
             str(sum(s["scale"] == min(e.QuadNTK.scales) for s in quad)),
             str(sum(s["norm"] == 0 for s in quad)),
             str(sum(s["empirical"] == max(e.Joint.empirical) for s in joint)),
@@ -93,6 +100,36 @@ def tuning_row(runs: Runs) -> list[list[str]]:
 def methods(runs: Runs):
     """Test errors at n = 3 n_2, and what is missed of each half."""
     return figures.methods_by_dimension(chief(runs))
+
+
+@chapter.figure("fig-cubic")
+def cubic_methods(runs: Runs):
+    """Test errors at k = 3, and what is missed of each half."""
+    return figures.methods_by_samples(cubic(runs))
+
+
+@chapter.table(
+    "joint-widths",
+    ["m", "λ_2", "n_.25 over n_2", "error at 3 n_2, best moment", "at the end", "its rest"],
+    "The joint model over the width, k = 2, d = 12: median (range) of five seeds",
+)
+def width_rows(runs: Runs) -> list[list[str]]:
+    """Thresholds, and errors at the largest n, by width and λ_2."""
+    n_2, rows = cumulative_multiplicity(e.JOINT_WIDTH_DIM, 2), []
+    for m in e.JOINT_WIDTHS:
+        for weight in e.rules(m):
+            own = joint_rows(runs, m, weight)
+            most = own[max(own)].values()
+            keys = ("error", "end_error", "end_rest")
+            cells = [_spread([row[key] for row in most]) for key in keys]
+            found = np.array(e.crossings(own, LEVELS[0]))
+            first = _range(found, n_2, max(own))
+            rows.append([str(m), f"{weight:g}", first, *cells])
+    return rows
+
+
+def _spread(values: list[float]) -> str:
+    return f"{np.median(values):.3f} ({min(values):.3f}–{max(values):.3f})"
 
 
 @chapter.table(
@@ -127,10 +164,8 @@ def exponent_rows(runs: Runs) -> list[list[str]]:
     rows = []
     for k in (2, 1):
         for method in METHODS:
-            records = exponent_runs(runs, method, k)
+            records = map_runs(runs, method, k)
             for level in LEVELS:
-                if level != LEVELS[0]:  # the further seeds were run near n_.25 only
-                    records = [r for r in records if r.config["seed"] in SEEDS]
                 dims = list(uncensored(records, level))
                 if len(dims) < 3:
                     continue
@@ -159,7 +194,7 @@ def local_rows(runs: Runs) -> list[list[str]]:
     for k in (2, 1):
         found = {}
         for method, up in DEGREE_ABOVE.items():
-            records = exponent_runs(runs, method, k)
+            records = map_runs(runs, method, k)
             found[method] = local_exponents(
                 records, LEVELS[0], lambda d, degree=k + up: cumulative_multiplicity(d, degree)
             )

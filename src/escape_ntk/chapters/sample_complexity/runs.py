@@ -1,11 +1,12 @@
 """How many samples NTK, QuadNTK and the joint model need for a dense plus a sparse part.
 
-f* = (dense harmonic of degree k + sparse harmonic of degree k + 1)/√2 on the sphere, k = 1 or 2.
+f* = (dense harmonic of degree k + sparse harmonic of degree k + 1)/√2 on the sphere, k = 1 or 2;
+at one dimension k = 3.
 Every method of one (seed, k, d, n) meets the same target, training, validation and test sets; what
 it is tuned over is chosen on the validation set, the moment at which training stops included.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -27,7 +28,7 @@ from escape_ntk.study.point import PROJECTED, Draws, Point, Result
 from escape_ntk.study.sampling import unit_start
 from escape_ntk.training.flow import gradient_flow
 from escape_ntk.training.run import UNSAVED, Run
-from escape_ntk.training.trajectory import log_times
+from escape_ntk.training.trajectory import Trajectory, log_times
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,9 @@ class NTK(Fit):
 
     def compute(self, run: Run = UNSAVED) -> Result:
         """The chosen ridge, its error by part, and the error that theory predicts without ridge."""
-        data, act = draw_data(self, torch.float64), activation(self.activation)
+        data, act = self.data(torch.float64), activation(self.activation)
         gram = infinite_ntk(data.X, data.X, act)
-        unit, y = float(gram.diagonal().mean()), data.target(data.X)
+        unit, y = float(gram.diagonal().mean()), data.y
 
         def dual(relative: float, run: Run) -> dict[str, np.ndarray]:
             factor = ridge_factor(gram.clone(), relative * unit)
@@ -52,7 +53,7 @@ class NTK(Fit):
         alphas = torch.from_numpy(run.tabulate(self.ridges, dual)["dual"]).T.contiguous()
         del gram
         validation = self._predict(data, data.validation, alphas)
-        gaps = (validation - data.target(data.validation)[:, None]).square().mean(0)
+        gaps = (validation - data.validation_y[:, None]).square().mean(0)
         best = int(gaps.argmin())
         prediction = self._predict(data, data.test, alphas[:, best : best + 1])[:, 0]
         powers = [0.0] * self.k + [0.5, 0.5]
@@ -83,7 +84,7 @@ class Flow(Fit):
 
     def prepare(self) -> Prepared:
         """(data, features of the training inputs, of the validation inputs, of the test inputs)."""
-        data, act = draw_data(self), activation(self.activation)
+        data, act = self.data(), activation(self.activation)
         kind = {"law": self.draws.weights, "dtype": torch.float32}
         weights = draw_weights(self.m, self.d, data.generator, **kind)
         inputs = (data.X, data.validation, data.test)
@@ -94,25 +95,36 @@ class Flow(Fit):
         self, risk: RegularizedRisk, start: Tensor, prepared: Prepared, run: Run
     ) -> dict[str, float]:
         """Errors at the recorded time with the least validation error."""
-        data, _, validation, test = prepared
-        goal, parts = data.target(validation.X), data.target.part_values(test.X)
+        return self.judged(risk, self.follow(risk, start, prepared, run), prepared)
+
+    def follow(
+        self, risk: RegularizedRisk, start: Tensor, prepared: Prepared, run: Run
+    ) -> Trajectory:
+        """The flow, with the validation error at recorded times."""
+        data, _, validation, _ = prepared
 
         def observe(state: Tensor) -> dict[str, float]:
             prediction = risk.prediction(*validation.terms(state))
-            return {"validation": float((prediction - goal).square().mean())}
+            return {"validation": float((prediction - data.validation_y).square().mean())}
 
-        times = log_times(self.t_end, self.n_times)
-        trained = gradient_flow(
+        return gradient_flow(
             risk,
             start,
             t_end=self.t_end,
-            record_at=times,
+            record_at=log_times(self.t_end, self.n_times),
             observe=observe,
             rtol=self.rtol,
             atol=self.atol,
             best="validation",
             run=run,
         )
+
+    def judged(
+        self, risk: RegularizedRisk, trained: Trajectory, prepared: Prepared
+    ) -> dict[str, float]:
+        """Errors of a flow at its best moment."""
+        data, _, _, test = prepared
+        parts = data.target.part_values(test.X)
         best = trained.kept["best"]
         terms, seen = test.terms(best), risk.features.terms(best)
         at = int(np.nanargmin(trained.values["validation"]))
@@ -151,11 +163,10 @@ class Joint(Flow):
         prepared = self.prepare()
         data, features = prepared[:2]
         projector = TrainingProjector(features, cumulative_multiplicity(self.d, self.k))
-        y = data.target(data.X)
 
         def row(weight: float, run: Run) -> dict[str, float]:
             risk = RegularizedRisk(
-                features, y, penalties=Penalties(empirical=weight), projector=projector
+                features, data.y, penalties=Penalties(empirical=weight), projector=projector
             )
             best = self.best_moment(risk, features.zero_state(), prepared, run)
             return {"empirical": weight, **best}
@@ -178,11 +189,13 @@ class QuadNTK(Flow):
         """The best scale, λ_4 and moment by validation; every cell tried at its best moment."""
         prepared = self.prepare()
         data, features = prepared[:2]
-        y, unit = data.target(data.X), unit_start(features, data.generator)
+        unit = unit_start(features, data.generator)
 
         def row(cell: tuple[float, float], run: Run) -> dict[str, float]:
             scale, norm = cell
-            risk = RegularizedRisk(features, y, model="quadratic", penalties=Penalties(norm=norm))
+            risk = RegularizedRisk(
+                features, data.y, model="quadratic", penalties=Penalties(norm=norm)
+            )
             best = self.best_moment(risk, scale * unit, prepared, run)
             return {"scale": scale, "norm": norm, **best}
 
@@ -190,6 +203,52 @@ class QuadNTK(Flow):
         best = self.scales[int(np.nanargmin(first["validation"]))]
         others = run.part("norms").tabulate([(best, norm) for norm in self.norms[1:]], row)
         return _chosen({name: np.concatenate([first[name], others[name]]) for name in first})
+
+
+# ---------------------------------------------------------------- noisy labels, other widths
+
+
+@dataclass(frozen=True)
+class NoisyNTK(NTK):
+    """The same with noise of deviation ``label_noise`` on training and validation labels."""
+
+    experiment: ClassVar[str] = "complexity-noisy-ntk"
+
+    label_noise: float = 0.5
+
+    def data(self, dtype: torch.dtype = torch.float32) -> Data:
+        """Inputs as without noise, labels with it; ``error`` is the excess risk."""
+        return draw_data(self, dtype, self.label_noise)
+
+
+@dataclass(frozen=True)
+class NoisyJoint(Joint):
+    """The same with noise of deviation ``label_noise`` on training and validation labels."""
+
+    experiment: ClassVar[str] = "complexity-noisy-joint"
+
+    label_noise: float = 0.5
+
+    def data(self, dtype: torch.dtype = torch.float32) -> Data:
+        """Inputs as without noise, labels with it; ``error`` is the excess risk."""
+        return draw_data(self, dtype, self.label_noise)
+
+
+@dataclass(frozen=True)
+class JointWidth(Joint):
+    """The joint model for each λ_2 by itself, at its best moment and at the end of the flow."""
+
+    experiment: ClassVar[str] = "complexity-joint-width"
+
+    def judged(
+        self, risk: RegularizedRisk, trained: Trajectory, prepared: Prepared
+    ) -> dict[str, float]:
+        """Beside the best moment, ``end_error`` and its parts: at ``t_end``."""
+        data, _, _, test = prepared
+        prediction = risk.prediction(*test.terms(trained.state))
+        end = error_by_part(prediction, data.target.part_values(test.X))
+        best = super().judged(risk, trained, prepared)
+        return best | {f"end_{name}": end[name] for name in ("error", *PARTS)}
 
 
 Method = NTK | QuadNTK | Joint
@@ -222,6 +281,16 @@ MORE_FACTORS = (1.5, 2.0, 3.0)
 WIDTHS = (1000, 8000)
 """Other widths of QuadNTK at k = 1: is the fixed m = 2000 why its exponent exceeds 1?"""
 WIDTH_DIMS = (25, 50, 100)
+JOINT_WIDTHS, JOINT_WIDTH_DIM = (1000, 4000, 16_000), 12
+"""Widths and d of the joint model at k = 2, with λ_2 fixed and with λ_2 growing like √m."""
+CUBIC_DIM, CUBIC_FACTORS = 10, (1.5, 2.0)
+"""d and n/n_3 at k = 3, a dense cubic and a sparse quartic."""
+NOISE_DIMS = (25, 50)
+NOISE_FACTORS: dict[type, dict[int, tuple[float, ...]]] = {
+    NoisyJoint: {25: (4.0, 6.0, 8.0, 12.0), 50: (6.0, 8.0, 12.0)},
+    NoisyNTK: dict.fromkeys(NOISE_DIMS, (0.85, 1.1, 1.4, 1.8)),
+}
+"""With noisy labels at k = 1: n/n_1 of the joint model and n/n_2 of the kernel, around n_.25."""
 WIDTH_FACTORS = (8.0, 12.0, 16.0, 24.0)
 """n/n_1 of these: around n_.25."""
 
@@ -267,6 +336,16 @@ def thresholds(runs: Sequence, level: float) -> dict[int, dict[int, float]]:
     return found
 
 
+def crossings(
+    rows: Mapping[int, Mapping[int, Mapping[str, float]]], level: float, key: str = "error"
+) -> list[float]:
+    """n_τ seed by seed, from what was measured by n and seed."""
+    n = sorted(rows)
+    return [
+        first_crossing(n, [rows[x][seed][key] for x in n], level) for seed in sorted(rows[n[0]])
+    ]
+
+
 def exponent_points() -> list[Joint]:
     """k = 2: the joint model near n_.25, for five more seeds."""
     return [
@@ -288,10 +367,49 @@ def width_points(seeds: Sequence[int]) -> list[QuadNTK]:
     ]
 
 
+def joint_width_points(seeds: Sequence[int]) -> list[JointWidth]:
+    """k = 2: the joint model at λ_2 = 1 and at λ_2 = √(m/1000), around its thresholds."""
+    n = [samples(factor, JOINT_WIDTH_DIM, 2) for factor in MORE_FACTORS]
+    return [
+        JointWidth(seed, 2, JOINT_WIDTH_DIM, size, m=m, empirical=rules(m))
+        for m in JOINT_WIDTHS
+        for size in n
+        for seed in seeds
+    ]
+
+
+def rules(m: int) -> tuple[float, ...]:
+    """λ_2 = 1 and √(m/1000), which is 1 at the smallest width: there it is run once."""
+    return tuple(dict.fromkeys((1.0, (m / JOINT_WIDTHS[0]) ** 0.5)))
+
+
+def cubic_points(seeds: Sequence[int]) -> list[Method]:
+    """k = 3: every method."""
+    return [
+        kind(seed, 3, CUBIC_DIM, samples(factor, CUBIC_DIM, 3))
+        for factor in CUBIC_FACTORS
+        for seed in seeds
+        for kind in (NTK, QuadNTK, Joint)
+    ]
+
+
+def noise_points(seeds: Sequence[int], kind: type[Method]) -> list[Method]:
+    """k = 1: one method with noisy labels, around its thresholds."""
+    degree = 2 if issubclass(kind, NTK) else 1
+    return [
+        kind(seed, 1, d, samples(factor, d, degree))
+        for d, factors in NOISE_FACTORS[kind].items()
+        for factor in factors
+        for seed in seeds
+    ]
+
+
 def full_points(seeds: Sequence[int]) -> list[Point]:
     """Everything that the chapter rests on; the long runs last."""
     points = [*chief_points(seeds), *map_points(seeds, 2), *exponent_points()]
-    points += [*map_points(seeds, 1), *width_points(seeds)]
+    points += [*map_points(seeds, 1), *width_points(seeds), *joint_width_points(seeds)]
+    points += [*cubic_points(seeds), *noise_points(seeds, NoisyJoint)]
+    points += noise_points(seeds, NoisyNTK)
     return list(dict.fromkeys(points))
 
 
