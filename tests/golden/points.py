@@ -22,6 +22,7 @@ from escape_ntk.chapters.published_figure import runs as published_figure
 from escape_ntk.chapters.published_figure.noisy_leak import NoisyLeakCurve
 from escape_ntk.chapters.quadntk import runs as quadntk
 from escape_ntk.chapters.regularizer import runs as regularizer
+from escape_ntk.chapters.sample_complexity import climbs
 from escape_ntk.chapters.sample_complexity import more_runs as baselines
 from escape_ntk.chapters.sample_complexity import runs as sample_complexity
 from escape_ntk.chapters.setup import runs as foundations
@@ -42,6 +43,7 @@ SCENE = {"d": 5, "n": 20}
 RUNS = {"round_time": 50.0, "max_rounds": 2}
 ALL_FOUR = {"population": 1.0, "empirical": 10.0, "low_degree": 1e-2, "norm": 1e-3}
 
+CLIMB = {"largest": 29, "first": 20, "m": 20, "n_test": 60, "t_end": 100.0, "n_times": 5}
 POINTS: dict[str, Point] = {
     # Setup
     "setup-initialization": foundations.Initialization(1, m=40, d=6, n=30),
@@ -177,6 +179,9 @@ POINTS: dict[str, Point] = {
     "complexity-two-step": baselines.TwoStep(
         1, 2, 4, 30, n_times=5, scales=(0.1, 1.0), norms=(1e-3,), **FIT
     ),
+    "other-ways": climbs.Climb(1, "joint", "both", 1, 5, **CLIMB),
+    "other-ways/steps": climbs.Climb(1, "reused-batch", "both", 1, 5, **CLIMB),
+    "other-ways/mean-field": climbs.Climb(1, "mean-field", "sparse", 1, 5, **CLIMB),
     # Networks beyond the model
     "mlp": mlp.Climb(1, 6, "published", (1.0, 2.0), width=8, steps=40, n_test=50, n_times=5),
     "mlp/normalized": mlp.Climb(1, 6, "normalized", (1.0,), width=8, steps=40, n_test=50),
