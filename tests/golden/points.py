@@ -181,7 +181,6 @@ POINTS: dict[str, Point] = {
     ),
     "other-ways": climbs.Climb(1, "joint", "both", 1, 5, **CLIMB),
     "other-ways/steps": climbs.Climb(1, "reused-batch", "both", 1, 5, **CLIMB),
-    "other-ways/mean-field": climbs.Climb(1, "mean-field", "sparse", 1, 5, **CLIMB),
     # Networks beyond the model
     "mlp": mlp.Climb(1, 6, "published", (1.0, 2.0), width=8, steps=40, n_test=50, n_times=5),
     "mlp/normalized": mlp.Climb(1, 6, "normalized", (1.0,), width=8, steps=40, n_test=50),
