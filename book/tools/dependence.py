@@ -108,7 +108,7 @@ def drawn(pages: Mapping[str, Page], edges: Uses, link: Callable[[Statement], st
         for other in below:
             parts.append(_arc(places[label], places[other], most))
     return (
-        f'<svg class="plan uses" role="img" viewBox="0 0 {WIDE} {y}" '
+        f'<svg class="plan uses" role="group" viewBox="0 0 {WIDE} {y}" '
         f'xmlns="http://www.w3.org/2000/svg">{_words(pages, edges)}{"".join(parts)}</svg>'
     )
 

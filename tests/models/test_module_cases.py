@@ -587,7 +587,7 @@ REFUSED = {
     "Python's noise": (lambda: between(lambda h: h * random.random()), "draws random"),
     "a generator of its own": (with_generator, "two calls that differ.*no noise"),
     "noise in training mode": (
-        lambda: of(lambda m, x: m.b(m.a(x) + (torch.rand(8) if m.training else 0))),
+        lambda: of(lambda m, x: m.b(m.a(x) + (torch.rand(8) if m.training else 0))).train(),
         "draws random.*eval",
     ),
     "a count that matters": (lambda: of(counting_calls), "two calls that differ"),
