@@ -229,6 +229,7 @@ for k in (1, 2):
         tolerance="95 % interval over five draws within ±0.1 at every n, and the mean nearer to 1 "
         "than with γ/Λ_j alone",
         broken="γ/Λ_j alone in its place",
+        after="the claim: the second order was sought when the first had missed on the same runs",
         judge=as_foreseen,
         measure=angles(k, foreseen_second),
     )

@@ -138,7 +138,7 @@ chapter.claim(
 
 
 def growth_over_foreseen(record: Record, broken: bool) -> float:
-    """(‖W_Q‖^4 of the most directions over that of one, less 1) over (s − 1)/π."""
+    """(‖W_Q‖^4 of the most directions over that of one, less 1) over (n_β − 1)/π."""
     norms = record.arrays["split" if broken else "norm"]
     return float((norms[-1] / norms[0] - 1) * math.pi / (MOST - 1))
 
