@@ -157,6 +157,8 @@ def test_limits_say_how_far():
     several = c.Setting((*two.runs, {"experiment": "c", "widths": [1, 2, 3]}))
     assert c.limit("m", "widths")(several).detail.endswith("096 in a, 3 in c")
     assert c.limit("m", "widths")(two).outcome == c.Outcome.LIMIT
+    same = c.Setting(tuple({"experiment": "b", "m": 7, "seed": s} for s in (1, 2)))
+    assert c.limit("m", "m")(same).detail == "m = 7, not varied"
 
 
 def test_equal_and_stretched_things_are_told_apart():

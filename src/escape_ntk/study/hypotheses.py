@@ -319,6 +319,10 @@ def limit(symbol: str, *names: str) -> Check:
             values = sizes([run for run in setting.runs if run["experiment"] == folder], *names)
             if len(values) > 2:  # two may be the sizes of two cases
                 ends[folder] = _number(max(values))
+        if not ends:
+            alone = sizes(setting.runs, *names)
+            words = " and ".join(map(_number, alone)) or "nowhere"
+            return Answer(Outcome.LIMIT, f"{symbol} = {words}, not varied")
         if len(set(ends.values())) == 1:
             return Answer(Outcome.LIMIT, f"{symbol} up to {next(iter(ends.values()))}")
         parts = (f"{top} in {folder}" for folder, top in ends.items())
