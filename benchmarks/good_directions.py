@@ -2,13 +2,17 @@
 
 Each measurement runs in a process of its own, so that its peak of memory is its own.  Prints a
 table: seconds on the clock and of the processors, the latter as a ratio to one plain training step,
-and MiB above what the model, its data and PyTorch hold; writes all as JSON beside this file.  On a
-busy machine the processors' seconds are the ones to read.
+which is timed in the same process, in turns; and MiB above what the model, its data and PyTorch
+hold.  On a busy machine the processors' seconds are the ones to read.
 
-    python benchmarks/good_directions.py [--n 10000] [--n-k 20] [--batch 128] [--threads 2]
-        [--networks mlp …]
+    python benchmarks/good_directions.py [--n 10000] [--n-k 20] [--batch 128] [--threads 1]
+        [--networks mlp …] [--things directions …]
 
-The last rows hold the package against plain torch.func: the same derivative, written by hand.
+All is written beside this file, as JSON with its sizes and machine, each measurement as soon as it
+is there; those of the same sizes and machine that were there before stay.  The page *Use it on your
+own network* shows it.
+
+The rows of torch.func hold the package against the same derivative, written by hand.
 """
 
 import argparse
@@ -37,7 +41,7 @@ FALL = 1.0
 """Standard deviations of the inputs' coordinates fall like j^−FALL, as those of images do."""
 
 
-# ---------------------------------------------------------------- three networks of 10⁶ parameters
+# ---------------------------------------------------------------- networks, three of 10⁶ parameters
 
 
 class Block(nn.Module):
@@ -80,6 +84,11 @@ def mlp() -> nn.Module:
     return nn.Sequential(*layers, nn.Linear(130, 1))
 
 
+def small() -> nn.Module:
+    layers = (nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 1))
+    return nn.Sequential(*layers)
+
+
 def cnn() -> nn.Module:
     blocks = (Block(32, 64, 2), Block(64, 120, 2), Block(120, 216, 2))
     head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(216, 1))
@@ -94,6 +103,7 @@ def transformer() -> nn.Module:
 
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "mlp": (mlp, (64,)),
+    "small": (small, (64,)),
     "cnn": (cnn, (1, 8, 8)),
     "transformer": (transformer, (8, 8)),
 }
@@ -102,16 +112,23 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 # ---------------------------------------------------------------- one measurement
 
 
-def seconds(call: Callable[[], object], repeats: int = REPEATS) -> dict[str, float]:
-    """Medians, after one call that is not counted."""
+def seconds(call: Callable[[], object], plain: Callable[[], object]) -> dict[str, float]:
+    """Medians of ``call`` in turns with ``plain``, after one of each that is not counted.
+
+    ``steps``: the processors' seconds over those of ``plain``.
+    """
     call()
-    clock, processors = [], []
-    for _ in range(repeats):
-        start, own = time.perf_counter(), time.process_time()
-        call()
-        clock.append(time.perf_counter() - start)
-        processors.append(time.process_time() - own)
-    return {"seconds": statistics.median(clock), "processors": statistics.median(processors)}
+    plain()
+    taken = [(*timed(call), timed(plain)[1]) for _ in range(REPEATS)]
+    clock, own, other = (statistics.median(column) for column in zip(*taken, strict=True))
+    return {"seconds": clock, "processors": own, "steps": own / other}
+
+
+def timed(call: Callable[[], object]) -> tuple[float, float]:
+    """Seconds on the clock, and of the processors."""
+    start, own = time.perf_counter(), time.process_time()
+    call()
+    return time.perf_counter() - start, time.process_time() - own
 
 
 def peak() -> float:
@@ -140,14 +157,13 @@ def measure(name: str, what: str, n: int, n_k: int, batch: int, threads: int) ->
     size = sum(p.numel() for p in model.parameters())
     before = peak()
     if what == "directions":
-        start, own = time.perf_counter(), time.process_time()
-        penalty = en.GoodDirections(model, X, n_k)
-        taken = {
-            "seconds": time.perf_counter() - start,
-            "processors": time.process_time() - own,
-        }
-        print(penalty, file=sys.stderr)
-        return {**taken, "MiB": peak() - before, "P": size}
+        made: list[en.GoodDirections] = []
+        clock, own = timed(lambda: made.append(en.GoodDirections(model, X, n_k, keep=False)))
+        taken, over = {"seconds": clock, "processors": own}, peak() - before
+        print(made[0], file=sys.stderr)
+        steps = own / statistics.median(timed(step)[1] for _ in range(REPEATS))
+        residual = float(made[0].directions.residuals.max())
+        return {**taken, "steps": steps, "MiB": over, "P": size, "residual": residual}
     if what in ("plain step", "penalty step", "penalty alone"):
         penalty = None if what == "plain step" else few_directions(model, X, n_k)
         before = peak()
@@ -156,7 +172,7 @@ def measure(name: str, what: str, n: int, n_k: int, batch: int, threads: int) ->
             "penalty step": lambda: step(penalty),
             "penalty alone": lambda: penalty(X[rows]).backward(),
         }[what]
-        return {**seconds(call), "MiB": peak() - before, "P": size}
+        return {**seconds(call, step), "MiB": peak() - before, "P": size}
     features = en.ModuleFeatures(model, X[rows])
     delta, weights = 1e-3 * torch.randn(size), torch.randn(batch)
     start = {k: p.detach() for k, p in model.named_parameters()}
@@ -174,12 +190,12 @@ def measure(name: str, what: str, n: int, n_k: int, batch: int, threads: int) ->
         "torch.func.jvp": lambda: jvp(outputs, (start,), (pieces,)),
         "torch.func.vjp": lambda: vjp(outputs, start)[1](weights),
     }[what]
-    return {**seconds(call), "MiB": peak() - before, "P": size}
+    return {**seconds(call, step), "MiB": peak() - before, "P": size}
 
 
 def few_directions(model: nn.Module, X: Tensor, n_k: int) -> en.GoodDirections:
     """A penalty with as many directions, of few rows: a step costs the same."""
-    return en.GoodDirections(model, X[: 2 * max(n_k, 64)], n_k, progress=False)
+    return en.GoodDirections(model, X[: 2 * max(n_k, 64)], n_k, keep=False, progress=False)
 
 
 THINGS = (
@@ -197,46 +213,68 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=10_000)
     parser.add_argument("--n-k", type=int, default=20)
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--things", nargs="+", choices=THINGS, default=list(THINGS))
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    sizes = (asked.n, asked.n_k, asked.batch, asked.threads)
+    sizes = {"n_k": asked.n_k, "batch": asked.batch}
     if asked.one:
-        print(json.dumps(measure(*asked.one, *sizes)))
+        found = measure(*asked.one, asked.n, *sizes.values(), asked.threads)
+        print(json.dumps(found | {"n": asked.n}))
         return
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    conditions = {"sizes": sizes, "machine": machine(asked.threads)}
     for name in asked.networks:
-        found[name] = {}
         for thing in asked.things:
             command = [sys.executable, __file__, "--one", name, thing]
-            for option, value in zip(("n", "n-k", "batch", "threads"), sizes, strict=True):
-                command += [f"--{option}", str(value)]
+            for option, value in (*sizes.items(), ("n", asked.n), ("threads", asked.threads)):
+                command += [f"--{option.replace('_', '-')}", str(value)]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            found[name][thing] = json.loads(done.stdout.splitlines()[-1])
-        show(name, found[name])
-    machine = {
+            row = json.loads(done.stdout.splitlines()[-1]) | {"load": os.getloadavg()[0]}
+            kept = stored(conditions)
+            rows = {**kept.get(name, {}), thing: row}
+            kept[name] = {what: rows[what] for what in THINGS if what in rows}
+            kept = {known: kept[known] for known in NETWORKS if known in kept}
+            RECORD.write_text(json.dumps({**conditions, "found": kept}, indent=1) + "\n", "utf-8")
+        show(name, stored(conditions)[name])
+
+
+RECORD = Path(__file__).with_suffix(".json")
+
+
+def machine(threads: int) -> dict[str, object]:
+    """What the seconds depend on."""
+    return {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "threads": threads,
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "cores": os.cpu_count(),
-        "threads": asked.threads,
-        "load at the end": os.getloadavg()[0],
     }
-    path = Path(__file__).with_suffix(".json")
-    told = {"asked": vars(asked), "machine": machine, "found": found}
-    path.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+
+
+def processor() -> str:
+    """Its name, as far as the system tells it."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text("utf-8").splitlines() if about.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def stored(conditions: dict[str, object]) -> dict[str, dict[str, dict[str, float]]]:
+    """What was measured before under the same conditions."""
+    told = json.loads(RECORD.read_text("utf-8")) if RECORD.exists() else {}
+    same = all(told.get(name) == value for name, value in conditions.items())
+    return told["found"] if same else {}
 
 
 def show(name: str, found: dict[str, dict[str, float]]) -> None:
     """The table of one network."""
-    plain = found.get("plain step", {}).get("processors")
     size = next(iter(found.values()))["P"]
     print(f"\n{name}, P = {size:,}\n{'':24}{'clock':>10}{'processors':>12}{'steps':>8}{'MiB':>8}")
     for thing, row in found.items():
-        ratio = f"{row['processors'] / plain:>8.2f}" if plain else f"{'':>8}"
         times = f"{row['seconds']:>10.4f}{row['processors']:>12.4f}"
-        print(f"{thing:24}{times}{ratio}{row['MiB']:>8.0f}", flush=True)
+        print(f"{thing:24}{times}{row['steps']:>8.2f}{row['MiB']:>8.0f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import torch
 from mortal import KilledError, Memory
 from small_archive import files, packed
 
+from escape_ntk import chapters
 from escape_ntk.__main__ import main
 from escape_ntk.chapters import experiment
 from escape_ntk.chapters.cnn import runs as cnn
@@ -316,6 +317,14 @@ def test_a_reader_can_type_the_whole_path_with_an_archive_that_is_made(tmp_path,
     assert one.summary["test_loss_limit"] < 0.2  # the stripes can be told apart
     assert main(["--records", str(tmp_path / "a"), *words]) == 0
     assert "missing" not in capsys.readouterr().out  # nothing is left to be run
+
+
+def test_each_activation_is_judged_by_itself():
+    judge = chapters.claim("cnn-order").judge
+    got = judge({"relu": [0.5, 0.6], "gelu": [0.5, 1.5]})
+    assert got.verdict == "partly"  # pooled or counted by heads it would be three of four
+    assert [one["verdict"] for one in got.measured.values()] == ["reproduced", "not_reproduced"]
+    assert got.measured["relu"]["largest"] == 0.6 and got.measured["gelu"]["runs"] == 2
 
 
 def test_a_device_travels_with_the_point_and_is_not_in_its_key():

@@ -233,6 +233,19 @@ def test_thresholds_are_read_between_grid_points_and_censored_ones_count_as_boun
     assert page.multiple([], 10) == "not run"
 
 
+def test_what_fewer_steps_would_have_asked_for_is_read_off_the_curves():
+    record = made(10, 1, [100, 400, 1600], [0.4, 0.1, 0.025])
+    early = [0.4, 0.2, 0.05]  # a factor 4 in n from .2 to .05: .1 lies in the middle
+    record.arrays.update(
+        times=np.array([0, 10, 20]), curves=np.array([[1, 1, 1], early, [9, 9, 9]]).T
+    )
+    assert ledger.at_step(record, 10).tolist() == early
+    assert ledger.share_after_all(record, 10) == pytest.approx(400 / 800)
+    assert ledger.share_after_all(record, 20) == 0  # censored then
+    record.arrays["curves"][:, 2] = record.arrays["test"]
+    assert ledger.share_after_all(record, 20) == pytest.approx(1)
+
+
 def test_cubics_are_counted():
     d = 5
     count = sum(1 for a in range(4) for _ in combinations_with_replacement(range(d), a))

@@ -48,6 +48,11 @@ SAME = {
         for mode in ("sum", "mean", "max")
         for pad in (None, 6, -1, 3)
     },
+    **{
+        f"logcumsumexp, {dim}": (lambda x, dim=dim: torch.logcumsumexp(30 * x, dim), X)
+        for dim in (0, -1)
+    },
+    "logcumsumexp, a method": (lambda x: x.logcumsumexp(dim=1), X),
     "bag, weighted": (
         lambda w, s: F.embedding_bag(BAGS, w, mode="sum", per_sample_weights=s),
         W,
@@ -126,4 +131,6 @@ def test_complex_matrices_and_bags_that_change_weights_are_torchs_own():
         w = W.clone()
         F.embedding_bag(BAGS, w, max_norm=0.5)
         assert not torch.equal(w, W)
+        assert torch.logcumsumexp(A, 0).is_complex()
+        assert torch.logcumsumexp(A.real.sum(), 0).ndim == 0
     assert COMPOSITES[F.embedding_bag](BAGS, W, scale_grad_by_freq=True) is NotImplemented

@@ -585,12 +585,16 @@ REFUSED = {
     "RReLU": (lambda: training(nn.RReLU()), "RReLU '1' in training mode.*eval"),
     "numpy's noise": (lambda: of(noisy), "draws random"),
     "Python's noise": (lambda: between(lambda h: h * random.random()), "draws random"),
-    "a generator of its own": (with_generator, "two calls that differ"),
+    "a generator of its own": (with_generator, "two calls that differ.*no noise"),
+    "noise in training mode": (
+        lambda: of(lambda m, x: m.b(m.a(x) + (torch.rand(8) if m.training else 0))),
+        "draws random.*eval",
+    ),
     "a count that matters": (lambda: of(counting_calls), "two calls that differ"),
     "batch norm": (lambda: training(nn.BatchNorm1d(8)), "BatchNorm1d '1' in training mode.*eval"),
     "batch norm, never running": (
         lambda: training(nn.BatchNorm1d(8, track_running_stats=False)).eval(),
-        "BatchNorm1d",
+        "'1' without running statistics.*GroupNorm",
     ),
     "spectral norm in training": (
         lambda: nn.Sequential(
@@ -673,7 +677,16 @@ REFUSED = {
     "DataParallel": (lambda: nn.DataParallel(nn.Linear(5, 1)), "net.module"),
     "inside it": (lambda: nn.Sequential(nn.DataParallel(nn.Linear(5, 1))), "DataParallel '0'"),
     "frozen": (lambda: nn.Linear(5, 1).requires_grad_(False), "none with requires_grad"),
+    "no parameters": (lambda: nn.Flatten(0), "none at all.*nn.Parameter"),
+    "no gradients here": (lambda: between(without_gradients), "NotImplementedError.*enable_grad"),
 }
+
+
+def without_gradients(h):
+    """As torch's flexible attention on a CPU."""
+    if h.requires_grad:
+        raise NotImplementedError("no backward on CPU")
+    return h
 
 
 def zero_head(net):
@@ -937,3 +950,28 @@ def test_float32_is_as_exact_as_float32():
 
 def test_float32_inside_is_no_reason_to_refuse():
     exact(between(lambda h: torch.tanh(h.float()).double()), inputs(4, 5), limit=1e-5)
+
+
+def test_complex_parameters_stand_beside_trained_ones_if_frozen():
+    torch.manual_seed(0)
+    net = of(lambda m, x: m.b((m.a(x).to(m.w.dtype) @ m.w).abs()))
+    net.w = nn.Parameter(torch.randn(8, 8, dtype=torch.complex128))
+    with pytest.raises(ShapeError, match=r"'w'.*remedy: torch.complex\(a, b\)"):
+        ModuleFeatures(net, inputs(4, 5))
+    net.w.requires_grad_(False)
+    exact(net, inputs(4, 5))
+
+
+def test_a_scan_of_decays_is_exact_in_every_row():
+    """torch's own forward derivative of logcumsumexp is wrong where entries are far apart."""
+    torch.manual_seed(0)
+    net = of(lambda m, x: m.b(torch.logcumsumexp(40 * m.a(x), 1).tanh() + m.a(x).logcumsumexp(1)))
+    X = inputs(12, 5)
+    features = exact(net, X)
+    v = inputs(features.size, seed=2)
+    torch.testing.assert_close(features.linear(v), features.jacobian() @ v)
+    apart = 40 * inputs(12, 8)
+    got = torch.func.jvp(lambda z: z.logcumsumexp(1), (apart,), (inputs(12, 8, seed=2),))[1]
+    slope = torch.autograd.functional.jacobian(lambda z: z.logcumsumexp(1), apart)
+    want = torch.einsum("itjs,js->it", slope, inputs(12, 8, seed=2))
+    assert float((got - want).abs().max()) > 1e-2  # the control: torch's own

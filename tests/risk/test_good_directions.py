@@ -18,6 +18,7 @@ from torch import nn
 import escape_ntk as en
 from escape_ntk.display.style import COLOURS
 from escape_ntk.models.modules import ModuleFeatures, empirical_leak
+from escape_ntk.numerics.lanczos import NoConvergenceError
 from escape_ntk.risk.good_directions import GoodDirections
 from escape_ntk.risk.projectors import TrainingProjector, spectral_steps
 from escape_ntk.risk.top_directions import top_directions
@@ -92,13 +93,36 @@ class Cubed(torch.autograd.Function):
         return Cubed.apply(x), in_dims[0]
 
 
+class Partly(torch.autograd.Function):
+    """x² with a tangent that is wrong above 1."""
+
+    @staticmethod
+    def forward(x):
+        return x**2
+
+    setup_context = Cubed.setup_context
+
+    @staticmethod
+    def backward(ctx, *grads):
+        return 2 * ctx.saved_tensors[0] * grads[0]
+
+    @staticmethod
+    def jvp(ctx, *tangents):
+        x = ctx.saved_tensors[0]
+        return torch.where(x > 1, 5 * x, 2 * x) * tangents[0]
+
+    @staticmethod
+    def vmap(info, in_dims, x):
+        return Partly.apply(x), in_dims[0]
+
+
 class Odd(nn.Module):
-    def __init__(self):
+    def __init__(self, function=Cubed):
         super().__init__()
-        self.inner, self.head = nn.Linear(5, 7), nn.Linear(7, 1)
+        self.inner, self.head, self.function = nn.Linear(5, 7), nn.Linear(7, 1), function
 
     def forward(self, x):
-        return self.head(Cubed.apply(self.inner(x)))
+        return self.head(self.function.apply(self.inner(x)))
 
 
 NETS = {
@@ -232,6 +256,73 @@ def test_the_module_may_be_trained_in_between(name):
     before = penalty(X[:5], movement=delta)
     torch.nn.init.normal_(model[0].weight)
     assert torch.equal(penalty(X[:5], movement=delta), before)
+
+
+@pytest.mark.parametrize("route", ["gram", "krylov"])
+def test_a_forward_derivative_that_is_wrong_at_some_rows_is_not_taken(route):
+    """The trial sees the first and the last row; here it is wrong at the others alone."""
+    torch.manual_seed(0)
+    model, X = Odd(Partly).double(), inputs(24, 5)
+    X[[0, -1]] *= 1e-3
+    features = ModuleFeatures(model, X)
+    delta = inputs(features.size, seed=2)
+    J = dense(model, X)
+    assert features.route.startswith("f_L forward")  # the control: the trial takes it
+    assert float((features.linear(delta) - J @ delta).norm()) > 1e-2
+    asked = {"route": route, "tolerance": 1e-11, "progress": False, "keep": False}
+    penalty = GoodDirections(model, X, 4, **asked)
+    assert "f_L reverse" in penalty.features.route and "is not exact at row" in repr(
+        penalty.features
+    )
+    V = torch.linalg.svd(J, full_matrices=False).Vh[:4]
+    wanted = (J @ (delta - V.T @ (V @ delta))).square().mean()
+    again = GoodDirections.restore(model, X, penalty.state_dict(), keep=False)
+    for found in (penalty, again):
+        moving = delta.clone().requires_grad_()
+        value = found(movement=moving)
+        torch.testing.assert_close(value.detach(), wanted)
+        slope = torch.autograd.grad(value, moving)[0]
+        assert float(slope @ delta) == pytest.approx(2 * float(wanted))
+
+
+def test_a_direction_of_one_row_is_found_without_the_matrix(monkeypatch):
+    """An outlier whose gradient is orthogonal to all others; and more blocks than are held."""
+    model = nn.Linear(40, 1, bias=False).double()
+    X = torch.zeros(300, 40, dtype=F64)
+    X[:, :39] = inputs(300, 39) * torch.linspace(2, 1, 39, dtype=F64)
+    X[77] = 0
+    X[77, 39] = 300.0
+    features = ModuleFeatures(model, X)
+    values, V = (torch.linalg.svd(X, full_matrices=False)[i] for i in (1, 2))
+    found = top_directions(features, 3, route="krylov", tolerance=1e-10)
+    assert float(found.V[0, 39].abs()) == pytest.approx(1)
+    torch.testing.assert_close(found.eigenvalues[:4], values[:4] ** 2)
+    torch.testing.assert_close(found.V.T @ found.V, V[:3].T @ V[:3], rtol=0, atol=1e-8)
+    monkeypatch.setattr("escape_ntk.risk.top_directions.SPARE", 1)  # so it starts anew
+    slow = top_directions(features, 3, route="krylov", tolerance=1e-10)
+    torch.testing.assert_close(slow.V.T @ slow.V, V[:3].T @ V[:3], rtol=0, atol=1e-8)
+    torch.testing.assert_close(slow.outputs, X @ slow.V.T, rtol=0, atol=1e-9)
+
+
+def test_all_of_fewer_parameters_than_rows_are_found():
+    torch.manual_seed(0)
+    model, X = nn.Linear(3, 1, bias=False).double(), inputs(50, 3)
+    found = top_directions(ModuleFeatures(model, X), 3, route="krylov", tolerance=1e-10)
+    torch.testing.assert_close(found.eigenvalues[:3], torch.linalg.svdvals(X) ** 2)
+    assert float(found.eigenvalues[3]) == 0 and len(found.eigenvalues) == 4
+
+
+def test_a_residual_that_the_recurrence_forgets_is_told():
+    """In float32 the recurrence falls below rounding; a gradient does not."""
+    torch.manual_seed(0)
+    model, X = mlp(), inputs(120, 5, dtype=torch.float32)
+    found = top_directions(ModuleFeatures(model, X), 3, route="krylov", tolerance=1e-4)
+    J = dense(model, X).double()
+    gap = (J.T @ (J @ found.V.double().T)).T - found.eigenvalues[:3, None] * found.V.double()
+    told = float(found.residuals.square().sum().sqrt())
+    assert float(gap.norm() / found.eigenvalues[0]) < 3 * told
+    with pytest.raises(NoConvergenceError, match="tolerance"):
+        top_directions(ModuleFeatures(model, X), 3, route="krylov", tolerance=1e-9)
 
 
 def test_fresh_rows_have_the_same_square():

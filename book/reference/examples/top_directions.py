@@ -30,5 +30,5 @@ assert top.top_directions(alone, "gap").n_k == 3
 
 # What sets time and memory.
 assert len(X) <= top.GRAM_OUTPUTS == 1000  # so "auto" takes the matrix
-assert top.KEPT_BLOCKS * top.BLOCK_NUMBERS == 2**28 and top.PIECES == 4
-assert (top.LOOK, top.SPARE) == (64, 10)
+assert top.KEPT_BLOCKS * top.BLOCK_NUMBERS == 2**28 and top.PIECES == 8
+assert (top.LOOK, top.SPARE, top.KRYLOV_BLOCKS) == (64, 10, 3)

@@ -2,7 +2,8 @@
 
 ``_weight_norm`` is differentiated twice by torch as if the norms were constants.  Factorizations
 read one triangle of a matrix, while torch's gradients of them take it to be symmetric, or reach the
-other triangle.  The others have no second derivative.  Values are torch's, and so are first
+other triangle.  ``logcumsumexp`` has a wrong forward-mode derivative where its entries are some 10
+apart.  The others have no second derivative.  Values are torch's, and so are first
 derivatives at a kink: that of a distance at 0 is 0, and that of a hard sigmoid at ±3.  What a
 composite does not know stays torch's own, and :mod:`escape_ntk.models.route_trial` judges it.
 Source: [D].
@@ -72,6 +73,15 @@ def _pdist(input: Tensor, p: float = 2.0) -> Any:
     """‖x_i − x_j‖_p for i < j."""
     i, j = torch.triu_indices(len(input), len(input), 1, device=input.device)
     return _norm(input[i] - input[j], p)
+
+
+def _logcumsumexp(input: Tensor, dim: Any) -> Any:
+    """log Σ_{s≤t} exp(x_s) along ``dim``, of T entries by T² numbers."""
+    if input.is_complex() or not input.ndim:
+        return NotImplemented
+    x = input.movedim(dim, -1)
+    later = torch.ones(x.shape[-1], x.shape[-1], dtype=torch.bool, device=x.device).triu(1)
+    return x.unsqueeze(-2).masked_fill(later, -torch.inf).logsumexp(-1).movedim(-1, dim)
 
 
 def _norm(x: Tensor, p: float) -> Any:
@@ -153,6 +163,7 @@ COMPOSITES: dict[Any, Callable[..., Any]] = {
     F.hardsigmoid: _hardsigmoid,
     torch.cdist: _cdist,
     torch.pdist: _pdist,
+    **dict.fromkeys((torch.logcumsumexp, Tensor.logcumsumexp), _logcumsumexp),
     F.embedding_bag: _embedding_bag,
     **dict.fromkeys((torch.cholesky_solve, Tensor.cholesky_solve), _cholesky_solve),
     **dict.fromkeys((torch.cholesky_inverse, Tensor.cholesky_inverse), _cholesky_inverse),

@@ -75,7 +75,7 @@ class ModuleFeatures:
         self._derivatives = Derivatives(copy, column, outputs, self.chunk)
         self._derivatives.routes = exact_routes(self._derivatives, self.X)
         self.start = dict(zip(copy.start, self._derivatives.start, strict=True))
-        self._layout = _layout(module)
+        self._layout = _layout(dict(module.named_parameters()))
         self._kept_rows = None
         small = len(self) * self.size <= KEPT
         kept = small if keep is None else checks.flag("keep", keep)
@@ -144,8 +144,8 @@ class ModuleFeatures:
 
         :class:`~escape_ntk.checks.ShapeError` when it has other parameters than at first.
         """
-        _check_layout(self._layout, _layout(self.module))
         now = dict(self.module.named_parameters())
+        _check_layout(self._layout, _layout(now))
         return self.join({name: now[name] - value for name, value in self.start.items()})
 
     def _checked(self, movement: Tensor) -> Tensor:
@@ -325,36 +325,43 @@ def _checked_inputs(X: Tensor) -> Tensor:
 
 def _check_parameters(module: nn.Module, X: Tensor) -> None:
     if not any(p.requires_grad and p.numel() for p in module.parameters()):
+        some = any(p.numel() for p in module.parameters())
         raise InputError(
             message(
                 expected="a module with trainable parameters",
-                got="none with requires_grad",
-                remedy="module.requires_grad_(True)",
+                got="none with requires_grad" if some else "none at all",
+                remedy="module.requires_grad_(True)"
+                if some
+                else "nn.Parameter in its attributes; of a quantised module the one before",
             )
         )
     for name, p in module.named_parameters():
-        real = p.requires_grad or p.is_floating_point() or p.is_complex()
+        real = p.requires_grad or p.is_floating_point()
         dense = p.layout == torch.strided
         if not dense or p.device != X.device or (real and p.dtype != X.dtype):
             sort = "" if dense else f"{p.layout}, "
+            like = (
+                "torch.complex(a, b) of two real parameters" if p.is_complex() else "module.to(X)"
+            )
             raise ShapeError(
                 message(
                     expected=f"parameter {name!r} like the inputs, {X.dtype} on {X.device}",
                     got=f"{sort}{p.dtype} on {p.device}",
-                    remedy="module.to(X)" if dense else "a dense parameter: p.to_dense()",
+                    remedy=like if dense else "a dense parameter: p.to_dense()",
                 )
             )
 
 
-def _layout(module: nn.Module) -> dict[str, tuple]:
+def _layout(parameters: Mapping[str, Tensor]) -> dict[str, tuple]:
     """Name → what may not change of a parameter."""
     return {
-        name: (tuple(p.shape), p.dtype, p.device, p.requires_grad)
-        for name, p in module.named_parameters()
+        name: (tuple(p.shape), p.dtype, p.device, p.requires_grad) for name, p in parameters.items()
     }
 
 
 def _check_layout(then: Mapping[str, tuple], now: Mapping[str, tuple]) -> None:
+    if now == then:
+        return
     words = ("shape", "dtype", "device")
     changed = [f"{name!r} is gone" for name in then if name not in now]
     changed += [f"{name!r} is new" for name in now if name not in then]

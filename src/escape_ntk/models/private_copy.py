@@ -10,6 +10,7 @@ import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from operator import is_
 from typing import cast
 
 import torch
@@ -200,7 +201,8 @@ class PrivateCopy:
     def _restore(self) -> None:
         for layer, held, containers in self._rest:
             now = vars(layer)
-            if len(now) != len(held) or any(now.get(k, self) is not v for k, v in held.items()):
+            same = now.keys() == held.keys() and all(map(is_, now.values(), held.values()))
+            if not same:
                 now.clear()
                 now.update(held)
             for container, content in containers:

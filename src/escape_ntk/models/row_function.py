@@ -6,6 +6,7 @@ another kind or shape.  Outputs are compared beside θ₀ too, where a zero of �
 """
 
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any, SupportsIndex, cast
 
 import torch
@@ -171,7 +172,7 @@ def _check_the_same(copy: PrivateCopy, probe: Tensor, state: Any, one: Any, two:
             expected="a module whose output at x depends on x and the parameters alone",
             got=got,
             remedy="call module.eval() first"
-            if training or copy.module.training
+            if _repeats_in_eval(copy, probe)
             else "F.dropout(…, training=self.training), no noise and no state kept between calls",
         )
     )
@@ -180,6 +181,20 @@ def _check_the_same(copy: PrivateCopy, probe: Tensor, state: Any, one: Any, two:
 def _repeats(copy: PrivateCopy, one: Tensor, two: Tensor) -> bool:
     """Whether two calls agree: bit for bit where a call changes buffers."""
     return torch.equal(one, two) if copy.changes_buffers else close(one, two, exact=True)
+
+
+def _repeats_in_eval(copy: PrivateCopy, probe: Tensor) -> bool:
+    """Whether .eval() would help: two calls that draw nothing and agree."""
+    if not any(layer.training for layer in copy.module.modules()):
+        return False
+    before = states()
+    try:
+        quiet = PrivateCopy(deepcopy(copy.module).eval())
+        quiet.watch(probe)
+        one, two = quiet.calls(list(quiet.start.values()), probe, 2)
+    except Exception:
+        return False
+    return same_states(before, states()) and _repeats(quiet, one, two)
 
 
 def _in_training(copy: PrivateCopy) -> str:
@@ -215,7 +230,19 @@ def _first_layer_that_draws(copy: PrivateCopy, probe: Tensor) -> str:
 def _check_graph(copy: PrivateCopy, parameters: list[Tensor], probe: Tensor) -> None:
     """Refuse a forward pass that reaches parameters around the module's own."""
     leaves = [p.detach().requires_grad_() for p in parameters]
-    out = copy(leaves, probe)
+    try:
+        out = copy(leaves, probe)
+    except checks.EscapeNTKError:
+        raise
+    except Exception as error:
+        raise InputError(
+            message(
+                expected="a module that runs with gradients in its parameters",
+                got=in_words(error),
+                remedy="operations that have gradients on this device: try module(X[:3]) with "
+                "torch.enable_grad()",
+            )
+        ) from error
     own = {id(leaf) for leaf in leaves}
     registered = {id(p) for p in copy.module.parameters()}
     for tensor in _leaves_of(out):
@@ -253,13 +280,10 @@ def _check_alone(copy: PrivateCopy, out: Tensor, wanted: Tensor) -> None:
 
 def _mixed(copy: PrivateCopy, got: str) -> str:
     """Words for rows that influence one another."""
-    training = next(
-        (
-            f"{type(m).__name__} {name!r}"
-            for name, m in copy.module.named_modules()
-            if isinstance(m, _NORMALIZED) and (m.training or m.running_mean is None)
-        ),
-        "",
+    norms = [(n, m) for n, m in copy.module.named_modules() if isinstance(m, _NORMALIZED)]
+    training, bare = (
+        next((f"{type(m).__name__} {name!r}" for name, m in norms if fits(m)), "")
+        for fits in (lambda m: m.training, lambda m: m.running_mean is None)
     )
     first = next(
         (
@@ -269,7 +293,10 @@ def _mixed(copy: PrivateCopy, got: str) -> str:
         ),
         "",
     )
-    if training:
+    if bare:
+        got = f"{bare} without running statistics"
+        remedy = "track_running_stats=True and module.eval(); or GroupNorm"
+    elif training:
         got, remedy = f"{training} in training mode", "call module.eval() first"
     elif first:
         got, remedy = f"{got} with the rows beside it, {first}", "batch_first=True, inputs (n, …)"

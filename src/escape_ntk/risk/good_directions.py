@@ -9,6 +9,7 @@ expectation, and ∇R_2 as that of its gradient.  Source: [C] for R_2, [D] for t
 import hashlib
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -18,6 +19,7 @@ from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue]
 
 from escape_ntk import checks
 from escape_ntk.checks import InputError, ShapeError, message
+from escape_ntk.models.derivatives import LINEAR
 from escape_ntk.models.modules import ModuleFeatures
 from escape_ntk.risk.top_directions import TopDirections, top_directions
 
@@ -89,6 +91,36 @@ class GoodDirections:
             self._begin(model, X, output, chunk, keep)
             asked = {"route": route, "tolerance": tolerance, "progress": progress}
             self.directions = top_directions(self.features, n_k, **asked)
+            self._settle_linear()
+
+    def _settle_linear(self) -> None:
+        """A route to f_L that gives ΦVᵀ on all rows of X, where the trial saw two.
+
+        A forward derivative may be wrong at some inputs only.
+        """
+        maps, found = self.features.derivatives, self.directions
+        signs = torch.randint(0, 2, (self.n_k,), generator=torch.Generator().manual_seed(2)) * 2 - 1
+        signs = signs.to(found.V)
+        wanted = found.outputs @ signs
+        bound = (1e-3 if wanted.dtype == torch.float32 else 1e-6) * float(wanted.abs().max())
+        row = ""
+        for name in LINEAR[LINEAR.index(maps.routes.linear) :]:
+            gap = (maps.by(linear=name).push(self.features.X, signs @ found.V) - wanted).abs()
+            bad = (~(gap <= bound)).nonzero().flatten()
+            if not len(bad):
+                if name != maps.routes.linear:
+                    why = (*maps.routes.why, f"f_L {maps.routes.linear} is not exact at {row}")
+                    maps.routes = replace(maps.routes, linear=name, why=why)
+                    self._once = False
+                return
+            row = f"row {int(bad[0]) // maps.outputs} of X"
+        raise InputError(
+            message(
+                expected="f_L as the gradients of single rows have it",
+                got=f"another at {row}",
+                remedy="look at the gradient there: a root or a norm at 0? Then drop the row",
+            )
+        )
 
     def _begin(
         self,
@@ -165,18 +197,22 @@ class GoodDirections:
         :class:`~escape_ntk.checks.ShapeError` when the model has another dtype or device than at
         θ₀.
         """
-        for name, now in self.model.named_parameters():
-            start = self.features.start.get(name, now)
-            if now.dtype != start.dtype or now.device != start.device:
-                raise ShapeError(
-                    message(
-                        expected=f"parameter {name!r} as at θ₀, {start.dtype} on {start.device}",
-                        got=f"{now.dtype} on {now.device}",
-                        remedy="after model.to(device): penalty = penalty.to(device); "
-                        "for another dtype build it anew",
-                    )
-                )
-        return self.features.movement()
+        try:
+            return self.features.movement()
+        except ShapeError as error:
+            for name, now in self.model.named_parameters():
+                start = self.features.start.get(name, now)
+                if now.dtype != start.dtype or now.device != start.device:
+                    there = f"{start.dtype} on {start.device}"
+                    raise ShapeError(
+                        message(
+                            expected=f"parameter {name!r} as at θ₀, {there}",
+                            got=f"{now.dtype} on {now.device}",
+                            remedy="after model.to(device): penalty = penalty.to(device); "
+                            "for another dtype build it anew",
+                        )
+                    ) from error
+            raise
 
     def measure(self) -> dict[str, float]:
         """``"movement"``: ‖Δ‖; ``"share"``: ‖P_{≤k}Δ‖²/‖Δ‖², what of it is along good directions.
@@ -289,6 +325,7 @@ class GoodDirections:
         parts |= {name: parts[name].cpu() for name in ("eigenvalues", "residuals")}
         self.directions = TopDirections(**parts, route="restored")
         self._check_outputs()
+        self._settle_linear()
         return self
 
     def to(self, device: torch.device | str) -> "GoodDirections":

@@ -1,12 +1,14 @@
 """The top eigenpairs of the tangent kernel K = ΦΦᵀ and their directions, also without K.
 
-``"gram"`` forms K, one number for each pair of outputs.  ``"krylov"`` needs products K C with
-blocks C alone, each two passes over the tangent features: block Lanczos with full
-reorthogonalisation, its basis in float64 on the CPU.  Source: [L] for the method, [D] for the rest.
+``"gram"`` forms K, one number for each pair of outputs.  ``"krylov"`` finds the v_j themselves, as
+eigenvectors of ΦᵀΦ, by block Lanczos with full reorthogonalisation and thick restarts: a product
+ΦᵀΦZ makes each row of Φ once.  It begins with Φᵀc for random signs c on disjoint parts of the
+outputs, which costs one gradient of all rows.  Source: [L] for the method, [D] for the rest.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -25,11 +27,13 @@ ROUTES = ("auto", "gram", "krylov")
 """
 GRAM_OUTPUTS = 1000
 """Below this the kernel costs less than the passes over the features that Lanczos makes."""
-BLOCK_NUMBERS = 2**25
+BLOCK_NUMBERS = 2**26
 """Numbers in one block of the Jacobian, which has at least one row of X."""
-KEPT_BLOCKS = 8
+KRYLOV_BLOCKS = 3
+"""Blocks of directions that Lanczos holds: then it goes on from the best of them."""
+KEPT_BLOCKS = 4
 """A Jacobian of at most so many blocks is computed once."""
-PIECES = 4
+PIECES = 8
 """A block is filled in so many pieces: their memory is used again, where larger ones are new."""
 LOOK = 64
 """Leading eigenvalues among which ``n_k="gap"`` looks for steps."""
@@ -42,7 +46,9 @@ class TopDirections:
     """V (n_k, P), orthonormal rows, and what f_L makes of them: ``outputs`` = ΦVᵀ (n·C, n_k).
 
     ``eigenvalues``, descending: all that were found, at least one beyond n_k where there is one.
-    ``residuals`` (n_k,): ‖K u_j − Λ_j u_j‖/Λ_1, as achieved.  ``route``: how.  [D]
+    ``residuals`` (n_k,), as achieved: ‖K u_j − Λ_j u_j‖/Λ_1 by ``"gram"``, of ΦᵀΦ and v_j in the
+    place of K and u_j by ``"krylov"``; no less than what one gradient of a random combination
+    of them says.  ``route``: how.  [D]
     """
 
     V: Float[Tensor, "k P"]
@@ -81,12 +87,13 @@ def top_directions(
     * ``n_k``: how many; or ``"gap"``: up to the :func:`~escape_ntk.risk.projectors.last_step`, for
       which ``"krylov"`` looks at LOOK eigenvalues;
     * ``route``: one of ROUTES.  ``"gram"``: N² numbers and, for a moment, two Jacobian blocks.
-      ``"krylov"``: blocks of b = n_k + SPARE columns, 3·b·P numbers, and N·b float64 for each
-      pass; one block of the Jacobian and two pieces of one, or KEPT_BLOCKS of them.  A ``"gram"``
-      that was asked for beyond that: a few times ``features.chunk``·P;
-    * ``tolerance``: largest residual ‖K u_j − Λ_j u_j‖/Λ_1, of the n_k and of the next one.  Sums
-      of P = 10⁶ numbers in float32 are good to some 10⁻⁵;
-    * ``max_passes``: products of K with a block, before it is given up;
+      ``"krylov"``: b = n_k + 1 + SPARE vectors in a block, (KRYLOV_BLOCKS + 3)·b·(P + N) numbers;
+      one block of the Jacobian and two pieces of one, or KEPT_BLOCKS of them.  A ``"gram"`` that
+      was asked for beyond that: a few times ``features.chunk``·P;
+    * ``tolerance``: largest residual, relative to Λ_1, of the n_k and of the next one; what stays
+      inaccurate is f_L of ‖v_j‖ = 1 by some tolerance·√Λ_1.  Sums of P = 10⁶ numbers in float32 are
+      good to some 10⁻⁵;
+    * ``max_passes``: products of ΦᵀΦ with a block, before it is given up;
     * ``progress``: a bar on stderr.
 
     Returns :class:`TopDirections`.
@@ -109,19 +116,21 @@ def top_directions(
         route = "gram" if kernel.keeps and kernel.N <= GRAM_OUTPUTS else "krylov"
     if not isinstance(n_k, str):
         _check_rank(wanted, min(kernel.N, features.size), "outputs or parameters of these features")
-    count = min(wanted + 1, kernel.N)
+    count = min(wanted + 1, kernel.N, kernel.P)
     with kernel.bar:
-        if route == "gram":
-            values, vectors = _by_gram(kernel)
-        else:
-            values, vectors = _by_krylov(kernel, count, tolerance, max_passes)
+        values, directions = (
+            _by_gram(kernel)
+            if route == "gram"
+            else _by_krylov(kernel, count, tolerance, max_passes)
+        )
         _check_eigenvalues(values)
         rank = int((values > RCOND * values[0]).sum())
         chosen = last_step(values, kernel.N) if isinstance(n_k, str) else wanted
         _check_rank(chosen, rank, "the numerical rank of the tangent features")
         warn_of_ties(values, chosen)
-        values, vectors = values[: max(count, rank)], vectors[:, :chosen]
-        V, outputs, residuals = _directions(kernel, values[:chosen], vectors)
+        V, outputs, residuals = directions(chosen)
+        V, outputs = _orthonormal(V, outputs)
+        values = values[: max(chosen + 1, count, rank)]
     if float(residuals.max()) > tolerance:
         raise NoConvergenceError(
             checks.message(
@@ -186,11 +195,32 @@ class _Kernel:
         """ΦYᵀ (N, b) for Y (b, P)."""
         return torch.cat([Y @ block.T for _, block in self.blocks()], dim=1).T
 
-    def product(self, C: Tensor) -> Tensor:
-        """K C, float64 on the CPU."""
-        out = _check_kernel(_double(self.push(self.pull(C))))
+    def square(self, Z: Tensor) -> tuple[Tensor, Tensor]:
+        """(ΦZᵀ (N, b), ZΦᵀΦ (b, P)) for Z (b, P), in one pass over the rows of Φ."""
+        pushed, out = [], torch.zeros_like(Z)
+        for _, block in self.blocks():
+            pushed.append(block @ Z.T)
+            out.addmm_(pushed[-1].T, block)
         self.bar.update()
+        return torch.cat(pushed), _check_kernel(out)
+
+    def sketch(self, width: int) -> Tensor:
+        """SᵀΦ (width, P): each output has a random sign in one column of S, drawn at random."""
+        generator = torch.Generator().manual_seed(0)
+        order = torch.randperm(self.N, generator=generator)
+        signs = torch.randint(0, 2, (self.N,), generator=generator).to(self.features.X) * 2 - 1
+        out = self.features.X.new_empty(width, self.P)
+        for j in range(width):
+            mine = order[j::width].sort().values.to(signs.device)
+            rows, place = (mine // self.outputs).unique(return_inverse=True)
+            c = signs.new_zeros(len(rows), self.outputs)
+            c[place, mine % self.outputs] = signs[mine]
+            out[j] = self.features.derivatives.pull(self.features.X[rows], c.flatten())
         return out
+
+
+_Maker = Callable[[int], tuple[Tensor, Tensor, Tensor]]
+"""How many → V, ΦVᵀ and the residuals."""
 
 
 def _double(tensor: Tensor) -> Tensor:
@@ -239,33 +269,42 @@ def _check_kernel(product: Tensor) -> Tensor:
     return product
 
 
-def _by_gram(kernel: _Kernel) -> tuple[Tensor, Tensor]:
+def _by_gram(kernel: _Kernel) -> tuple[Tensor, "_Maker"]:
+    """All eigenvalues of K, and a maker of the first directions."""
     if kernel.keeps:
         rows = [block for _, block in kernel.blocks()]
         gram = _double(torch.cat([kernel.push(block) for block in rows], dim=1))
     else:
         gram = _double(kernel.features.cross_gram(kernel.features))
     values, vectors = torch.linalg.eigh(_check_kernel(gram + gram.T) / 2)
+    values, vectors = values.flip(0), vectors.flip(1)
     kernel.bar.update()
-    return values.flip(0), vectors.flip(1)
+
+    def directions(count: int) -> tuple[Tensor, Tensor, Tensor]:
+        U, roots = vectors[:, :count], values[:count].sqrt()
+        V = kernel.pull(U / roots)
+        outputs = kernel.push(V)
+        residuals = (_double(outputs) * roots - U * values[:count]).norm(dim=0) / values[0]
+        return V, outputs, residuals
+
+    return values, directions
 
 
 def _by_krylov(
     kernel: _Kernel, count: int, tolerance: float, max_passes: int
-) -> tuple[Tensor, Tensor]:
-    """Ritz pairs of K: at least ``count``, all within ``tolerance``."""
-    width = min(count + SPARE, kernel.N)
-    start = torch.randn(
-        kernel.N, width, generator=torch.Generator().manual_seed(0), dtype=torch.float64
-    )
+) -> tuple[Tensor, "_Maker"]:
+    """Ritz values: at least ``count``, all within ``tolerance``; and a maker of directions."""
+    width = min(count + SPARE, kernel.N, kernel.P)
     good = torch.zeros(count, dtype=torch.bool)
-    for values, vectors, residuals in _block_lanczos(kernel.product, start, max_passes):
+    for values, directions, residuals in _block_lanczos(kernel, width, max_passes):
         worst = float(residuals[:count].max() / values[0])
         kernel.bar.set_postfix_str(f"residual {worst:.1e}", refresh=False)
         good = residuals <= tolerance / 2 * values[0]  # half: what comes out is tested once more
         if bool(good[:count].all()):
-            found = int(good.cumprod(0).sum())
-            return values[:found], vectors()[:, :found]
+            found = values[: int(good.cumprod(0).sum())]
+            if len(found) == kernel.P < kernel.N:
+                found = torch.cat([found, found.new_zeros(1)])  # K has no more
+            return found, partial(_tested, kernel, values, residuals, directions)
     raise NoConvergenceError(
         checks.message(
             expected=f"{count} eigenvalues to {tolerance:g}·Λ_1 within {max_passes} passes",
@@ -276,45 +315,82 @@ def _by_krylov(
 
 
 def _block_lanczos(
-    product: Callable[[Tensor], Tensor], start: Tensor, max_passes: int
-) -> Iterator[tuple[Tensor, Callable[[], Tensor], Tensor]]:
-    """After each pass: Ritz values (descending), a maker of Ritz vectors, residual norms."""
-    size = len(start)
-    basis, new = start.new_empty(size, 0), torch.linalg.qr(start).Q
-    projected = start.new_empty(0, 0)
+    kernel: _Kernel, width: int, max_passes: int
+) -> Iterator[tuple[Tensor, Callable[[int], tuple[Tensor, Tensor]], Tensor]]:
+    """After each pass: Ritz values of ΦᵀΦ (descending), a maker of (V, ΦVᵀ), residual norms.
+
+    ``basis``: orthonormal blocks Z (b, P); ``pushed``: their ΦZᵀ (N, b); ``projected``: ZΦᵀΦZᵀ of
+    all of them, in float64 on the CPU.
+    """
+    new = torch.linalg.qr(kernel.sketch(width).T).Q.T
+    basis, pushed, projected = [], [], torch.zeros(0, 0, dtype=torch.float64)
+    values = Y = projected
     for _ in range(max_passes):
-        basis, image = torch.cat([basis, new], dim=1), product(new)
-        column, rest = basis.T @ image, image
-        for _ in range(2):
-            rest = rest - basis @ (basis.T @ rest)
-        old, m = projected, basis.shape[1]
-        projected = start.new_empty(m, m)
+        if len(basis) == KRYLOV_BLOCKS:
+            best = Y[:, :width]
+            basis, pushed = [_combined(best, basis)], [_combined(best, [b.T for b in pushed]).T]
+            projected = torch.diag(values[:width])
+        outputs, rest = kernel.square(new)
+        basis.append(new)
+        pushed.append(outputs)
+        column = torch.cat([_double(b @ rest.T) for b in basis])
+        _without(rest, basis)
+        old, m = projected, len(column)
+        projected = column.new_empty(m, m)
         projected[: len(old), : len(old)] = old
         projected[:, len(old) :], projected[len(old) :] = column, column.T
         values, Y = torch.linalg.eigh((projected + projected.T) / 2)
         values, Y = values.flip(0), Y.flip(1)
-        new, R = torch.linalg.qr(rest)
-        yield values, lambda b=basis, Y=Y: b @ Y, (R @ Y[len(old) :]).norm(dim=0)
-        new = new[:, : size - m]
-        if not new.shape[1]:
+        new, R = torch.linalg.qr(rest.T)
+        new, rest = new.T, rest.new_empty(0)
+
+        def directions(k: int, basis=basis, pushed=pushed, Y=Y) -> tuple[Tensor, Tensor]:
+            return _combined(Y[:, :k], basis), _combined(Y[:, :k], [b.T for b in pushed]).T
+
+        yield values, directions, (_double(R) @ Y[len(old) :]).norm(dim=0)
+        new = new[: kernel.P - m]
+        if not len(new):
             return
-        new = torch.linalg.qr(new - basis @ (basis.T @ new)).Q  # where the rest had lower rank
+        new = torch.linalg.qr(_without(new, basis).T).Q.T  # where the rest had lower rank
 
 
-def _directions(kernel: _Kernel, values: Tensor, U: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """V, ΦVᵀ and the residuals.
+def _combined(Y: Tensor, blocks: list[Tensor]) -> Tensor:
+    """YᵀZ (k, …) of the rows of all blocks."""
+    out = blocks[0].new_zeros(Y.shape[1], blocks[0].shape[1])
+    for part, block in zip(Y.split([len(block) for block in blocks]), blocks, strict=True):
+        out.addmm_(part.T.to(block), block)
+    return out
 
-    Kᵤu_j = √Λ_jΦv_j; the rows Φᵀu_j/√Λ_j are orthonormal to the error of K in the
-    features' precision only: two Cholesky steps make them so.
-    """
-    V = kernel.pull(U / values.sqrt())
-    image = _double(kernel.push(V)) * values.sqrt()
-    residuals = (image - U * values).norm(dim=0) / values[0]
+
+def _without(rest: Tensor, basis: list[Tensor]) -> Tensor:
+    """``rest`` itself, without what of its rows is in the orthonormal rows of ``basis``."""
+    for block in (*basis, *basis):
+        rest.addmm_(rest @ block.T, block, alpha=-1)
+    return rest
+
+
+def _tested(
+    kernel: _Kernel,
+    values: Tensor,
+    residuals: Tensor,
+    directions: Callable[[int], tuple[Tensor, Tensor]],
+    count: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """V, ΦVᵀ and residuals, no less than the gradient Φᵀ(Φw), w = ±v_1 ± … ± v_k, says."""
+    V, outputs = directions(count)
+    signs = torch.randint(0, 2, (count,), generator=torch.Generator().manual_seed(1)) * 2 - 1
+    maps, X = kernel.features.derivatives, kernel.features.X
+    gap = maps.pull(X, outputs @ signs.to(V)) - (signs * values[:count]).to(V) @ V
+    least = float(gap.norm()) / count**0.5
+    return V, outputs, residuals[:count].clamp(min=least) / values[0]
+
+
+def _orthonormal(V: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor]:
+    """V with rows that are orthonormal to rounding, and ΦVᵀ: by two Cholesky steps."""
     for _ in range(2):
-        inverse = torch.linalg.inv(torch.linalg.cholesky(_double(V @ V.T)))
-        V = inverse.to(V) @ V
-    kernel.bar.update()
-    return V, kernel.push(V), residuals
+        inverse = torch.linalg.inv(torch.linalg.cholesky(_double(V @ V.T))).to(V)
+        V, outputs = inverse @ V, outputs @ inverse.T
+    return V, outputs
 
 
 def _check_rank(asked: int, there: int, what: str, remedy: str = "lower n_k") -> None:

@@ -1,5 +1,6 @@
 """What the page *Use it on your own network* shows, and from which runs."""
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,9 +10,11 @@ from escape_ntk.chapters.your_network import modules as m
 from escape_ntk.chapters.your_network.claims import POINTS, STUDY
 from escape_ntk.chapters.your_network.layer_sweep import OUTCOMES, sweep_points
 from escape_ntk.chapters.your_network.real_sets import SETS
+from escape_ntk.checks import InputError, message
 from escape_ntk.display import html
 from escape_ntk.display.style import Run
 from escape_ntk.numerics.stats import Interval, mean_interval
+from escape_ntk.records.provenance import checkout
 from escape_ntk.study.claims import Runs, plus_minus
 
 show = chapter.show
@@ -265,3 +268,34 @@ def layers(runs: Runs) -> html.Html:
         html.table(["refused", "why"], [[r[0], r[2]] for r in refused]),
     ]
     return html.folded("All layers", *parts)
+
+
+@chapter.figure("cost")
+def cost(runs: Runs) -> html.Html:
+    """What benchmarks/good_directions.py measured, as it is stored beside it."""
+    home = checkout()
+    path = None if home is None else home / "benchmarks" / "good_directions.json"
+    if path is None or not path.exists():
+        raise InputError(
+            message(
+                expected="benchmarks/good_directions.json of a checkout",
+                got="none",
+                remedy="python benchmarks/good_directions.py",
+            )
+        )
+    told = json.loads(path.read_text("utf-8"))
+    machine, rows = told["machine"], []
+    for name, things in told["found"].items():
+        for thing, row in things.items():
+            seconds = f"{row['processors']:.3g}"
+            size, steps = f"{row['P']:,}", f"{row['steps']:,.1f}"
+            n = f"{row['n']:,}" if thing == "directions" else ""
+            rows.append([name, size, thing, n, seconds, steps, f"{row['MiB']:,.0f}"])
+    return html.table(
+        ["network", "P", "what", "n", "seconds of a core", "plain steps", "MiB"],
+        rows,
+        f"n_k = {told['sizes']['n_k']}, batches of {told['sizes']['batch']}, one thread on "
+        f"{machine['cores']} cores ({machine['processor']}), PyTorch {machine['torch']}. Plain "
+        "steps: over one step of Adam without a penalty, timed in turns with it. MiB: beyond the "
+        "model, its data and PyTorch",
+    )
