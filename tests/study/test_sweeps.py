@@ -99,6 +99,7 @@ from escape_ntk.records.store import RecordStore
 
 if __name__ == "__main__":
     store = RecordStore(sys.argv[2])
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
 
     def interrupt():
         while not store.keys("quick"):
