@@ -229,30 +229,6 @@ def network_from_taylor(runs: Runs, broken: bool) -> list[float]:
     return [abs(r.summary["network_error"] / r.summary["taylor_error"] - 1) for r in records]
 
 
-def both_fall(slopes: Mapping[str, Numbers]) -> Finding:
-    """Reproduced when both 95 % intervals of the mean slope lie below 0."""
-    got = {name: mean_interval(values) for name, values in slopes.items()}
-    told = {name: ends("slope", i) | {"runs": len(slopes[name])} for name, i in got.items()}
-    return found(all(i.high < 0 for i in got.values()), **told)
-
-
-@chapter.claim(
-    "e2e-apart",
-    "Trained network and trained Taylor model approach each other as the width grows, with and "
-    "without R_4.",
-    source="D+M",
-    target="slopes in m below 0",
-    tolerance="95 % intervals over five seeds below 0, m from 250 to 16 000",
-    broken="another quantity: the distance of the network without R_2 from f*",
-    judge=both_fall,
-)
-def distance_slopes(runs: Runs, broken: bool) -> dict[str, list[float]]:
-    """Slope in m of the distance, R_4 on and off; the control's distance is its test error."""
-    key = "free_error" if broken else "difference"
-    norms = {"with": e.NORM, "without": 0.0}
-    return {name: slopes_by_seed(networks(runs, norm), "m", key) for name, norm in norms.items()}
-
-
 def next_seed(records: Sequence[Record]) -> list[Record]:
     """At each place the record of the next seed at the same width, after the last the first."""
     at = {(r.config["m"], r.config["seed"]): r for r in records}
@@ -269,6 +245,8 @@ def remainder_falls(values: Mapping) -> Finding:
     """Reproduced when every ratio is at most 3/4; what stands beside them is told, not judged."""
     finding = at_most(0.75)(values["ratios"])
     beside = {name: values[name] for name in ("without", "with")}
+    for name, slopes in values["apart"].items():
+        beside[name] = {**beside[name], **ends("slope", mean_interval(slopes))}
     return Finding(finding.verdict, {**finding.measured, **beside})
 
 
@@ -283,7 +261,10 @@ def remainder_falls(values: Mapping) -> Finding:
     judge=remainder_falls,
 )
 def remainder_with_norm(runs: Runs, broken: bool) -> dict[str, object]:
-    """Ratios; beside them, means over seeds: the longest s_r or t_r, the widest's test error."""
+    """Ratios; beside them, means over seeds: the longest s_r or t_r, the widest's test error.
+
+    And the slopes in m, seed by seed, of the distance from network to trained Taylor model.
+    """
     on, off = networks(runs, e.NORM), networks(runs, 0.0)
     above = next_seed(off) if broken else on
     values: dict[str, object] = {
@@ -297,6 +278,10 @@ def remainder_with_norm(runs: Runs, broken: bool) -> dict[str, object]:
             "longest_wide": mean_at(group, e.WIDTHS[-1], "network_farthest"),
             "error_wide": mean_at(group, e.WIDTHS[-1], "network_error"),
         }
+    values["apart"] = {
+        name: slopes_by_seed(group, "m", "difference")
+        for name, group in (("without", off), ("with", on))
+    }
     return values
 
 
