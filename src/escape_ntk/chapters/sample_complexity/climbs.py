@@ -28,6 +28,11 @@ LEVELS = (0.25, 0.1)
 """Test errors at which the number of labels is read."""
 HELD_OUT = 5
 """One of so many labels is held out, to choose by."""
+TOOLS_OF = {
+    **dict.fromkeys(("joint", "network", "network-r2"), PROJECTED),
+    **dict.fromkeys(("quadntk", "two-stage"), ("PairFeatures",)),
+}
+"""What hypotheses ask about, of the methods that have it."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,6 @@ class Climb(Point):
     """One method on n = first, first·√2, … labels, until its test error is at most a tenth."""
 
     experiment: ClassVar[str] = "other-ways"
-    draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=PROJECTED)
 
     seed: int
     method: str
@@ -56,6 +60,11 @@ class Climb(Point):
         checks.integer("k", self.k, least=1)
         checks.integer("first", self.first, least=2 * HELD_OUT)
         checks.integer("largest", self.largest, least=self.first)
+
+    @property
+    def draws(self) -> Draws:  # pyright: ignore
+        """Laws of inputs and weights; pairs and a projector where the method has them."""
+        return Draws("sphere", "sphere", tools=TOOLS_OF.get(self.method, ()))
 
     def sizes(self) -> list[int]:
         """Numbers of labels: first·2^{j/2}, rounded."""
