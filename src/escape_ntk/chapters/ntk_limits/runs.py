@@ -164,6 +164,16 @@ def train_kernel(gram: Tensor, cross: Tensor, y: Tensor, *, step: float, n_steps
     return cross @ alpha
 
 
+def _line_and_square(point: "Lazy | OutputScale", generator: torch.Generator):
+    """(X, fresh inputs, y): harmonics of degree 1 and 2 in one direction, E f*² = 1."""
+    exact = {"generator": generator, "dtype": F64}
+    beta = random_direction(point.d, **exact)
+    parts = tuple(sparse_part(beta, j, "sphere").scaled_to(math.sqrt(0.5)) for j in (1, 2))
+    sizes = (point.n, point.n_test)
+    X, Z = (draw_inputs(n, point.d, point.draws.inputs, **exact) for n in sizes)
+    return X, Z, Target(parts)(X)
+
+
 @dataclass(frozen=True)
 class Lazy(Point):
     """A network under gradient descent against its linearisation and the infinite-width predictor.
@@ -187,11 +197,8 @@ class Lazy(Point):
     def compute(self, run: Run = UNSAVED) -> Result:
         """Every width with fresh weights; target: linear plus quadratic harmonic, E f*² = 1."""
         generator = torch.Generator().manual_seed(self.seed)
-        exact = {"generator": generator, "dtype": F64}
-        act, beta = activation(self.activation), random_direction(self.d, **exact)
-        parts = tuple(sparse_part(beta, j, "sphere").scaled_to(math.sqrt(0.5)) for j in (1, 2))
-        X, Z = (draw_inputs(n, self.d, self.draws.inputs, **exact) for n in (self.n, self.n_test))
-        y = Target(parts)(X)
+        exact, act = {"generator": generator, "dtype": F64}, activation(self.activation)
+        X, Z, y = _line_and_square(self, generator)
         descent = {"step": self.step, "n_steps": self.n_steps}
         limits = {
             law: train_kernel(
@@ -246,11 +253,8 @@ class OutputScale(Point):
     def compute(self, run: Run = UNSAVED) -> Result:
         """Every width with fresh weights; target: linear plus quadratic harmonic, E f*² = 1."""
         generator = torch.Generator().manual_seed(self.seed)
-        exact = {"generator": generator, "dtype": F64}
-        act, beta = activation(self.activation), random_direction(self.d, **exact)
-        parts = tuple(sparse_part(beta, j, "sphere").scaled_to(math.sqrt(0.5)) for j in (1, 2))
-        X, Z = (draw_inputs(n, self.d, self.draws.inputs, **exact) for n in (self.n, self.n_test))
-        y = Target(parts)(X)
+        exact, act = {"generator": generator, "dtype": F64}, activation(self.activation)
+        X, Z, y = _line_and_square(self, generator)
         descent = {"step": self.step, "n_steps": self.n_steps}
 
         def row(m: int, run: Run) -> dict[str, float]:
