@@ -19,6 +19,8 @@ from browser import NO_BROWSER, chromium, find_browser
 from escape_ntk.records.provenance import environment
 
 SEEDS = range(1, 11)
+SEEN, CHOSEN_ON = (1,), (101, 102, 103, 104)
+"""Seeds that had been looked at when this was declared: of these ten, and those sizes came from."""
 BAR, NEEDED = 2.0, 8
 """The test loss ends at least BAR times lower with R_2, in at least NEEDED of the seeds."""
 MOST_SECONDS = 10.0
@@ -90,7 +92,13 @@ def main() -> None:
         drawings = label.sub(lambda title: said(title[0], rows[0]), drawings)
         seconds = [row[kind].pop("seconds") for row in rows for kind in ("without", "with")]
         found = {
-            "declared": {"bar": BAR, "needed": NEEDED, "seconds": MOST_SECONDS},
+            "declared": {
+                "bar": BAR,
+                "needed": NEEDED,
+                "seconds": MOST_SECONDS,
+                "seen": SEEN,
+                "chosen_on": CHOSEN_ON,
+            },
             "settings": settings,
             "rows": rows,
             "seconds_per_run": round(sorted(seconds)[len(seconds) // 2], 2),

@@ -60,7 +60,8 @@ def story(folder: Path = FOLDER) -> str:
 
 def seeds(found: dict) -> str:
     """The table of ten seeds with its verdict, and the strip that says where it comes from."""
-    bar, needed = found["declared"]["bar"], found["declared"]["needed"]
+    declared = found["declared"]
+    bar, needed, chosen = declared["bar"], declared["needed"], declared["chosen_on"]
     by_seed = ratios(found)
     passed = sum(r >= bar for r in by_seed)
     rows = "".join(
@@ -70,7 +71,8 @@ def seeds(found: dict) -> str:
     )
     verdict = (
         f"At least {bar:g} times lower in {passed} of {len(by_seed)} seeds; declared before: in at "
-        f"least {needed} of {len(by_seed)}."
+        f"least {needed} of {len(by_seed)}. Sizes were chosen on seeds {chosen[0]} to {chosen[-1]}, "
+        f"and seed {', '.join(map(str, declared['seen']))} had been seen."
     )
     first, last = found["rows"][0]["seed"], found["rows"][-1]["seed"]
     facts = {

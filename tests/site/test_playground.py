@@ -175,4 +175,4 @@ def test_the_page_is_light():
     """Its own bytes, scripts and all; shared scripts of the site apart."""
     own = sum(path.stat().st_size for path in playpage.FOLDER.iterdir())
     assert own + (SITE / "book/playground.html").stat().st_size < 1_500_000
-    assert "playground/model.js" not in (SITE / "book/index.html").read_text("utf-8")
+    assert "playground/model.js" not in (SITE / "book/notation.html").read_text("utf-8")

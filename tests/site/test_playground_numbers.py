@@ -165,6 +165,22 @@ def test_the_record_is_of_these_scripts():
     assert playpage.record()["source"] == playpage.digest()
 
 
+def test_the_record_is_what_a_browser_computes(model):
+    """The default case of the first seed, once more, measured at its end alone."""
+    test, calls = model.evaluate(
+        """() => {
+            const M = playgroundModel();
+            let end;
+            const {calls} = M.train(M.defaults, () => {}, (t, v) => { end = v; }, {count: 2});
+            return [end.test, calls];
+        }"""
+    )
+    stored = playpage.record()["rows"][0]
+    assert stored["seed"] == playpage.record()["settings"]["seed"]
+    assert calls == stored["with"]["calls"]
+    assert abs(test / stored["with"]["test"] - 1) < AGREE
+
+
 def test_the_default_tells_the_story():
     found = playpage.record()
     declared = found["declared"]

@@ -5,7 +5,7 @@ const playgroundCharts = (() => {
   "use strict";
 
   const SPACE = "http://www.w3.org/2000/svg";
-  const VIEW = { width: 360, height: 270, left: 40, right: 280, top: 28, bottom: 226 };
+  const VIEW = { width: 360, height: 270, left: 40, right: 274, top: 28, bottom: 226 };
   const LINE = 14; // least distance of two names
 
   function element(tag, attributes = {}, ...children) {
@@ -60,7 +60,7 @@ const playgroundCharts = (() => {
     const curves = element("g"), names = element("g");
     const svg = element("svg", {
       viewBox: `0 0 ${width} ${height}`, width, role: "img", "aria-label": title, "data-chart": which,
-      "font-size": 12, fill: "currentColor", class: "playground-chart",
+      "font-size": 13, fill: "currentColor", class: "playground-chart",
     },
       text(title, { x: left, y: 16, "font-weight": 600 }),
       element("path", { class: "frame", fill: "none", d: `M${left} ${top}V${bottom}H${right}` }),

@@ -391,11 +391,12 @@ function playgroundModel() {
     ];
   }
 
-  /* Inputs along β: at each place z in [−3, 3] points with β·x = z, in pairs z β ± e, so that in
-     their mean what is linear across β is 0; the same few e at each place. */
+  /* Inputs along β: at each place z, |z| ≤ 3 and within the sphere, points with β·x = z, in pairs
+     z β ± e, so that in their mean what is linear across β is 0; the same few e at each place. */
   function along(beta, d, draw) {
     const X = new Float64Array(PLACES * 2 * PAIRS * d);
-    const places = Array.from({ length: PLACES }, (_, i) => REACH * (2 * i / (PLACES - 1) - 1));
+    const reach = Math.min(REACH, 0.9 * Math.sqrt(d));
+    const places = Array.from({ length: PLACES }, (_, i) => reach * (2 * i / (PLACES - 1) - 1));
     for (let pair = 0; pair < PAIRS; pair++) {
       const e = draw(d), overlap = dot(e, beta);
       e.forEach((v, k) => { e[k] = v - overlap * beta[k]; });

@@ -157,7 +157,13 @@
   /* A worker from text: a browser takes no file of a worker where the page is a file itself. */
   function startWorker(run, heard) {
     workerAddress ??= URL.createObjectURL(new Blob([SOURCE], { type: "text/javascript" }));
-    run.worker = new Worker(workerAddress);
+    try {
+      run.worker = new Worker(workerAddress);
+    } catch { // a browser, or a server's policy, that allows none
+      run.outcome = "failed";
+      setTimeout(() => heard(run));
+      return;
+    }
     const finish = (how) => {
       run.worker.terminate();
       Object.assign(run, { worker: null, outcome: "failed" }, how);
@@ -205,6 +211,9 @@
     const bar = make("progress", { max: 1, value: 0, hidden: true });
     bar.setAttribute("aria-label", "progress of training");
     const question = make("div", { className: "playground-question", hidden: true });
+    const caption = make("p", { className: "playground-caption", hidden: true },
+      "Runs: the chosen one is bold, the others are faint. Dashed over time: the sparse part. The "
+      + "link of a run has its settings: send it to share them.");
     const table = make("div", { className: "results playground-runs", hidden: true });
     const controls = makeControls((settings) => {
       history.replaceState(null, "", address(settings));
@@ -218,7 +227,7 @@
       return button;
     }));
     root.prepend(tasks, controls.form, question, status, bar);
-    story.after(panels, table);
+    story.after(panels, caption, table);
 
     // --- drawing ---
 
@@ -250,7 +259,7 @@
       });
       radio.setAttribute("aria-label", `draw run ${run.id}`);
       radio.addEventListener("change", () => show(run));
-      const remove = make("button", { type: "button" }, "remove");
+      const remove = make("button", { type: "button" }, "×");
       remove.setAttribute("aria-label", `remove run ${run.id}`);
       remove.addEventListener("click", () => drop(run));
       const link = make("a", { href: address(run.settings), innerHTML: html(described(run.settings)) });
@@ -264,14 +273,14 @@
       const focus = document.activeElement?.getAttribute("aria-label");
       const heads = Object.values(COLUMNS).map((words) =>
         make("th", { scope: "col", innerHTML: html(words) }));
-      table.replaceChildren(make("table", {},
-        make("caption", {}, "Runs: the chosen one is drawn bold, the others faint. "
-          + "A link has the settings of its run: copy it to share them."),
+      const body = make("table", {},
         make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "run"), ...heads,
           make("td"))),
-        make("tbody", {}, ...runs.map(row))));
+        make("tbody", {}, ...runs.map(row)));
+      body.setAttribute("aria-label", "runs");
+      table.replaceChildren(body);
       if (focus) table.querySelector(`[aria-label="${CSS.escape(focus)}"]`)?.focus();
-      table.hidden = panels.hidden = !runs.length;
+      table.hidden = panels.hidden = caption.hidden = !runs.length;
       story.hidden = runs.length > 0;
     }
 
