@@ -160,6 +160,7 @@ def test_the_built_page_plays_from_a_file(browser):
             f" && document.querySelector('{finished_on}')"
         )
         assert not page.locator(".playground-story").is_visible()
+        assert faults == []  # axe-core asks for styles, which a browser denies to files
         for theme in ("light", "dark"):
             page.emulate_media(color_scheme=theme)
             page.wait_for_function(f"document.documentElement.dataset.theme === '{theme}'")
@@ -168,7 +169,6 @@ def test_the_built_page_plays_from_a_file(browser):
                 assert page.evaluate(OVERFLOW) <= 0
                 with barriers.boxes_for_glyphs(page):
                     assert barriers.violations(page) == []
-        assert faults == []
 
 
 def test_the_page_is_light():
