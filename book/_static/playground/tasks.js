@@ -3,6 +3,7 @@
 const playgroundTasks = (() => {
   "use strict";
 
+  const { n } = playgroundModel().defaults, third = 20 * Math.round(n / 60);
   const percent = (v) => `${Math.round(100 * v)} %`.replace("-", "−");
   const number = (v) => (v < 0.001 ? "below 0.001" : String(Number(v.toPrecision(2))));
   const times = (v) => `${v.toFixed(1)} times`;
@@ -68,13 +69,13 @@ const playgroundTasks = (() => {
     {
       title: "Fewer inputs",
       question: "Train on a third of the inputs. Does R_2 help as much?",
-      runs: [{ n: 100, lambda: 0 }, { n: 100 }, { lambda: 0 }, {}],
+      runs: [{ n: third, lambda: 0 }, { n: third }, { lambda: 0 }, {}],
       answer(fewOff, few, off, on) {
         const [small, large] = [fewOff.test / few.test, off.test / on.test];
-        return `${small < 0.8 * large ? "No" : "Yes"}: at n = 100 the test loss is `
+        return `${small < 0.8 * large ? "No" : "Yes"}: at n = ${third} the test loss is `
           + `${number(few.test)} with and ${number(fewOff.test)} without R_2, ${times(small)} `
-          + `lower; at n = 300 it is ${times(large)}. At n = 100 f_L has `
-          + `${percent(few.linear_dense)} of the dense part, at n = 300 ${percent(on.linear_dense)}: `
+          + `lower; at n = ${n} it is ${times(large)}. With few inputs f_L has `
+          + `${percent(few.linear_dense)} of the dense part, with more ${percent(on.linear_dense)}: `
           + "what R_2 asks f_L to do takes a multiple of d inputs.";
       },
     },
