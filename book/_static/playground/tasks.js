@@ -75,8 +75,9 @@ const playgroundTasks = (() => {
         return `${small < 0.8 * large ? "No" : "Yes"}: at n = ${third} the test loss is `
           + `${number(few.test)} with and ${number(fewOff.test)} without R_2, ${times(small)} `
           + `lower; at n = ${n} it is ${times(large)}. With few inputs f_L has `
-          + `${percent(few.linear_dense)} of the dense part, with more ${percent(on.linear_dense)}: `
-          + "what R_2 asks f_L to do takes a multiple of d inputs.";
+          + `${percent(few.linear_dense)} of the dense part, with more `
+          + `${percent(on.linear_dense)}${small < large ? ": what f_L is to do takes a multiple of d "
+            + "inputs" : ""}.`;
       },
     },
   ] };
