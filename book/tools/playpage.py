@@ -71,8 +71,8 @@ def seeds(found: dict) -> str:
     )
     verdict = (
         f"At least {bar:g} times lower in {passed} of {len(by_seed)} seeds; declared before: in at "
-        f"least {needed} of {len(by_seed)}. Sizes were chosen on seeds {chosen[0]} to {chosen[-1]}, "
-        f"and seed {', '.join(map(str, declared['seen']))} had been seen."
+        f"least {needed} of {len(by_seed)}. Sizes were chosen on seeds {chosen[0]} to "
+        f"{chosen[-1]}, and seed {', '.join(map(str, declared['seen']))} had been seen."
     )
     first, last = found["rows"][0]["seed"], found["rows"][-1]["seed"]
     facts = {
