@@ -27,7 +27,7 @@ PIP_TOOLS   := pip-tools==7.6.2
 ##@ For readers
 
 .PHONY: book
-book: $(STAMP)  ## Build the book: _build/html/index.html
+book: $(STAMP)  ## Build the book: _build/html/index.html (VERBOSE=1: where its time goes)
 	@# --all: every page is read again, so that a warning is seen on each run and not only on
 	@# the first; outputs come from the cache, and cells run only when something changed.
 	@$(BIN)/jupyter-book build . --all --warningiserror --keep-going

@@ -7,6 +7,8 @@ Source: [L] for the kernel and its limit; each closed form says its own.
 
 import math
 import warnings
+from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -29,6 +31,8 @@ from escape_ntk.numerics.polynomials import (
 
 ROUTES = ("auto", "closed", "series", "quadrature")
 """Ways to the infinite kernel, see :func:`infinite_ntk`."""
+BLOCK = 2**16
+"""Entries of the kernel that are computed at a time."""
 SERIES_DEGREE = 80
 """Terms of the series; a σ' whose coefficients have not died out by then is refused."""
 SERIES_TOLERANCE = 1e-8
@@ -128,19 +132,30 @@ def infinite_ntk(
         smooth = "series" if on_sphere and not differentiated else "quadrature"
         route = "closed" if known else smooth
     X, Y = X.double(), Y.double()
-    d, inner = X.shape[1], X @ Y.T
+    d = X.shape[1]
     if weight_law == "sphere" and route != "closed":
         remedy = 'weight_law="gaussian", or empirical_ntk at a large width'
         checks.integer("d, the dimension of the inputs,", d, least=3, remedy=remedy)
+    if route == "quadrature":
+        K = _dual_by_quadrature(X, Y, activation, weight_law) * (X @ Y.T)
+        return _finite(K.to(dtype))
     if route == "closed":
-        closed = _closed_form(activation, weight_law)
-        dual = closed(X.square().sum(1)[:, None], Y.square().sum(1), inner, d)
-    elif route == "quadrature":
-        dual = _dual_by_quadrature(X, Y, activation, weight_law)
+        closed, sizes = _closed_form(activation, weight_law), Y.square().sum(1)
+
+        def dual(x: Tensor, inner: Tensor) -> Tensor:
+            return closed(x.square().sum(1)[:, None], sizes, inner, d)
     else:
         _refuse_series(d, off if not on_sphere else 0.0, differentiated)
-        dual = _dual_by_series((inner / d).clamp_(-1, 1), activation, d, weight_law)
-    return _finite((dual * inner).to(dtype))
+        series = _series(activation, d, weight_law)
+
+        def dual(x: Tensor, inner: Tensor) -> Tensor:
+            return series((inner / d).clamp_(-1, 1))
+
+    blocks = []
+    for x in X.split(max(1, BLOCK // len(Y))):  # what is done entry by entry stays in a cache
+        inner = x @ Y.T
+        blocks.append((dual(x, inner) * inner).to(dtype))
+    return _finite(torch.cat(blocks))
 
 
 def _refuse_series(d: int, off: float, differentiated: bool) -> None:
@@ -180,7 +195,7 @@ def dual_on_sphere(
         raise checks.InputError(checks.message(expected=expected, got=top, remedy=remedy))
     known = (activation.name, weight_law) in CLOSED_FORMS
     if route == "series" or (route == "auto" and not known):
-        return _dual_by_series(cosine, activation, d, weight_law)
+        return _series(activation, d, weight_law)(cosine)
     closed = _closed_form(activation, weight_law)
     if activation.name == "relu" and top >= 1 and _differentiated(cosine):
         expected, got = "|τ| < 1 where ReLU's g is differentiated", "τ = ±1, an infinite slope"
@@ -189,19 +204,23 @@ def dual_on_sphere(
     return closed(square, square, d * cosine, d)
 
 
-def _dual_by_series(cosine: Tensor, activation: Activation, d: int, weight_law: str) -> Tensor:
-    """Gegenbauer polynomials (unit w) or powers (Gaussian w) of τ."""
+def _series(activation: Activation, d: int, weight_law: str) -> Callable[[Tensor], Tensor]:
+    """Gegenbauer polynomials (unit w) or powers (Gaussian w) of τ: a function of τ."""
     if weight_law == "sphere":
         squares = gegenbauer_coefficients(activation.first, SERIES_DEGREE, d) ** 2
         squares = _truncated(activation.name, squares, _mean_square_on_sphere(activation, d))
-        return gegenbauer_sum(cosine, squares, d)
+        return partial(gegenbauer_sum, coefficients=squares, d=d)
     squares = hermite_coefficients(activation.first, SERIES_DEGREE) ** 2
     more = hermite_coefficients(activation.first, 2 * SERIES_DEGREE) ** 2
     squares = _truncated(activation.name, squares, float(more.sum()))
-    total = torch.full_like(cosine, float(squares[-1]))
-    for a in squares[-2::-1]:
-        total = total.mul_(cosine).add_(float(a))
-    return total
+
+    def powers(cosine: Tensor) -> Tensor:
+        total = torch.full_like(cosine, float(squares[-1]))
+        for a in squares[-2::-1]:
+            total = total.mul_(cosine).add_(float(a))
+        return total
+
+    return powers
 
 
 def _closed_form(activation: Activation, weight_law: str):

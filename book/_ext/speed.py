@@ -1,0 +1,159 @@
+"""``{speed} products``, ``sizes``, ``peers``, ``kernels``, ``growth``: what the benchmarks have stored.
+
+Read from ``benchmarks/*.json`` at every build; no number is typed by hand.
+
+Looked at: asv and pytest-benchmark keep and draw times over versions; here are ratios within one
+run, to products that a formula cannot do without.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import tables
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.util.docutils import SphinxDirective
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+WHAT = {
+    "gradient": ("a gradient, n = 1000, d = 100, m = 10 000", "four products", "1.25"),
+    "gradient with R_2": ("the same with λ₂ > 0", "one without", "1"),
+    "gradient of the network": ("a gradient of the network itself", "its products, σ, σ′", ""),
+    "measuring": ("all that a record measures, on 10 000 fresh inputs", "its products", ""),
+    "leak": ("a gradient of R₁ in closed form", "three products", ""),
+    "curve": ("a whole published curve", "products of its gradients and records", "1.4"),
+}
+"""Thing → in words, over what, and what was aimed at before any was timed."""
+PEERS = (
+    ("ours", "training", "this book, in pair coordinates"),
+    ("gradient", "peers", "neural-tangents' Taylor expansion and JAX's gradient, compiled"),
+    ("autograd", "training", "autograd through f_L + f_Q"),
+    ("torch_func", "training", "torch.func, a forward derivative of a forward derivative"),
+)
+
+
+def found(name: str) -> dict[str, Any]:
+    """What ``benchmarks/NAME.json`` holds."""
+    return json.loads((BENCHMARKS / f"{name}.json").read_text("utf-8"))
+
+
+def ratio(number: float | None) -> str:
+    """With three digits, or a dash."""
+    return "–" if number is None else f"{number:.3g}"
+
+
+def products() -> tuple[list[str], list[list[str]]]:
+    """Ratios to bare products, before and now."""
+    told = found("training")["found"]
+    header = ["what", "over", "before", "now", "aim"]
+    rows = []
+    for thing, (words, over, aim) in WHAT.items():
+        pair = [told[label].get(thing, {}).get("ratio") for label in ("before", "now")]
+        rows.append([words, over, *map(ratio, pair), aim or "–"])
+    one, pulled = ("curve", "curve with R_1")
+    pair = [told[at][pulled]["seconds"] / told[at][one]["seconds"] for at in ("before", "now")]
+    rows.append(["a curve with R₁, λ₁ = 10⁻⁵", "one without", *map(ratio, pair), "2.5"])
+    held = [f"{told[at][one]['MiB']:.0f} MiB" for at in ("before", "now")]
+    rows.append(["memory of a curve beyond its start", "", *held, "300 MiB"])
+    return header, rows
+
+
+def sizes() -> tuple[list[str], list[list[str]]]:
+    """The gradient at all sizes of the book, by d."""
+    told = found("training")["found"]
+    by_d: dict[str, dict[str, list[float]]] = {}
+    for at in ("before", "now"):
+        for _, d, _, value in told[at]["sizes of the book"]["rows"]:
+            name = "8 to 16" if d <= 16 else "17 to 32" if d <= 32 else "more than 32"
+            by_d.setdefault(name, {}).setdefault(at, []).append(value)
+    header = ["d", "sizes", "median before", "median now", "largest now"]
+    rows = [
+        [
+            name,
+            str(len(v["now"])),
+            *(ratio(statistics.median(v[at])) for at in v),
+            ratio(max(v["now"])),
+        ]
+        for name, v in sorted(by_d.items(), key=lambda item: -max(item[1]["now"]))
+    ]
+    return header, rows
+
+
+def peers() -> tuple[list[str], list[list[str]]]:
+    """The same gradient by four tools: ratios to their own four products, and MiB."""
+    told = {"training": found("training")["found"]["now"], "peers": found("peers")["found"]}
+    places = [name.partition(", ")[2] for name in told["peers"] if name.startswith("gradient")]
+    header = ["by", *(f"n, d, m = {place}" for place in places)]
+    rows = []
+    for name, source, words in PEERS:
+        cells = [told[source][f"{name}, {place}"] for place in places]
+        rows.append([words, *(f"{ratio(c['ratio'])}, {c['MiB']:.0f} MiB" for c in cells)])
+    return header, rows
+
+
+def kernels() -> tuple[list[str], list[list[str]]]:
+    """Both kernels by two tools, over bare products."""
+    told = {
+        "this book": found("training")["found"]["now"],
+        "neural-tangents": found("peers")["found"],
+    }
+    places = [name.partition(", ")[2] for name in told["neural-tangents"] if name.startswith("ker")]
+    header = ["kernel", "by", *(f"n, d, m = {place}" for place in places)]
+    rows = [
+        [words, tool, *(ratio(cells[f"kernels, {place}"][kind]) for place in places)]
+        for kind, words in (("empirical", "of m neurons"), ("infinite", "of infinitely many, erf"))
+        for tool, cells in told.items()
+    ]
+    return header, rows
+
+
+def growth() -> tuple[list[str], list[list[str]]]:
+    """Slopes of log seconds and log bytes."""
+    told = found("training")["found"]["now"]
+    header = ["in", "slope of the seconds", "of the memory"]
+    rows = []
+    for name in "ndm":
+        own = told[f"growth in {name}"]
+        rows.append([name, f"{own['seconds']:.2f}", f"{own['bytes']:.2f}"])
+    return header, rows
+
+
+TABLES = {
+    "products": products,
+    "sizes": sizes,
+    "peers": peers,
+    "kernels": kernels,
+    "growth": growth,
+}
+
+
+class Speed(SphinxDirective):
+    """One table."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """The table, and under it the machine."""
+        chosen = directives.choice(self.arguments[0], tuple(TABLES))
+        for name in ("training", "peers"):
+            self.env.note_dependency(str(BENCHMARKS / f"{name}.json"))
+        header, rows = TABLES[chosen]()
+        lines = [tables.Row([[tables.paragraph(cell)] for cell in row]) for row in rows]
+        m = found("training")["machine"]
+        told = (
+            f"{m['threads']} thread of {m['cores']} cores ({m['processor']}), PyTorch {m['torch']}"
+        )
+        if chosen in ("peers", "kernels"):
+            other = found("peers")["machine"]
+            told += f"; JAX {other['jax']}, neural-tangents {other['neural-tangents']}"
+        return [tables.table(header, lines, "speed"), tables.paragraph(f"{told}.")]
+
+
+def setup(app) -> dict[str, object]:
+    """Register with Sphinx."""
+    app.add_directive("speed", Speed)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
