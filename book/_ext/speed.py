@@ -1,4 +1,4 @@
-"""``{speed} products``, ``sizes``, ``peers``, ``kernels``, ``growth``: what the benchmarks have stored.
+"""``{speed} products``, ``sizes``, ``peers``, ``kernels``, ``growth``: what the benchmarks say.
 
 Read from ``benchmarks/*.json`` at every build; no number is typed by hand.
 
