@@ -112,6 +112,10 @@ wheel: $(STAMP)  ## Try the wheel in an empty environment (installs torch anew: 
 notebooks: $(STAMP)  ## Execute pages into their paired .ipynb (PAGES="book/setup.md" for some)
 	@$(BIN)/python book/tools/pair_notebooks.py $(PAGES)
 
+.PHONY: readers
+readers: book  ## Write the reader's edition of each chapter, from the built book: readers/
+	@$(BIN)/python book/tools/readers_edition.py
+
 .PHONY: links
 links: $(STAMP)  ## Ask every external address whether it is there (needs a network)
 	@$(BIN)/jupyter-book build . -q --builder linkcheck --path-output _build/links

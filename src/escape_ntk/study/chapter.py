@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union
 
 from escape_ntk import checks
 from escape_ntk.display import html
+from escape_ntk.study import reading
 from escape_ntk.study.claims import Claim, Finding, Measure, Runs
 from escape_ntk.study.plans import Experiment, Plan, commands
 from escape_ntk.study.sweep import Together
@@ -103,14 +104,18 @@ class Chapter:
 
         return register
 
-    def show(self, name: str, *, origin: bool | None = None) -> html.Html:
+    def show(self, name: str, *, origin: bool | None = None) -> html.Html | reading.Picture:
         """In a cell of the page: the piece ``name``, with the strip that says where it comes from.
 
         A figure is handed to the page, which sets it where it says so; its strip is what the cell
         shows.  ``origin``: whether there is a strip; a table has none unless it is asked for.
+        In a reader's notebook the cell shows the figure itself.
         """
         runs = Runs()
-        piece = self.pieces[checks.one_of("piece of the page", name, tuple(self.pieces))](runs)
+        draw = self.pieces[checks.one_of("piece of the page", name, tuple(self.pieces))]
+        if reading.begun():
+            return reading.shown(name, lambda: draw(runs))
+        piece = draw(runs)
         strip = html.provenance(runs.read, commands(runs.points, self.experiments))
         if isinstance(piece, html.Html):
             return html.Html(piece.text + strip.text) if origin else piece
@@ -118,11 +123,13 @@ class Chapter:
         return strip
 
     @staticmethod
-    def live(name: str, figure: "Figure", seconds: float, what: str) -> html.Html:
+    def live(name: str, figure: "Figure", seconds: float, what: str) -> html.Html | reading.Picture:
         """In a cell of the page: the ``figure`` of what it just computed, and its strip.
 
         The page sets it where it says ``name``; ``what`` took so many ``seconds``.
         """
+        if reading.begun():
+            return reading.picture(name, figure)
         _hand_over(name, figure)
         return html.live(seconds, what)
 

@@ -1,0 +1,27 @@
+"""The readers' editions say what the built site says, and the site offers them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+import readers_edition  # conftest has put book/tools on the path
+from headless import SITE
+
+ROOT = Path(__file__).parents[2]
+CHAPTERS = readers_edition.chapters(ROOT)
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_an_edition_is_what_its_page_says(page):
+    stored = nbformat.read(ROOT / readers_edition.PLACE / f"{Path(page).name}.ipynb", 4)
+    new = readers_edition.edition(page, SITE, ROOT).notebook
+    assert readers_edition.stale(new, stored) == "", readers_edition.REMEDY
+
+
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_the_page_offers_it(page):
+    name = f"{Path(page).name}.ipynb"
+    edition = (ROOT / readers_edition.PLACE / name).read_bytes()
+    assert [path.read_bytes() == edition for path in SITE.glob(f"_downloads/*/{name}")] == [True]
