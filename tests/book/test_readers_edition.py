@@ -26,7 +26,7 @@ from escape_ntk.study.claims import MissingRecordError
 ROOT = Path(__file__).parents[2]
 EDITIONS = sorted((ROOT / "readers").glob("*.ipynb"))
 EACH = pytest.mark.parametrize("path", EDITIONS, ids=lambda path: path.stem)
-QUICK = ("setup", "directions", "regularizer")
+QUICK = ("setup", "directions", "sample-complexity")
 """Those that run here: the quickest of thirteen that also show figures."""
 ROLE = re.compile(r"\{[a-z:-]+\}`")
 LEFT_OVER = re.compile(
