@@ -21,6 +21,10 @@ import yaml
 from launch import Repository, configured
 
 PAPER = "nichani2022identifying"
+OPEN = (
+    '<script>if (location.hash === "#cite") document.getElementById("cite").open = true;</script>'
+)
+"""A link to the citation shows it."""
 
 
 @cache
@@ -93,7 +97,7 @@ def foot(root: Path, page: str, source: str | None, url: str) -> str:
     return (
         f'<p class="foot-facts">{" · ".join(parts)}</p>'
         '<details id="cite" class="cite"><summary>Cite this page</summary>'
-        f"<p>This book, and the paper that it reproduces:</p>{boxes}</details>"
+        f"<p>This book, and the paper that it reproduces:</p>{boxes}</details>{OPEN}"
     )
 
 

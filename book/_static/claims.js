@@ -1,6 +1,7 @@
 /* Filters for the scorecard: by verdict, by chapter and by source tag.  page.claim_blocks (Python)
    wrote every claim with these three in data- attributes; here are the controls.  A claim is shown
-   if its verdict and one of its tags are ticked (no tick: all are) and its chapter is chosen. */
+   if its verdict and one of its tags are ticked (no tick: all are) and its chapter is chosen.  What
+   is chosen stands in the address (?verdict=partly&chapter=setup&source=D), so that it can be sent. */
 (() => {
   "use strict";
 
@@ -39,6 +40,7 @@
   }
 
   function setUp(claims) {
+    const groups = [...document.querySelectorAll(".claims-of")];
     const verdictsOf = claims.map((claim) => claim.dataset.verdict);
     const tagsOf = claims.map((claim) => claim.dataset.source.split(" "));
     const chapters = [...new Set(claims.map((claim) => claim.dataset.chapter))];
@@ -68,14 +70,37 @@
           || (sources.length > 0 && !tagsOf[i].some((tag) => sources.includes(tag)));
         shown += !claim.hidden;
       });
+      for (const group of groups) group.hidden = !group.querySelector(".claim:not([hidden])");
       count.textContent = `${shown} of ${claims.length} claims shown`;
       reset.disabled = !(wanted.length || sources.length || chapter.value);
+    }
+
+    /* The address says what is chosen; nothing is loaded, and no step back is added. */
+    function tell() {
+      const asked = new URLSearchParams();
+      for (const [name, values] of [["verdict", ticked(verdicts)], ["source", ticked(tags)]]) {
+        for (const value of values) asked.append(name, value);
+      }
+      if (chapter.value) asked.set("chapter", chapter.value);
+      history.replaceState(null, "", `${location.pathname}${asked.size ? `?${asked}` : ""}${location.hash}`);
+    }
+
+    /* Choose what the address says; what it does not know is left out. */
+    function hear() {
+      const asked = new URLSearchParams(location.search);
+      const tick = ({ inputs }, name) => inputs.forEach((input) => {
+        input.checked = asked.getAll(name).includes(input.value);
+      });
+      tick(verdicts, "verdict");
+      tick(tags, "source");
+      if (chapters.includes(asked.get("chapter"))) chapter.value = asked.get("chapter");
     }
 
     function showAll() {
       for (const input of [...verdicts.inputs, ...tags.inputs]) input.checked = false;
       chapter.value = "";
       update();
+      tell();
     }
 
     /* A link to a claim finds it, whatever is filtered. */
@@ -86,15 +111,20 @@
       target.scrollIntoView();
     }
 
-    form.addEventListener("change", update);
+    form.addEventListener("change", () => {
+      update();
+      tell();
+    });
     form.addEventListener("submit", (event) => event.preventDefault());
     reset.addEventListener("click", () => {
       showAll();
       verdicts.inputs[0].focus(); // the button itself is now disabled
     });
     window.addEventListener("hashchange", reveal);
-    claims[0].before(form);
+    (document.querySelector(".claims-chapters") ?? claims[0]).before(form);
+    hear();
     update();
+    reveal();
   }
 
   function start() {

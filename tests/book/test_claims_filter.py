@@ -38,6 +38,29 @@ def test_claims_carry_what_they_are_filtered_by():
     assert {name: (v, c, s.replace(" ", "+")) for name, v, c, s in found} == CLAIMS
 
 
+def test_claims_stand_by_chapter_and_lead_to_their_statements():
+    text = page.claim_blocks(rows()).text
+    assert re.findall(r'<section class="claims-of" id="claims-(\w+)">', text) == ["setup", "joint"]
+    assert "<p>1 reproduced, 1 partly</p>" in text
+    for name, (_, chapter, _) in CLAIMS.items():
+        assert f'<a href="{chapter}.html#claim-{name}"><code>{name}</code></a>' in text
+
+
+@pytest.mark.parametrize(
+    "text, typeset",
+    [
+        ("‖W_Q‖_(2,4)^4", "‖<i>W</i><sub><i>Q</i></sub>‖<sub>2,4</sub><sup>4</sup>"),
+        ("ζ_(n_k+1)", "<i>ζ</i><sub><i>n</i><sub><i>k</i></sub>+1</sub>"),
+        ("P_{>k}SW at d = 3n.", "<i>P</i><sub>&gt;<i>k</i></sub>SW at <i>d</i> = 3n."),
+        ("2η of 3n_1", "2<i>η</i> of 3<i>n</i><sub>1</sub>"),
+        ("f_L² like m^(−1/2)", "<i>f</i><sub><i>L</i></sub>² like <i>m</i><sup>−1/2</sup>"),
+        ("a NTK's error, 1e-5 <= R", "a NTK's error, 1e-5 &lt;= <i>R</i>"),
+    ],
+)
+def test_mathematics_is_typeset(text, typeset):
+    assert page.typeset(text) == typeset
+
+
 def test_the_book_loads_the_script():
     config = (ROOT / "_config.yml").read_text("utf-8")
     assert re.search(r'html_js_files: \[.*"claims.js".*\]', config)
@@ -202,6 +225,23 @@ def test_a_link_finds_a_claim_that_is_filtered_out(opened):
     view.wait_for_function("!document.getElementById('four').hidden")
     assert shown(view) == list(CLAIMS)
     assert view.get_by_label("partly (1)").is_checked() is False
+
+
+def test_what_is_chosen_stands_in_the_address(opened):
+    view, _ = opened(at="?verdict=reproduced&chapter=joint&source=Z#four")
+    assert shown(view) == passing(verdicts=["reproduced"], chapter="joint") == ["four"]
+    assert view.locator("#claims-setup").is_hidden() and view.locator("#claims-joint").is_visible()
+    view.get_by_label("[L] literature (1)").check()
+    assert view.url.endswith("?verdict=reproduced&source=L&chapter=joint#four")
+    view.reload()
+    assert shown(view) == ["four"]
+    view.get_by_role("button", name="show all").click()
+    assert view.url.endswith("/page.html#four") and shown(view) == list(CLAIMS)
+
+
+def test_a_link_to_a_claim_is_stronger_than_a_filter(opened):
+    view, _ = opened(at="?verdict=partly#three")
+    assert shown(view) == list(CLAIMS)
 
 
 def test_phones_and_print(headless, opened):

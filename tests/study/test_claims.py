@@ -51,7 +51,9 @@ def test_a_row_says_what_was_set_after_looking_and_what_is_an_identity(ledger_ro
     plain = known["setup-remainder-order"]
     assert plain["after"] == "" and plain["identity"] is False
     block = html.claim_blocks([known["quadntk-foreseen"]]).text
-    assert "set after looking" in block and known["quadntk-foreseen"]["after"] in block
+    assert (
+        "set after looking" in block and html.typeset(known["quadntk-foreseen"]["after"]) in block
+    )
     assert "an identity" in html.claim_blocks([known["quadntk-signs"]]).text
     assert "after looking" not in html.claim_blocks([plain]).text
 

@@ -6,8 +6,10 @@ Everything here turns results into HTML for a notebook cell; nothing is computed
 import html
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from escape_ntk.checks import InputError, message
 from escape_ntk.records.store import Record
@@ -113,10 +115,23 @@ def folded(title: str, *parts: Html) -> Html:
 def claim_blocks(ledger: Sequence[Mapping]) -> Html:
     """The scorecard: for each claim its statement, verdict, measurement, target and control.
 
-    Verdict, chapter and source tags also stand in ``data-`` attributes, by which the script
-    claims.js in book/_static filters; without it the whole list is there.
+    By chapter, each under a heading that the book gives the chapter's title.  Verdict, chapter and
+    source tags also stand in ``data-`` attributes, by which the script claims.js in book/_static
+    filters; without it the whole list is there.
     """
-    return Html("".join(_claim_block(row) for row in ledger))
+    chapters = {name: list(rows) for name, rows in groupby(ledger, lambda row: row["chapter"])}
+    links = " · ".join(f'<a href="#claims-{name}">{name}</a>' for name in chapters)
+    groups = (_chapter_block(name, rows) for name, rows in chapters.items())
+    return Html(f'<p class="claims-chapters">{links}</p>{"".join(groups)}')
+
+
+def _chapter_block(name: str, rows: Sequence[Mapping]) -> str:
+    counts = Counter(row["verdict"] for row in rows)
+    found = ", ".join(f"{counts[v]} {WORDS[v]}" for v in WORDS if counts[v])
+    return (
+        f'<section class="claims-of" id="claims-{name}"><h3><a href="{name}.html">{name}</a></h3>'
+        f"<p>{found}</p>{''.join(map(_claim_block, rows))}</section>"
+    )
 
 
 def _claim_block(row: Mapping) -> str:
@@ -129,18 +144,49 @@ def _claim_block(row: Mapping) -> str:
         "control": f"{control['broken']}: {fate}",
         "records": f"{len(row['record'])} in book/records",
     }
-    lines = "".join(f"<div><dt>{k}</dt><dd>{html.escape(v)}</dd></div>" for k, v in facts.items())
-    name = row["id"]
+    lines = "".join(f"<div><dt>{k}</dt><dd>{typeset(v)}</dd></div>" for k, v in facts.items())
+    name, chapter = row["id"], row["chapter"]
     data = {key: row[key].replace("+", " ") for key in ("verdict", "chapter", "source")}
     far = distance(row["measured"])
     beside = f'<span class="distance">{far}</span> ' if far else ""
     filters = " ".join(f'data-{key}="{value}"' for key, value in data.items())
     return (
         f'<div class="claim" id="{name}" {filters}>'
-        f"<p>{badge(row['verdict'])} {beside}<code>{name}</code>"
+        f"<p>{badge(row['verdict'])} {beside}"
+        f'<a href="{chapter}.html#claim-{name}"><code>{name}</code></a>'
         f"{', an identity' * row['identity']}</p>"
-        f"<p>{html.escape(row['statement'])} [{row['source']}]</p><dl>{lines}</dl></div>"
+        f"<p>{typeset(row['statement'])} [{row['source']}]</p><dl>{lines}</dl></div>"
     )
+
+
+WORD = "A-Za-z0-9"
+LETTER = re.compile(rf"(?<![{WORD}_'’&.-])([b-zB-DF-HJ-LO-Z])(?![{WORD}_'’-]|\.\w)|([α-ωΔΛΦ])")
+"""A letter that stands by itself, and is no word: a variable; every Greek one is."""
+INDEX = re.compile(
+    rf"([_^])(?:\(((?:[^()]|\([^()]*\))*)\)|\{{([^{{}}]*)\}}|([{WORD}.α-ω]*[{WORD}α-ω]|[+−*]))"
+)
+"""What stands low or high: in parentheses, in braces, or one word."""
+
+
+def typeset(text: str) -> str:
+    """Words with mathematics in letters, such as ``‖W_Q‖_(2,4)^4 ~ n_k``, as HTML.
+
+    Indices stand low, exponents high, and variables in italics.
+    """
+    out, end = [], 0
+    for found in INDEX.finditer(text):
+        tag = {"_": "sub", "^": "sup"}[found[1]]
+        inner = next(group for group in found.groups()[1:] if group is not None)
+        before = _variables(text[end : found.start()], last=True)
+        out.append(f"{before}<{tag}>{typeset(inner)}</{tag}>")
+        end = found.end()
+    return "".join(out) + _variables(text[end:])
+
+
+def _variables(text: str, *, last: bool = False) -> str:
+    """Letters by themselves in italics; the ``last`` one, if it carries an index, in any case."""
+    shown = LETTER.sub(lambda m: f"<i>{m[0]}</i>", html.escape(text, quote=False))
+    return re.sub(r"(?<![A-Za-z>;])([A-Za-z])$", r"<i>\1</i>", shown) if last else shown
 
 
 INTERVALS = {

@@ -50,7 +50,7 @@ def ledger(runs: Runs) -> html.Html:
     failed = sum(row["negative_control"]["failed"] for row in rows)
     holds = counts["reproduced"] + counts["partly"]
     return html.table(
-        [html.badge(v, "scorecard.html") for v in seen]
+        [html.badge(v, f"scorecard.html?verdict={v}#all-claims") for v in seen]
         + ["controls that do worse, of claims that hold or hold in part"],
         [[f"{counts[v]} of {len(rows)}" for v in seen] + [f"{failed} of {holds}"]],
     )
