@@ -32,6 +32,7 @@ CARDS = "_cards"
 """Folder of the pictures that links show."""
 MOST = 200
 """Letters of a description."""
+KIND = "An executable book"
 LISTS = {
     "genindex": "Index of names",
     "prf-prf": "Index of statements",
@@ -94,7 +95,7 @@ def _describe(app, pagename: str, templatename: str, context: dict, doctree) -> 
     head = re.sub(r'<meta name="viewport"[^>]*>\s*', "", context.get("metatags") or "")  # a second
     head += tags({"description": about}, "name")
     if pagename == HOME:
-        context["docstitle"] = ""  # the book's title is that of the page
+        context["title"] = KIND  # the book's own title stands behind it
     if (place := app.config.html_baseurl) and doctree is not None:
         facts = {
             "og:type": "website" if pagename == HOME else "article",

@@ -74,7 +74,7 @@ def test_a_page_made_wide_is_as_one_that_was_loaded_so(browser, site, path):
 def test_the_root_is_the_home_page(browser, site):
     page = browser.new_page()
     page.goto(f"{site}/")
-    assert page.title() == "Escaping the NTK regime"
+    assert page.title() == "An executable book — Escaping the NTK regime"
     page.wait_for_selector("article figure img:visible")
     page.locator("article a[href='scorecard.html']").first.click()
     page.wait_for_url("**/book/scorecard.html")
