@@ -15,6 +15,7 @@ pictures in Markdown by every viewer: an output is.
 from __future__ import annotations
 
 import base64
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -125,6 +126,8 @@ def main(site: Path = SITE, root: Path = ROOT) -> None:
             made = illustrate(new, old)
             path.parent.mkdir(exist_ok=True)
             nbformat.write(new.notebook, path)
+            for offered in site.glob(f"_downloads/*/{path.name}"):
+                shutil.copy2(path, offered)  # the built site offers it too
             size = path.stat().st_size / 1e3
             print(f"{path.relative_to(root)}: {size:.0f} kB, {made} new pictures")
     names = {Path(page).name for page in pages}
