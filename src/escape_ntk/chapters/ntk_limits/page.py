@@ -7,6 +7,7 @@ import numpy as np
 from escape_ntk.chapters.ntk_limits import chapter, figures
 from escape_ntk.chapters.ntk_limits import runs as e
 from escape_ntk.display import html
+from escape_ntk.study import reading
 from escape_ntk.study.claims import Runs
 
 show = chapter.show
@@ -34,7 +35,7 @@ def eigenvalues(runs: Runs):
 
 def show_live(
     sizes: Sequence[int], measured: np.ndarray, foreseen: np.ndarray, seconds: float
-) -> html.Html:
+) -> html.Html | reading.Picture:
     """In a cell of the page: the figure of what the reader just computed, and its strip."""
     figure = figures.live_staircase(sizes, measured, foreseen)
     return chapter.live(

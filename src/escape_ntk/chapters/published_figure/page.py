@@ -25,6 +25,7 @@ from escape_ntk.chapters.published_figure.whole_curves import (
 )
 from escape_ntk.display import html
 from escape_ntk.records.store import Record
+from escape_ntk.study import reading
 from escape_ntk.study.claims import Apart, Runs
 
 show = chapter.show
@@ -86,7 +87,7 @@ def shares(runs: Runs):
     return figures.shares_over_time(runs(e.figure_points(SEEDS, lambdas=(1e-2,))))
 
 
-def show_live(times, flow, descent, seconds: float) -> html.Html:
+def show_live(times, flow, descent, seconds: float) -> html.Html | reading.Picture:
     """In a cell of the page: its live figure, and the strip that says how long that took."""
     figure = figures.live_overlay(times, flow, descent)
     return chapter.live("fig-live", figure, seconds, "descent and flow together")
