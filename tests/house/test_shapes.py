@@ -46,7 +46,7 @@ def test_a_wrong_shape_and_a_wrong_closure_are_found(monkeypatch):
         features.linear(torch.zeros(2, dtype=torch.float64))
     _, _, pullback = features.terms_and_pullback(torch.zeros(2, 2, 3, dtype=torch.float64))
     monkeypatch.setattr(
-        torch.Tensor, "new_empty", lambda self, *shape: torch.empty(3, 2, 3).double()
+        torch.Tensor, "new_zeros", lambda self, *shape: torch.zeros(3, 2, 3).double()
     )
     with pytest.raises(jaxtyping.TypeCheckError):
         pullback(torch.ones(3, dtype=torch.float64), torch.ones(3, dtype=torch.float64))

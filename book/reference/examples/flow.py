@@ -42,3 +42,4 @@ for t, loss in zip(times, run.values["loss"], strict=True):
 # How carefully the integrator watches its spectral radius ρ.
 assert flow.RADIUS_EVERY >= 1 and flow.POWER_CALLS >= 1
 assert flow.RADIUS_SAFETY > 1
+assert 0 < flow.LAG < 1  # how far R_1's pull may change in a step

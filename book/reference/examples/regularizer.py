@@ -52,3 +52,12 @@ assert tuple(predictions) == r.MODELS
 for model, expected in predictions.items():
     other = r.RegularizedRisk(features, y, model=model)
     assert torch.equal(other.prediction(f_l, f_q), expected)
+
+# R_1 apart: with it a gradient costs several of those without.
+value, gradient = risk.value_and_gradient(state)
+rest, without = risk.without_population().value_and_gradient(state)
+size, slope = risk.population_leak(state[1])
+assert abs(value.population / float(size) - 1) < 1e-12
+assert rest.loss == value.loss and rest.population == 0
+difference = gradient[1] - without[1]
+assert torch.allclose(difference, sizes["population"] * slope)

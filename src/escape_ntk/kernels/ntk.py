@@ -31,7 +31,7 @@ from escape_ntk.numerics.polynomials import (
 
 ROUTES = ("auto", "closed", "series", "quadrature")
 """Ways to the infinite kernel, see :func:`infinite_ntk`."""
-BLOCK = 2**16
+_BLOCK = 2**16
 """Entries of the kernel that are computed at a time."""
 SERIES_DEGREE = 80
 """Terms of the series; a σ' whose coefficients have not died out by then is refused."""
@@ -152,7 +152,7 @@ def infinite_ntk(
             return series((inner / d).clamp_(-1, 1))
 
     blocks = []
-    for x in X.split(max(1, BLOCK // len(Y))):  # what is done entry by entry stays in a cache
+    for x in X.split(max(1, _BLOCK // len(Y))):  # what is done entry by entry stays in a cache
         inner = x @ Y.T
         blocks.append((dual(x, inner) * inner).to(dtype))
     return _finite(torch.cat(blocks))

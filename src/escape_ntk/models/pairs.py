@@ -24,10 +24,11 @@ from escape_ntk.models.network import activation as as_activation
 _Pullback = Callable[[Tensor, Tensor], Tensor]
 STEP_FACTOR = 2.0
 """Gradient descent with step η in (u, v) is gradient descent with step 2η in (s, t).  [D]"""
-BLOCK = 2**18
+_BLOCK = 2**18
 """Numbers in an array of one block of rows: on a processor a few of them stay in its caches."""
-BLOCK_ELSEWHERE = 2**25
-MOST_ROWS = 512
+_BLOCK_ELSEWHERE = 2**25
+"""On other devices, which are kept busy by much at a time."""
+_MOST_ROWS = 512
 """Rows in a block on a processor: beyond, products gain nothing."""
 
 
@@ -187,7 +188,7 @@ class PairFeatures:
         self, evaluation: int, xs: Tensor, xt: Tensor, g_linear: Tensor, g_quadratic: Tensor
     ) -> Float[Tensor, "2 p d"]:
         self._spend(evaluation)
-        gradient = self.zero_state()
+        gradient = self.X.new_zeros(2, self.n_pairs, self.dim)
         g_linear, g_quadratic = g_linear[:, None], g_quadratic[:, None]
         for rows in self._blocks():
             along_s = xt[rows].mul_(self.second[rows])
@@ -268,8 +269,8 @@ class PairFeatures:
 def _rows_at_once(weights: Tensor) -> int:
     """Rows of a block where arrays (rows, p) are worked on."""
     if weights.device.type == "cpu":
-        return min(MOST_ROWS, max(32, BLOCK // len(weights)))
-    return max(1, BLOCK_ELSEWHERE // len(weights))
+        return min(_MOST_ROWS, max(32, _BLOCK // len(weights)))
+    return max(1, _BLOCK_ELSEWHERE // len(weights))
 
 
 class NetworkFeatures(PairFeatures):
