@@ -21,7 +21,7 @@ from escape_ntk.checks import InputError
 from escape_ntk.display.style import COLOURS
 from escape_ntk.models.modules import ModuleFeatures, empirical_leak
 from escape_ntk.numerics.lanczos import NoConvergenceError
-from escape_ntk.risk.good_directions import GoodDirections
+from escape_ntk.risk.good_directions import GoodDirections, _Rows
 from escape_ntk.risk.projectors import TrainingProjector, spectral_steps
 from escape_ntk.risk.top_directions import top_directions
 
@@ -351,6 +351,23 @@ def test_f_L_is_held_against_gradients_once():
     assert counts == [9, 3, 3]  # three blocks: f_L, gradient, f_L; then f_L; one block of others
     kept = ModuleFeatures(model, X, keep=True)
     assert not kept._settled and kept.linear(delta).shape == (24,) and not kept._settled
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+def test_rows_are_told_apart_that_differ_in_single_bits(dtype):
+    """All patterns of 16 bits: a hash of fewer than 64 would take one for another."""
+    patterns = (torch.arange(2**16)[:, None] >> torch.arange(16) & 1).to(dtype)
+    order = torch.randperm(len(patterns), generator=torch.Generator().manual_seed(0))
+    assert torch.equal(_Rows(patterns).places(patterns[order]), order)
+
+
+def test_the_worst_residual_is_held_against_the_tolerance():
+    """A tolerance that some of the directions meet, and not all."""
+    residuals = made("mlp", dtype=torch.float32, route="gram")[2].directions.residuals
+    assert float(residuals.min()) < float(residuals.max())
+    between = float(residuals.min() + residuals.max()) / 2
+    with pytest.raises(NoConvergenceError, match="the largest of 4"):
+        made("mlp", dtype=torch.float32, route="gram", tolerance=between)
 
 
 def test_a_direction_of_one_row_is_found_without_the_matrix(monkeypatch):

@@ -60,7 +60,8 @@ class GoodDirections:
     model's parameters into it a second time.  It has a :meth:`state_dict` of its own.
 
     Errors: those of ``ModuleFeatures`` and of ``top_directions``;
-    :class:`~escape_ntk.checks.InputError` for inputs that are no tensor.
+    :class:`~escape_ntk.checks.InputError` for inputs that are no tensor; in a call
+    :class:`~escape_ntk.checks.ShapeError` for rows of another shape.
 
     Example:
 
