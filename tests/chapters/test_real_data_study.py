@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 from torch import nn
 
 from escape_ntk import chapters
-from escape_ntk.chapters.your_network import effects, figures, follow_up, real_sets, study
+from escape_ntk.chapters.your_network import effects, figures, follow_up, page, real_sets, study
 from escape_ntk.chapters.your_network.copies import Copies, dense, pooled
 from escape_ntk.chapters.your_network.losses import LOSSES
 from escape_ntk.chapters.your_network.modules import default_module
@@ -352,6 +352,58 @@ def test_claims_of_sizes_and_steps_compare_ratios():
 
     assert measured("study-step", by_step) == pytest.approx([0.6 / 0.9] * 10)
     assert measured("study-step", by_step, broken=True) == pytest.approx([0.9 / 0.6] * 10)
+
+
+LARGEST = {"digits-38": 120, "digits": 480, "cancer": 240, "wine": 60, "iris": 30}
+LARGEST |= {"diabetes": 196, "elevation": 960}
+
+
+def test_claims_of_many_labels_take_each_set_at_its_largest_number():
+    def by_size(point):
+        most = point.n == LARGEST[point.data]
+        return {"leak_stopped": 0.9 if most else 0.6, "plain_stopped": 1.0, "plain_end": 1.5}
+
+    assert measured("study-many-stopping", by_size) == pytest.approx([0.9] * 7)
+    assert measured("study-many-stopping", by_size, broken=True) == pytest.approx([1.5] * 7)
+    got = measured("study-many-gain", by_size)
+    assert got == pytest.approx([0.6 / 0.9] * 6)  # iris has one size
+    assert measured("study-many-gain", by_size, broken=True) == pytest.approx([0.9 / 0.6] * 6)
+
+
+def test_claims_of_cross_entropy_are_of_the_five_sets_with_classes():
+    def losses(point):
+        assert point.loss == "cross-entropy"
+        return {"leak_stopped": 0.8, "decay_stopped": 1.0, "plain_stopped": 1.2}
+
+    got = measured("study-entropy-decay", losses)
+    assert got == pytest.approx([0.8] * 5)
+    assert measured("study-entropy-decay", losses, broken=True) == pytest.approx([1.2] * 5)
+    finding = chapters.claim("study-entropy-decay").judge(got)
+    assert finding.measured["sets"] == finding.measured["below"] == 5
+
+
+def test_tables_of_what_follows():
+    """One method at .8 of the others; plain training best at its last moment with 960 labels."""
+    methods = [f"{m}_stopped" for m in study.TRAINED] + ["rbf"]
+
+    def runs(points):
+        for point in points:
+            losses = {method: 0.5 for method in methods} | {"leak_stopped": 0.4}
+            made = result(point, **losses)
+            for name in ("leak", "plain"):
+                made.summary[f"accuracy_{name}_stopped"] = 0.9 if name == "leak" else 0.85
+            made.summary["moment_plain_stopped"] = 17.0 if point.n == 960 else 3.0
+            made.arrays["times"] = np.arange(18)
+            yield made
+
+    more = page.more_rows(lambda points: [*runs(points)])  # pyright: ignore
+    assert [row[1] for row in more if row[0] == "a map's heights"] == [30, 60, 120, 240, 480, 960]
+    assert {row[-1] for row in more if row[1] == 960} == {"100%"}
+    assert {row[-1] for row in more if row[1] != 960} == {"0%"}
+    assert {cell for row in more for cell in row[2:-1]} == {"0.80 [0.80, 0.80]"}
+    entropy = page.entropy_rows(lambda points: [*runs(points)])  # pyright: ignore
+    assert [row[1] for row in entropy] == [60, 60, 240, 60, 240, 60, 30, ""]
+    assert entropy[0][5:] == ["0.400", "0.500", "5.0 ± 0.0"]
 
 
 def test_effect_sizes_are_drawn_where_they_are():
