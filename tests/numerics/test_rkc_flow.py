@@ -14,6 +14,7 @@ from escape_ntk.models.data import draw_inputs
 from escape_ntk.models.network import activation, draw_weights
 from escape_ntk.models.pairs import STEP_FACTOR, PairFeatures
 from escape_ntk.numerics import rkc
+from escape_ntk.risk.leaks import GaussianLeak
 from escape_ntk.risk.projectors import TrainingProjector
 from escape_ntk.risk.regularizer import Penalties, RegularizedRisk, RiskValue
 from escape_ntk.training import flow as flow_module
@@ -48,7 +49,9 @@ def pair_problem(penalties: Penalties | None = None, device: str = "cpu", dtype=
     features = PairFeatures(X, weights, SIGMOID)
     projector = TrainingProjector(features, 3)
     penalties = penalties or Penalties(empirical=3.0, norm=0.01)
-    return RegularizedRisk(features, y, penalties=penalties, projector=projector), start
+    leak = GaussianLeak(weights, SIGMOID) if penalties.population else None
+    parts = {"penalties": penalties, "projector": projector, "population": leak}
+    return RegularizedRisk(features, y, **parts), start
 
 
 class VelocityRisk(RegularizedRisk):
@@ -58,7 +61,7 @@ class VelocityRisk(RegularizedRisk):
         _, p, d = like.shape
         ones = like.new_ones(p, d)
         self.features = PairFeatures(ones[:1], ones, SIGMOID)
-        self.velocity, self.calls = velocity, 0
+        self.velocity, self.calls, self.penalties = velocity, 0, Penalties()
 
     def value_and_gradient(self, state):
         """(nothing, −F(state)/2): the flow multiplies by −2."""
@@ -413,6 +416,84 @@ def test_two_stages_are_always_allowed():
     """The least there is, even for a tolerance beyond the numbers' own."""
     start = torch.ones(2, P, D, dtype=torch.float32)
     assert flow_module._Flow(lambda y: -y, start, 1e-12, 1e-12).most_stages == 2
+
+
+# ---------------------------------------------------------------- a pull that changes slowly
+
+SLOW = Penalties(empirical=3.0, population=1.0)
+
+
+def end_and_leaks(penalties: Penalties, rtol: float):
+    """Where it ends, and how often it has computed the leak."""
+    risk, start = pair_problem(penalties)
+    leaks, plain = [], risk.population_leak
+    risk.population_leak = lambda t: leaks.append(1) or plain(t)
+    return run(risk, start, rtol=rtol, atol=rtol / 100), len(leaks)
+
+
+def test_a_slow_pull_is_computed_once_a_step_and_nothing_is_lost(monkeypatch):
+    """Control: at every stage it is computed twice as often, and the end is the same."""
+    risk, start = pair_problem(SLOW)
+    exact = reference(risk, start, 20.0)
+    lagged, leaks = end_and_leaks(SLOW, 1e-5)
+    monkeypatch.setattr(flow_module, "LAG", 0.0)
+    every, all_leaks = end_and_leaks(SLOW, 1e-5)
+    gaps = [float((end.state - exact).norm() / exact.norm()) for end in (lagged, every)]
+    assert gaps[0] < 1e-4 and gaps[0] < 1.1 * gaps[1]
+    power = 9  # calls that find its spectral radius, at most
+    assert leaks <= lagged.n_steps + lagged.n_rejected + 4 + power < all_leaks
+
+
+def test_a_fast_pull_is_computed_at_every_stage():
+    end, leaks = end_and_leaks(Penalties(population=1e3), 1e-4)
+    assert leaks > end.n_gradients / 2 > end.n_steps
+
+
+def error_of_equal_steps(n: int, stages: int = 5) -> float:
+    """|y − e^{−t}y_0| at t = 2, a quarter of the rate in the pull, after n steps."""
+    start = torch.ones(2, P, D, dtype=F64)
+    start[0] = 0.0
+    flow = flow_module._Flow(lambda y: -0.75 * y, start, 1.0, 1.0, lambda y: -0.25 * y[1])
+    flow.start(2.0)
+    flow.stages = lambda: stages
+    for _ in range(n):
+        flow.h = 2.0 / n
+        new, f_new, error = flow.try_step()
+        flow.h = 2.0 / n
+        flow.accept(new, f_new, error)
+    return abs(float(flow.y[1, 0, 0]) - math.exp(-2.0))
+
+
+def test_continuing_the_pull_keeps_the_second_order(monkeypatch):
+    """Control: with the pull of the beginning at all stages it is of first order."""
+    errors = [error_of_equal_steps(n) for n in (20, 40, 80)]
+    assert errors[0] / errors[1] > 3.4 and errors[1] / errors[2] > 3.6
+    monkeypatch.setattr(rkc, "coefficients", without_nodes(rkc.coefficients))
+    frozen = [error_of_equal_steps(n) for n in (40, 80)]
+    assert frozen[0] / frozen[1] < 2.4 and frozen[1] > 5 * errors[2]
+
+
+def without_nodes(plain):
+    """The coefficients of a step whose stages all lie at its beginning."""
+
+    def coefficients(s: int):
+        *others, nodes = plain(s)
+        return *others, tuple(0.0 for _ in nodes)
+
+    return coefficients
+
+
+def test_the_radius_of_a_slow_pull_is_that_of_the_whole():
+    """Its own and that of the rest, which are no less together."""
+    risk, start = pair_problem(SLOW)
+    fast, slow = flow_module._velocities(risk)
+    flow = flow_module._Flow(fast, start, 1e-3, 1e-5, slow)
+    flow.start(10.0)
+    whole = flow_module._Flow(lambda y: risk.value_and_gradient(y)[1].mul_(-2), start, 1e-3, 1e-5)
+    whole.start(10.0)
+    assert torch.allclose(flow.f, whole.f, rtol=1e-12)
+    assert 0 < flow.slow_rho < flow.rho and whole.rho <= flow.rho * (1 + 1e-9)
+    assert flow.rho < whole.rho + flow.slow_rho * 1.01
 
 
 # ---------------------------------------------------------------- the length of a step

@@ -24,6 +24,11 @@ from escape_ntk.models.network import activation as as_activation
 _Pullback = Callable[[Tensor, Tensor], Tensor]
 STEP_FACTOR = 2.0
 """Gradient descent with step η in (u, v) is gradient descent with step 2η in (s, t).  [D]"""
+BLOCK = 2**20
+"""Numbers in an array of one block of rows: on a processor a few of them stay in its caches."""
+BLOCK_ELSEWHERE = 2**25
+MOST_ROWS = 512
+"""Rows in a block on a processor: beyond, products gain nothing."""
 
 
 def to_pairs(U: Float[Tensor, "m d"]) -> Float[Tensor, "2 m//2 d"]:
@@ -79,15 +84,16 @@ class PairFeatures:
     """f_L and f_Q at fixed inputs X as functions of the pair movement (s, t).
 
     Holds σ'(w_r·x_i)/√m and σ''(w_r·x_i)/(2√m), each (n, p), m = 2p, computed once: an evaluation
-    costs two products (n, d)×(d, p), its pullback two more.  Memory: 2np numbers, plus 2·n·p for
-    the pullback or 2·chunk·p for values alone.
+    costs two products (n, d)×(d, p), its pullback two more.  All else is done block by block, while
+    the products are still in a cache.  Memory: 2np numbers, plus 2·n·p for the pullback or
+    2·chunk·p for values alone.
 
     Arguments:
 
     * ``X``: inputs (n, d);
     * ``weights``: frozen weights w_r (p, d), one for each pair;
     * ``activation``: a name, a function such as ``torch.tanh``, or an Activation;
-    * ``chunk``: how many rows are evaluated at a time.
+    * ``chunk``: how many rows are evaluated at a time; None: as many as the caches hold.
 
     Errors: :class:`~escape_ntk.checks.ShapeError` for arrays that do not fit, and for a state of
     another shape, dtype or device; NaN in a state passes, so that divergence stays an outcome.
@@ -111,14 +117,15 @@ class PairFeatures:
         weights: Float[Tensor, "p d"],
         activation: ActivationLike,
         *,
-        chunk: int = 1024,
+        chunk: int | None = None,
     ):
         self.activation = activation = as_activation(activation)
         checks.array("weights", weights, (None, None))
         self.X = checks.array("X", X, (None, weights.shape[1]), like=weights)
         self.weights = weights
         self.n_pairs, self.dim = weights.shape
-        self.chunk = checks.integer("chunk", chunk, least=1)
+        given = _rows_at_once(weights) if chunk is None else chunk
+        self.chunk = checks.integer("chunk", given, least=1)
         m = 2 * self.n_pairs
         self.first = torch.empty(len(X), self.n_pairs, dtype=X.dtype, device=X.device)
         self.second = torch.empty_like(self.first)
@@ -170,7 +177,9 @@ class PairFeatures:
         if self._buffers is None:
             self._buffers = torch.empty_like(self.first), torch.empty_like(self.first)
         xs, xt = self._buffers
-        linear, quadratic = self._products(slice(0, len(self)), state, xs, xt)
+        linear, quadratic = torch.empty_like(self.X[:, 0]), torch.empty_like(self.X[:, 0])
+        for rows in self._blocks():
+            linear[rows], quadratic[rows] = self._products(rows, state, xs[rows], xt[rows])
         self._evaluation += 1
         return linear, quadratic, partial(self._pull_back, self._evaluation, xs, xt)
 
@@ -178,15 +187,18 @@ class PairFeatures:
         self, evaluation: int, xs: Tensor, xt: Tensor, g_linear: Tensor, g_quadratic: Tensor
     ) -> Float[Tensor, "2 p d"]:
         self._spend(evaluation)
-        gradient = self.X.new_empty(2, self.n_pairs, self.dim)
-        torch.mm(xt.mul_(self.second).T, g_quadratic[:, None] * self.X, out=gradient[0])
-        xs.mul_(g_quadratic[:, None]).addcmul_(self.first, g_linear[:, None])
-        torch.mm(xs.T, self.X, out=gradient[1])
+        gradient = self.zero_state()
+        g_linear, g_quadratic = g_linear[:, None], g_quadratic[:, None]
+        for rows in self._blocks():
+            along_s = xt[rows].mul_(self.second[rows])
+            along_t = xs[rows].mul_(g_quadratic[rows]).addcmul_(self.first[rows], g_linear[rows])
+            gradient[0].addmm_(along_s.T, g_quadratic[rows] * self.X[rows])
+            gradient[1].addmm_(along_t.T, self.X[rows])
         return gradient
 
     def linear(self, t: Float[Tensor, "p d"]) -> Float[Tensor, " n"]:
         """f_L(x_i; t) alone: A t, one product (n, p)×(p, d)."""
-        return torch.einsum("nd,nd->n", self.first @ t, self.X)
+        return torch.linalg.vecdot(self.first @ t, self.X)
 
     def linear_pullback(self, c: Float[Tensor, " n"]) -> Float[Tensor, "p d"]:
         """Aᵀc = Σ_i c_i ∂f_L(x_i)/∂t: the movement in the span of the training features."""
@@ -246,12 +258,18 @@ class PairFeatures:
         s, t = state
         torch.mm(self.X[rows], s.T, out=xs).mul_(self.second[rows])
         torch.mm(self.X[rows], t.T, out=xt)
-        linear = torch.einsum("np,np->n", self.first[rows], xt)
-        return linear, torch.einsum("np,np->n", xs, xt)
+        return torch.linalg.vecdot(self.first[rows], xt), torch.linalg.vecdot(xs, xt)
 
     def _blocks(self):
         n = len(self.X)
         return [slice(i, min(i + self.chunk, n)) for i in range(0, n, self.chunk)]
+
+
+def _rows_at_once(weights: Tensor) -> int:
+    """Rows of a block where arrays (rows, p) are worked on."""
+    if weights.device.type == "cpu":
+        return min(MOST_ROWS, max(32, BLOCK // len(weights)))
+    return max(1, BLOCK_ELSEWHERE // len(weights))
 
 
 class NetworkFeatures(PairFeatures):
@@ -261,7 +279,7 @@ class NetworkFeatures(PairFeatures):
     flow.  An evaluation costs two products (n, d)×(d, p) and σ at two points a pair, the pullback
     σ' at both and two products.  Memory: about 7np numbers.  Second derivatives are refused.
 
-    Arguments: ``X`` (n, d), ``weights`` (p, d), ``activation`` and ``chunk`` (default 1024), as of
+    Arguments: ``X`` (n, d), ``weights`` (p, d), ``activation`` and ``chunk``, as of
     :class:`PairFeatures`.
 
     Errors: as of :class:`PairFeatures`.
@@ -287,18 +305,26 @@ class NetworkFeatures(PairFeatures):
     def terms_and_pullback(self, state: Float[Tensor, "2 p d"]) -> tuple[Tensor, Tensor, _Pullback]:
         """(f_L, f − f_L, pullback); pullback(g_L, g) = ∇_{(s,t)} Σ_i (g_L f_L + g (f − f_L))."""
         self._check_layout(state)
-        everything = slice(0, len(self))
-        moved = self._moved(everything, state)
-        linear, rest = self._values(everything, *moved)
-        return linear, rest, partial(self._pull_back_moved, *moved[:2])
+        linear, rest = torch.empty_like(self.X[:, 0]), torch.empty_like(self.X[:, 0])
+        kept = []
+        for rows in self._blocks():
+            moved = self._moved(rows, state)
+            linear[rows], rest[rows] = self._values(rows, *moved)
+            kept.append(moved[:2])
+        return linear, rest, partial(self._pull_back_moved, kept)
 
     def _pull_back_moved(
-        self, up: Tensor, down: Tensor, g_linear: Tensor, g_rest: Tensor
+        self, moved: list[tuple[Tensor, Tensor]], g_linear: Tensor, g_rest: Tensor
     ) -> Float[Tensor, "2 p d"]:
-        up, down = self.activation.first(up), self.activation.first(down)
+        gradient, slope = self.zero_state(), self.activation.first
         half = g_rest[:, None] / (2 * math.sqrt(2 * self.n_pairs))
-        along_t = (up + down) * half + self.first * (g_linear - g_rest)[:, None]
-        return torch.stack([((up - down) * half).T @ self.X, along_t.T @ self.X])
+        frozen = (g_linear - g_rest)[:, None]
+        for rows, (up, down) in zip(self._blocks(), moved, strict=True):
+            up, down, x = slope(up), slope(down), self.X[rows]
+            gradient[0].addmm_((up - down).T, half[rows] * x)
+            along_t = (up + down).mul_(half[rows]).addcmul_(self.first[rows], frozen[rows])
+            gradient[1].addmm_(along_t.T, x)
+        return gradient
 
     def _moved(self, rows: slice, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(w + u)·x, (w + v)·x and t·x, each (rows, p)."""
@@ -310,5 +336,5 @@ class NetworkFeatures(PairFeatures):
 
     def _values(self, rows: slice, up: Tensor, down: Tensor, xt: Tensor) -> tuple[Tensor, Tensor]:
         sigma = self.activation.value
-        linear = torch.einsum("np,np->n", self.first[rows], xt)
+        linear = torch.linalg.vecdot(self.first[rows], xt)
         return linear, (sigma(up) - sigma(down)).sum(1) / math.sqrt(2 * self.n_pairs) - linear

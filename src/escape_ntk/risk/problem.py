@@ -56,7 +56,7 @@ class Problem:
       are still measured against the target; None: f*(X);
     * ``kind``: :class:`~escape_ntk.models.pairs.PairFeatures` for f_L + f_Q,
       :class:`~escape_ntk.models.pairs.NetworkFeatures` for the network itself;
-    * ``chunk``: rows of the fresh inputs that are evaluated at a time.
+    * ``chunk``: rows of the fresh inputs that are evaluated at a time; None: as many as fit well.
 
     Errors: :class:`~escape_ntk.checks.ShapeError` for arrays of several dimensions, dtypes or
     devices, :class:`~escape_ntk.checks.RankError` for n_k > n,
@@ -84,7 +84,7 @@ class Problem:
     law: str = "sphere"
     labels: Tensor | None = None
     kind: type[PairFeatures] = PairFeatures
-    chunk: int = 1024
+    chunk: int | None = None
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class Problem:
         law: str = "sphere",
         labels: Tensor | None = None,
         kind: type[PairFeatures] = PairFeatures,
-        chunk: int = 1024,
+        chunk: int | None = None,
     ):
         checks.instance("target", target, Target, "Target((RidgeSum(…), …)), or draw_target(…)")
         checks.array("weights", weights, (None, target.dim), like=target.parts[0].directions)
@@ -121,7 +121,7 @@ class Problem:
             "law": law,
             "labels": labels,
             "kind": _features(kind),
-            "chunk": checks.integer("chunk", chunk, least=1),
+            "chunk": None if chunk is None else checks.integer("chunk", chunk, least=1),
         }
         for name, value in given.items():
             object.__setattr__(self, name, value)

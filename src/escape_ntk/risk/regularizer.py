@@ -9,7 +9,7 @@ R_4 = ‖W‖_{2,4}^8 = (Σ_r ‖u_r‖⁴ + ‖v_r‖⁴)²                    
 R_1 comes from :mod:`escape_ntk.risk.leaks`: in closed form, or by fresh inputs.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
 import torch
@@ -105,7 +105,8 @@ class RegularizedRisk:
     """L_λ at fixed training data, with its gradient in (s, t).  [A][C][R]
 
     :meth:`~escape_ntk.risk.problem.Problem.risk` puts one together.  One gradient costs four
-    products (n, d)×(d, p); λ_2 adds O(n n_k).
+    products (n, d)×(d, p); λ_2 adds O(n n_k), λ_1 the three (p, p)×(p, d) of a closed form and four
+    more of the first kind.
 
     Arguments:
 
@@ -192,6 +193,19 @@ class RegularizedRisk:
             return linear + quadratic
         return linear if self.model == "linear" else quadratic
 
+    def population_leak(self, t: Float[Tensor, "p d"]) -> tuple[Tensor, Tensor]:
+        """(R_1, ∇_t R_1) at P_{>k}t: the form of :attr:`population` between two projections."""
+        value, slope = self.population.value_and_gradient(self.projector.high(t))
+        return value, self.projector.high(slope)
+
+    def without_population(self) -> "RegularizedRisk":
+        """L_λ without λ_1R_1: all that costs four products a gradient."""
+        penalties = replace(self.penalties, population=0.0)
+        projector = self._projector
+        return RegularizedRisk(
+            self.features, self.y, model=self.model, penalties=penalties, projector=projector
+        )
+
     def value_and_gradient(self, state: Float[Tensor, "2 p d"]):
         """(:class:`RiskValue`, ∇_{(s,t)} L_λ of shape (2, p, d))."""
         p, n = self.penalties, len(self.features)
@@ -207,9 +221,8 @@ class RegularizedRisk:
             pull_linear = pull_linear + 2 * p.empirical / n * high
         gradient = pullback(pull_linear, pull_quadratic)
         if p.population:
-            leak, slope = self.population.value_and_gradient(self.projector.high(state[1]))
-            values["population"] = leak
-            gradient[1].add_(self.projector.high(slope), alpha=p.population)
+            values["population"], slope = self.population_leak(state[1])
+            gradient[1].add_(slope, alpha=p.population)
         if p.low_degree:
             values["low_degree"], slope = low_degree_size(self.projector, state[1])
             gradient[1].add_(slope, alpha=p.low_degree)

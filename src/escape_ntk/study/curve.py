@@ -130,7 +130,7 @@ def draw_problem(c: Curve) -> Problem:
     weights = draw_weights(c.m, c.d, law=c.draws.weights, **kind)
     X, fresh = (draw_inputs(n, c.d, c.draws.inputs, **kind) for n in (c.n, c.n_test))
     act = activation(c.activation)
-    return Problem(target, weights, act, X, fresh, c.n_k, c.draws.inputs, chunk=256)
+    return Problem(target, weights, act, X, fresh, c.n_k, c.draws.inputs)
 
 
 def observer(problem: Problem) -> Callable[[Tensor], dict[str, float]]:

@@ -2,6 +2,11 @@
 
 Time is measured in steps of gradient descent with step 1 on all weights: ẇ = −∇_W L_λ, which in
 pair coordinates is (ṡ, ṫ) = −2∇_{(s,t)} L_λ.  Source: [D], integrator [L].
+
+The pull of λ_1R_1 on t costs several gradients of all the rest and changes slowly.  So it is
+computed once a step, at its end, and within the next one continued on a straight line: an error of
+the order that a second-order step makes anyhow, and one that the estimate of the step's error sees.
+Where it is not slow, for a large λ_1 or a long step, every stage computes it.  [D]
 """
 
 import math
@@ -23,16 +28,26 @@ RADIUS_EVERY = 10
 """Accepted steps between estimates of the spectral radius."""
 RADIUS_SAFETY = 1.1
 """Factor on the estimate: power iteration approaches ρ from below."""
+LAG = 0.5
+"""Most change of a slow pull in one step, as h·(its spectral radius), if it is continued."""
 POWER_CALLS = 4
 """Calls of F in a warm-started estimate (the first has 50)."""
 
 
 class _Flow:
-    """The integrator's whole state: what is saved is what is needed to go on bit for bit."""
+    """The integrator's whole state: what is saved is what is needed to go on bit for bit.
 
-    def __init__(self, velocity, y: Tensor, rtol: float, atol: float):
-        self.velocity, self.rtol, self.atol = velocity, rtol, atol
+    ``slow``: y ↦ what is added to the velocity of y[1], linear in y.  ``pull`` is its value at y,
+    ``before`` that of one step earlier, ``slow_rho`` its spectral radius.
+    """
+
+    def __init__(
+        self, velocity, y: Tensor, rtol: float, atol: float, slow: rkc.Velocity | None = None
+    ):
+        self.velocity, self.rtol, self.atol, self.slow = velocity, rtol, atol, slow
         self.y, self.t, self.calls = y, 0.0, 0
+        self.pull = self.before = self.latest = y[1]
+        self.slow_rho = 0.0
         self.steps = self.rejected = self.since_radius = 0
         self.h = self.rho = self.last_error = self.last_h = 0.0
         self.f = self.direction = y
@@ -42,10 +57,15 @@ class _Flow:
     def start(self, t_end: float) -> None:
         """First velocity, spectral radius and trial step."""
         self.f = self.call(self.y)
+        self.pull = self.latest
         noise = torch.Generator(device=self.y.device).manual_seed(0)
         self.direction = torch.randn(
             self.y.shape, generator=noise, dtype=self.y.dtype, device=self.y.device
         )
+        if self.slow is not None:
+            still = torch.zeros_like(self.y)
+            rho, _, _ = rkc.spectral_radius(self._slow_alone, still, still, self.direction)
+            self.slow_rho = RADIUS_SAFETY * rho
         self.estimate_radius(most=50)
         h = 1 / self.rho if self.rho > 0 else t_end
         change = self.call(torch.add(self.y, self.f, alpha=h)).sub_(self.f)
@@ -54,14 +74,29 @@ class _Flow:
         self.h = min(t_end, h / (10 * math.sqrt(error)) if error > 0 else t_end)
 
     def call(self, y: Tensor) -> Tensor:
+        """The whole velocity at y; ``latest`` is its slow part."""
         self.calls += 1
-        return self.velocity(y)
+        f = self.velocity(y)
+        if self.slow is not None:
+            self.latest = self.slow(y)
+            f[1].add_(self.latest)
+        return f
+
+    def _slow_alone(self, y: Tensor) -> Tensor:
+        f = torch.zeros_like(y)
+        f[1] = self.slow(y) if self.slow is not None else 0.0
+        return f
 
     def estimate_radius(self, most: int = POWER_CALLS) -> None:
+        """ρ of the velocity, at most the sum of that of its two parts."""
+        rest = self.f
+        if self.slow is not None:
+            rest = self.f.clone()
+            rest[1].sub_(self.pull)
         rho, self.direction, calls = rkc.spectral_radius(
-            self.velocity, self.y, self.f, self.direction, most=most
+            self.velocity, self.y, rest, self.direction, most=most
         )
-        self.rho, self.since_radius = RADIUS_SAFETY * rho, 0
+        self.rho, self.since_radius = RADIUS_SAFETY * rho + self.slow_rho, 0
         self.calls += calls
 
     def stages(self) -> int:
@@ -75,9 +110,27 @@ class _Flow:
     def try_step(self):
         """(new y, new f, error) of one trial step."""
         s = self.stages()  # first: it may shorten h
-        new = rkc.rkc_step(self.call, self.y, self.f, self.h, s)
+        new = rkc.rkc_step(self.stage(s), self.y, self.f, self.h, s)
         f_new = self.call(new)
         return new, f_new, rkc.error_norm(self.y, self.f, new, f_new, self.h, self.rtol, self.atol)
+
+    def stage(self, s: int) -> rkc.Velocity:
+        """The velocity at the stages 1…s − 1, with the slow part continued where it is slow."""
+        if self.slow is None or not self.steps:
+            return self.call
+        change = self.h * self.slow_rho
+        if change * (1 + self.h / self.last_h) > LAG:
+            return self.call
+        trend = (self.pull - self.before).mul_(self.h / self.last_h)
+        nodes = iter(rkc.coefficients(s)[-1])
+
+        def continued(y: Tensor) -> Tensor:
+            self.calls += 1
+            f = self.velocity(y)
+            f[1].add_(self.pull).add_(trend, alpha=next(nodes))
+            return f
+
+        return continued
 
     def accept(self, new: Tensor, f_new: Tensor, error: float) -> None:
         """Advance and choose the next step (PI control of Sommeijer et al.)."""
@@ -87,6 +140,7 @@ class _Flow:
             factor = 0.8 * self.h / self.last_h * self.last_error ** (1 / 3) / error ** (2 / 3)
         self.t += self.h
         self.y, self.f, self.last_h, self.last_error = new, f_new, self.h, error
+        self.before, self.pull = self.pull, self.latest
         self.h *= min(10.0, max(0.1, factor))
         self.steps += 1
         self.since_radius += 1
@@ -100,17 +154,22 @@ class _Flow:
         if self.since_radius:
             self.estimate_radius()
 
-    SCALARS = "t calls steps rejected since_radius h rho last_error last_h".split()
+    SCALARS = "t calls steps rejected since_radius h rho last_error last_h slow_rho".split()
     TENSORS = ("y", "f", "direction")
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """Names of those that are saved."""
+        return self.TENSORS if self.slow is None else (*self.TENSORS, "pull", "before")
 
     def dump(self) -> dict:
         out = {name: getattr(self, name) for name in self.SCALARS}
-        return out | {name: getattr(self, name).cpu().numpy().copy() for name in self.TENSORS}
+        return out | {name: getattr(self, name).cpu().numpy().copy() for name in self.tensors}
 
     def restore(self, saved) -> None:
         for name in self.SCALARS:
             setattr(self, name, type(getattr(self, name))(np.asarray(saved[name]).item()))
-        for name in self.TENSORS:
+        for name in self.tensors:
             value = torch.from_numpy(np.array(saved[name])).to(self.y.device)
             setattr(self, name, value)
 
@@ -178,7 +237,8 @@ def gradient_flow(
                 remedy="raise t_end, or record earlier",
             )
         )
-    flow = _Flow(_velocity(risk), risk.features.check_state(state).clone(), rtol, atol)
+    fast, slow = _velocities(risk)
+    flow = _Flow(fast, risk.features.check_state(state).clone(), rtol, atol, slow)
     saved = run.load()
     if saved is None:
         flow.start(t_end)
@@ -202,11 +262,18 @@ def gradient_flow(
     )
 
 
-def _velocity(risk: RegularizedRisk) -> rkc.Velocity:
-    def velocity(y: Tensor) -> Tensor:
-        return risk.value_and_gradient(y)[1].mul_(-STEP_FACTOR)
+def _velocities(risk: RegularizedRisk) -> tuple[rkc.Velocity, rkc.Velocity | None]:
+    """−2∇L_λ without λ_1R_1, and what that adds to the velocity of t."""
+    weight = risk.penalties.population
+    rest = risk.without_population() if weight else risk
 
-    return velocity
+    def fast(y: Tensor) -> Tensor:
+        return rest.value_and_gradient(y)[1].mul_(-STEP_FACTOR)
+
+    def slow(y: Tensor) -> Tensor:
+        return risk.population_leak(y[1])[1].mul_(-STEP_FACTOR * weight)
+
+    return fast, slow if weight else None
 
 
 def _integrate(
