@@ -141,16 +141,16 @@ def at_edges(records: Sequence[Run]) -> html.Html:
             rows.append([network, method, "λ", *_ends(at % leaks, leaks)])
             rows.append([network, method, "n_k", *_ends(at // leaks, shares)])
         for method, knob in (("decay_stopped", "decay"), ("ntk", "ridge")):
-            at = np.array([int(r.summary[f"setting_{method}"]) for r in own])
-            rows.append([network, method, knob, *_ends(at, len(own[0].arrays["leak"]))])
+            if f"setting_{method}" in own[0].summary:
+                at = np.array([int(r.summary[f"setting_{method}"]) for r in own])
+                rows.append([network, method, knob, *_ends(at, len(own[0].arrays["leak"]))])
     lost = sum(run.summary["loss_plain_end"] is None for run in records)
     own = effects.of(records, network="tanh")
-    at, fine = (
-        np.array([int(r.summary["setting_rbf"]) for r in own]),
-        own[0].config["rbf_ridges"][2],
-    )
-    rows.append(["", "Gaussians", "ridge", *_ends(at % fine, fine)])
-    rows.append(["", "Gaussians", "bandwidth", *_ends(at // fine, own[0].config["bandwidths"][2])])
+    if "setting_rbf" in own[0].summary:
+        at = np.array([int(r.summary["setting_rbf"]) for r in own])
+        fine, wide = own[0].config["rbf_ridges"][2], own[0].config["bandwidths"][2]
+        rows.append(["", "Gaussians", "ridge", *_ends(at % fine, fine)])
+        rows.append(["", "Gaussians", "bandwidth", *_ends(at // fine, wide)])
     return html.table(
         ["network", "method", "knob", "least", "largest"],
         rows,
@@ -209,6 +209,12 @@ def entropy_rows(runs: Runs) -> list[list[object]]:
             rows.append([SETS[data].words, n, *ratios, *means, _points(cell)])
     all_sets = [mean_interval(effects.of_sets(records, "leak_stopped", o)) for o in others]
     return [*rows, ["five sets", "", *map(written, all_sets), "", "", ""]]
+
+
+@chapter.figure("study-entropy-edges")
+def entropy_edges(runs: Runs) -> html.Html:
+    """Settings at the edges of their grids by cross-entropy; folded."""
+    return html.folded("Settings at the edges of their grids", at_edges(runs(ENTROPY)))
 
 
 def _points(cell: Sequence[Run]) -> str:
