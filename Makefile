@@ -88,6 +88,18 @@ CORE_TESTS := $(foreach name,$(CORE),$(wildcard tests/*/test_$(name).py)) \
     tests/chapters/test_joint.py \
     $(addprefix tests/bad_input/test_,core_bad_input.py features_bad_input.py kernel_bad_input.py)
 
+# One process of one thread at a time: what else runs disturbs what is measured.
+.PHONY: bench bench-peers
+bench: $(STAMP)  ## Time training against its bare products: benchmarks/training.json
+	@$(BIN)/python benchmarks/training.py
+
+# neural-tangents goes with no recent JAX: an environment of its own, on one core.
+bench-peers:  ## Time what JAX and neural-tangents take for the same: benchmarks/peers.json
+	@test -d $(VENV)-peers || $(PYTHON) -m venv $(VENV)-peers
+	@$(VENV)-peers/bin/python -m pip --disable-pip-version-check -q install -r benchmarks/peers.txt
+	@XLA_FLAGS=--xla_cpu_multi_thread_eigen=false taskset -c 0 \
+	    $(VENV)-peers/bin/python benchmarks/peers.py 2> /dev/null
+
 .PHONY: coverage
 coverage: $(STAMP)  ## Run the tests of the numeric core: 95 % of its lines and branches, or fail
 	@$(BIN)/python -m pytest --cov --numprocesses 2 $(CORE_TESTS)

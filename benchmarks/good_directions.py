@@ -21,24 +21,20 @@ import argparse
 import json
 import math
 import os
-import platform
-import resource
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import torch
+from timing import REPEATS, in_own_process, in_turns, machine, peak, store, stored, timed
 from torch import Tensor, nn
 from torch.func import functional_call, jvp, vjp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import escape_ntk as en
 
-REPEATS = 7
 FALL = 1.0
 """Standard deviations of the inputs' coordinates fall like j^−FALL, as those of images do."""
 
@@ -115,27 +111,8 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 
 
 def seconds(call: Callable[[], object], plain: Callable[[], object]) -> dict[str, float]:
-    """Medians of ``call`` in turns with ``plain``, after one of each that is not counted.
-
-    ``steps``: the processors' seconds over those of ``plain``.
-    """
-    call()
-    plain()
-    taken = [(*timed(call), timed(plain)[1]) for _ in range(REPEATS)]
-    clock, own, other = (statistics.median(column) for column in zip(*taken, strict=True))
-    return {"seconds": clock, "processors": own, "steps": own / other}
-
-
-def timed(call: Callable[[], object]) -> tuple[float, float]:
-    """Seconds on the clock, and of the processors."""
-    start, own = time.perf_counter(), time.process_time()
-    call()
-    return time.perf_counter() - start, time.process_time() - own
-
-
-def peak() -> float:
-    """MiB that this process has held at most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Medians of ``call``; ``steps``: over ``plain``, which is timed in turns with it."""
+    return dict(zip(("seconds", "processors", "steps"), in_turns(call, plain), strict=True))
 
 
 def measure(name: str, what: str, n: int, n_k: int, batch: int, threads: int) -> dict[str, float]:
@@ -202,8 +179,8 @@ def few_directions(model: nn.Module, X: Tensor, n_k: int) -> en.GoodDirections:
 
 
 THINGS = (
-    "plain step", "penalty step", "penalty on half", "penalty alone", "f_L", "torch.func.jvp", "f_L and f_Q",
-    "Jacobian, pulled back", "torch.func.vjp", "Jacobian", "directions",
+    "plain step", "penalty step", "penalty on half", "penalty alone", "f_L", "torch.func.jvp",
+    "f_L and f_Q", "Jacobian, pulled back", "torch.func.vjp", "Jacobian", "directions",
 )  # fmt: skip
 
 
@@ -226,49 +203,22 @@ def main() -> None:
         found = measure(*asked.one, asked.n, *sizes.values(), asked.threads)
         print(json.dumps(found | {"n": asked.n}))
         return
-    conditions = {"sizes": sizes, "machine": machine(asked.threads)}
+    conditions = {"sizes": sizes, "machine": machine(asked.threads, torch=torch.__version__)}
     for name in asked.networks:
         for thing in asked.things:
-            command = [sys.executable, __file__, "--one", name, thing]
+            command = ["--one", name, thing]
             for option, value in (*sizes.items(), ("n", asked.n), ("threads", asked.threads)):
                 command += [f"--{option.replace('_', '-')}", str(value)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            row = json.loads(done.stdout.splitlines()[-1]) | {"load": os.getloadavg()[0]}
-            kept = stored(conditions)
+            row = in_own_process(__file__, *command) | {"load": os.getloadavg()[0]}
+            kept = stored(RECORD, conditions)
             rows = {**kept.get(name, {}), thing: row}
             kept[name] = {what: rows[what] for what in THINGS if what in rows}
             kept = {known: kept[known] for known in NETWORKS if known in kept}
-            RECORD.write_text(json.dumps({**conditions, "found": kept}, indent=1) + "\n", "utf-8")
-        show(name, stored(conditions)[name])
+            store(RECORD, conditions, kept)
+        show(name, stored(RECORD, conditions)[name])
 
 
 RECORD = Path(__file__).with_suffix(".json")
-
-
-def machine(threads: int) -> dict[str, object]:
-    """What the seconds depend on."""
-    return {
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "threads": threads,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
-
-
-def processor() -> str:
-    """Its name, as far as the system tells it."""
-    about = Path("/proc/cpuinfo")
-    lines = about.read_text("utf-8").splitlines() if about.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def stored(conditions: dict[str, object]) -> dict[str, dict[str, dict[str, float]]]:
-    """What was measured before under the same conditions."""
-    told = json.loads(RECORD.read_text("utf-8")) if RECORD.exists() else {}
-    same = all(told.get(name) == value for name, value in conditions.items())
-    return told["found"] if same else {}
 
 
 def show(name: str, found: dict[str, dict[str, float]]) -> None:

@@ -24,7 +24,7 @@ from escape_ntk.models.network import activation as as_activation
 _Pullback = Callable[[Tensor, Tensor], Tensor]
 STEP_FACTOR = 2.0
 """Gradient descent with step η in (u, v) is gradient descent with step 2η in (s, t).  [D]"""
-BLOCK = 2**20
+BLOCK = 2**18
 """Numbers in an array of one block of rows: on a processor a few of them stay in its caches."""
 BLOCK_ELSEWHERE = 2**25
 MOST_ROWS = 512

@@ -138,7 +138,8 @@ class GoodDirections:
 
         For a batch drawn uniformly from X its expectation is R_2, and that of its gradient ∇R_2.
         Cost: one Jacobian-vector product, with a gradient one vector-Jacobian product more, and
-        two products with V.  All derivatives are right, the second ones too; float32 or float64, as
+        two products with V.  Where that is too dear, ``penalty(batch[: len(batch) // 2])`` costs
+        half, and its expectation is the same.  All derivatives are right, the second ones too; float32 or float64, as
         the model is, also inside ``torch.autocast``.  [D]
 
         ``fresh``: rows that need not be in X.  Their mean is no estimate of R_2, which is about X,

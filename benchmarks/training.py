@@ -1,0 +1,334 @@
+"""Training, measuring and kernels of the two-layer model, against their bare matrix products.
+
+Each time is a ratio to the products that the formula cannot do without, of the same shapes on the
+same threads, timed in turns in one process; whole curves are timed in processes of their own, so
+that their peak of memory is theirs.
+
+    python benchmarks/training.py [--threads 1] [--things gradient …]
+
+The ratios are stored beside this file as JSON, with the machine, each as soon as it is there.  The
+page *Speed* draws them.  ``--label before`` stores them as those of another version of the package,
+which PYTHONPATH names.
+"""
+
+import argparse
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from timing import in_own_process, in_turns, machine, peak, store, stored, timed
+from torch import Tensor
+from torch.func import jvp
+
+from escape_ntk import chapters
+from escape_ntk.kernels.ntk import infinite_ntk
+from escape_ntk.models.data import draw_inputs
+from escape_ntk.models.network import activation, draw_weights, paired_network
+from escape_ntk.models.pairs import NetworkFeatures, PairFeatures
+from escape_ntk.models.taylor import linear_term, quadratic_term
+from escape_ntk.risk.projectors import TrainingProjector
+from escape_ntk.risk.regularizer import Penalties, RegularizedRisk
+from escape_ntk.study.curve import Curve, draw_problem, observer
+
+RECORD = Path(__file__).with_suffix(".json")
+PUBLISHED = (1000, 100, 10_000)
+"""n, d and m of the published figure."""
+THREE = ((300, 30, 2000), PUBLISHED, (3200, 40, 4000))
+"""Where peers are timed."""
+SIGMOID = "sigmoid(z-1)"
+GROWTH = (1, 2, 4)
+
+
+# ---------------------------------------------------------------- what is timed
+
+
+class Small:
+    """One risk of given n, d, m on random data, a state, and its four products."""
+
+    def __init__(self, n: int, d: int, m: int, kind=PairFeatures, dtype=torch.float32):
+        g = torch.Generator().manual_seed(0)
+        self.weights = draw_weights(m, d, g, dtype=dtype)
+        self.X = draw_inputs(n, d, "sphere", g, dtype=dtype)
+        self.y = torch.randn(n, generator=g, dtype=dtype)
+        self.features = kind(self.X, self.weights, SIGMOID)
+        self.state = 0.01 * torch.randn(2, m // 2, d, generator=g, dtype=dtype)
+        self.there, self.back = self.X.new_empty(n, m // 2), torch.empty_like(self.weights)
+
+    def risk(self, **penalties: float) -> RegularizedRisk:
+        """With a projector where λ_2 asks for one."""
+        projector = TrainingProjector(self.features, min(self.X.shape)) if penalties else None
+        parts = {"penalties": Penalties(**penalties), "projector": projector}
+        return RegularizedRisk(self.features, self.y, **parts)
+
+    def four(self) -> None:
+        """The products (n, d)×(d, p), twice, and (p, n)×(n, d), twice."""
+        for s in self.state:
+            torch.mm(self.X, s.T, out=self.there)
+        for _ in self.state:
+            torch.mm(self.there.T, self.X, out=self.back)
+
+    def slopes(self) -> None:
+        """Those, and σ and σ' at two points of each pair and input."""
+        self.four()
+        act = activation(SIGMOID)
+        for function in (act.value, act.value, act.first, act.first):
+            function(self.there)
+
+
+def gradient(n: int, d: int, m: int, dtype=torch.float32, **penalties: float) -> float:
+    """∇L_λ of f_L + f_Q, over its four products."""
+    small = Small(n, d, m, dtype=dtype)
+    risk = small.risk(**penalties)
+    return in_turns(lambda: risk.value_and_gradient(small.state), small.four)[2]
+
+
+def added_by_r2() -> float:
+    """A gradient with λ_2 > 0 over one without."""
+    small = Small(*PUBLISHED)
+    with_r2, without = small.risk(empirical=10.0), small.risk()
+    both = [lambda r=r: r.value_and_gradient(small.state) for r in (with_r2, without)]
+    return in_turns(*both)[2]
+
+
+def network_gradient() -> float:
+    """∇L of the network itself, over its products and its σ and σ'."""
+    small = Small(*PUBLISHED, kind=NetworkFeatures)
+    risk = small.risk()
+    return in_turns(lambda: risk.value_and_gradient(small.state), small.slopes)[2]
+
+
+def measuring() -> float:
+    """All that a record of a curve measures, over its products: two on all inputs."""
+    problem = draw_problem(Curve(1, 0.0))
+    observe, state = observer(problem), 0.01 * torch.randn(2, Curve.m // 2, Curve.d)
+    return in_turns(lambda: observe(state), Bare(problem).record, 3)[2]
+
+
+class Bare:
+    """The products of a curve's gradients, records and leaks."""
+
+    def __init__(self, problem):
+        self.X, self.fresh, self.weights = problem.X, problem.fresh, problem.weights
+        self.gram = torch.empty(len(self.weights), len(self.weights))
+        self.back = torch.empty_like(self.weights)
+        self.small = self.X.new_empty(len(self.X), len(self.weights))
+
+    def record(self) -> None:
+        """Two products on the fresh inputs, in blocks, and two on the others."""
+        for _ in range(2):
+            for x in self.fresh.split(250):
+                torch.mm(x, self.weights.T, out=self.small[: len(x)])
+            torch.mm(self.X, self.weights.T, out=self.small)
+
+    def gradient(self) -> None:
+        """Four products on the training inputs."""
+        for _ in range(2):
+            torch.mm(self.X, self.weights.T, out=self.small)
+            torch.mm(self.small.T, self.X, out=self.back)
+
+    def leak(self) -> None:
+        """(p, d)×(d, p), and twice (p, p)×(p, d)."""
+        torch.mm(self.weights, self.weights.T, out=self.gram)
+        torch.mm(self.gram, self.weights, out=self.back)
+        torch.mm(self.gram, self.weights, out=self.back)
+
+
+def leak() -> float:
+    """A gradient of R_1 in closed form, over its three products."""
+    problem = draw_problem(Curve(1, 0.0))
+    form, bare = problem.leak, Bare(problem)
+    return in_turns(lambda: form.value_and_gradient(problem.weights), bare.leak, 3)[2]
+
+
+def curve(population: float) -> dict[str, float]:
+    """A whole curve of the published size, λ = 10⁻⁵: over its bare products, and its peak."""
+    torch.mm(*torch.randn(2, 500, 500))  # torch's own
+    wanted = Curve(1, 1000 * 1e-5, population)
+    start = peak()
+    results = []
+    _, own = timed(lambda: results.append(wanted.compute()))
+    held, summary = peak() - start, results[0][0]
+    bare = Bare(draw_problem(wanted))
+    each = {
+        name: min(timed(getattr(bare, name))[1] for _ in range(3))
+        for name in ("gradient", "record")
+    }
+    products = summary["gradients"] * each["gradient"] + wanted.n_times * each["record"]
+    return {
+        "seconds": own,
+        "ratio": own / products,
+        "gradients": summary["gradients"],
+        "MiB": held,
+    }
+
+
+def growth(name: str) -> dict[str, float]:
+    """Slopes of a gradient's seconds and its bytes in n, d or m, by least squares in logs."""
+    base = dict(zip("ndm", (500, 50, 2000), strict=True))
+    times, bytes_ = [], []
+    for factor in GROWTH:
+        small = Small(**(base | {name: base[name] * factor}))
+        risk = small.risk()
+        call = lambda risk=risk, small=small: risk.value_and_gradient(small.state)  # noqa: E731
+        call()
+        times.append(min(timed(call)[1] for _ in range(7)))
+        held = [small.features.first, small.features.second, *small.features._buffers, small.state]
+        bytes_.append(sum(t.numel() * t.element_size() for t in held))
+    return {"seconds": slope(times), "bytes": slope(bytes_)}
+
+
+def slope(values: list[float]) -> float:
+    """Of log values over log GROWTH."""
+    x = torch.tensor(GROWTH).double().log()
+    y = torch.tensor(values).double().log()
+    x = x - x.mean()
+    return float((x @ y) / (x @ x))
+
+
+def threads(count: int) -> dict[str, float]:
+    """Seconds on the clock of a gradient with one thread, over those with ``count``."""
+    small = Small(*PUBLISHED)
+    risk = small.risk()
+    clocks = []
+    for n in (1, count):
+        torch.set_num_threads(n)
+        risk.value_and_gradient(small.state)
+        clocks.append(min(timed(lambda: risk.value_and_gradient(small.state))[0] for _ in range(7)))
+    return {"threads": count, "speedup": clocks[0] / clocks[1]}
+
+
+# ---------------------------------------------------------------- what people would use instead
+
+
+def autograd(n: int, d: int, m: int) -> dict[str, float]:
+    """∇ of the mean square of f_L + f_Q by autograd, over the four products, and its peak."""
+    small = Small(n, d, m)
+    network = paired_network(small.weights, SIGMOID)
+    U = (0.01 * torch.randn(m, d)).requires_grad_()
+    start = peak()
+
+    def call() -> Tensor:
+        f = linear_term(network, small.X, U) + quadratic_term(network, small.X, U)
+        return torch.autograd.grad((f - small.y).square().mean(), U)[0]
+
+    return {"ratio": in_turns(call, small.four, 3)[2], "MiB": peak() - start}
+
+
+def torch_func(n: int, d: int, m: int) -> dict[str, float]:
+    """The same, f_L and f_Q by two forward derivatives of the network, as any tutorial has it."""
+    small = Small(n, d, m)
+    network = paired_network(small.weights, SIGMOID)
+    U = (0.01 * torch.randn(m, d)).requires_grad_()
+    start, still = peak(), torch.zeros(m, d)
+
+    def call() -> Tensor:
+        def slope_along(V: Tensor) -> Tensor:
+            return jvp(lambda W: network(small.X, W), (V,), (U,))[1]
+
+        first, second = jvp(slope_along, (still,), (U,))
+        return torch.autograd.grad((first + second / 2 - small.y).square().mean(), U)[0]
+
+    return {"ratio": in_turns(call, small.four, 3)[2], "MiB": peak() - start}
+
+
+def ours(n: int, d: int, m: int) -> dict[str, float]:
+    """In pair coordinates."""
+    start = peak()
+    small = Small(n, d, m)
+    risk = small.risk()
+    found = in_turns(lambda: risk.value_and_gradient(small.state), small.four)[2]
+    return {"ratio": found, "MiB": peak() - start}
+
+
+def kernels(n: int, d: int, m: int) -> dict[str, float]:
+    """The kernel of m neurons over (n, p)×(p, n), the infinite one over (n, d)×(d, n)."""
+    small = Small(n, d, m)
+    first, gram = small.features.first, small.X.new_empty(n, n)
+    empirical = in_turns(
+        lambda: small.features.cross_gram(small.features),
+        lambda: torch.mm(first, first.T, out=gram),
+    )[2]
+    infinite = in_turns(
+        lambda: infinite_ntk(small.X, small.X, "erf", weight_law="gaussian"),
+        lambda: torch.mm(small.X, small.X.T, out=gram),
+    )[2]
+    return {"empirical": empirical, "infinite": infinite}
+
+
+# ---------------------------------------------------------------- all of them
+
+
+def sizes_of_the_book() -> list[tuple[int, int, int]]:
+    """Every n, d, m that a recorded experiment trains f_L + f_Q at, by the flow."""
+    found = set()
+    for experiment in chapters.experiments():
+        for point in experiment.points("full"):
+            size = tuple(getattr(point, name, None) for name in "ndm")
+            if all(isinstance(number, int) for number in size) and hasattr(point, "t_end"):
+                found.add(size)
+    return sorted(found)
+
+
+def all_sizes() -> dict[str, list]:
+    """The gradient at every size of the book, in float64 as there: [n, d, m, ratio]."""
+    return {"rows": [[*size, gradient(*size, torch.float64)] for size in sizes_of_the_book()]}
+
+
+THINGS: dict[str, Callable[[], object]] = {
+    "gradient": lambda: {"ratio": gradient(*PUBLISHED, empirical=10.0)},
+    "gradient with R_2": lambda: {"ratio": added_by_r2()},
+    "gradient of the network": lambda: {"ratio": network_gradient()},
+    "measuring": lambda: {"ratio": measuring()},
+    "leak": lambda: {"ratio": leak()},
+    "curve": lambda: curve(0.0),
+    "curve with R_1": lambda: curve(1e-5),
+    "curve with a larger R_1": lambda: curve(0.1),
+    "sizes of the book": all_sizes,
+    **{f"growth in {name}": lambda name=name: growth(name) for name in "ndm"},
+    "threads": lambda: threads(2),
+    **{
+        f"{of.__name__}, {n}, {d}, {m}": lambda of=of, n=n, d=d, m=m: of(n, d, m)
+        for n, d, m in THREE
+        for of in (ours, autograd, torch_func, kernels)
+    },
+}
+
+
+def main() -> None:
+    """Measure, print, store."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--label", default="now")
+    parser.add_argument("--things", nargs="+", choices=THINGS, default=list(THINGS))
+    parser.add_argument("--one", choices=THINGS, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    torch.set_num_threads(asked.threads)
+    if asked.one:
+        print(json_of(THINGS[asked.one]()))
+        return
+    conditions = {"machine": machine(asked.threads, torch=torch.__version__)}
+    for thing in asked.things:
+        row = in_own_process(__file__, "--one", thing, "--threads", str(asked.threads))
+        print(f"{asked.label:8}{thing:36}{json_of(row)[:120]}", flush=True)
+        kept = stored(RECORD, conditions)
+        kept.setdefault(asked.label, {})[thing] = row
+        store(RECORD, conditions, kept)
+
+
+def json_of(row: object) -> str:
+    """With four digits."""
+
+    def short(value: object) -> object:
+        if isinstance(value, float):
+            return float(f"{value:.4g}") if math.isfinite(value) else None
+        if isinstance(value, dict):
+            return {name: short(v) for name, v in value.items()}
+        return [short(v) for v in value] if isinstance(value, list) else value
+
+    return json.dumps(short(row))
+
+
+if __name__ == "__main__":
+    main()
