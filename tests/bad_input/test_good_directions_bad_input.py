@@ -75,6 +75,9 @@ BUILDING = table(
     ("chunk 0", InputError, lambda: good(chunk=0)),
     ("no tensor", InputError, lambda: good(X=[[1.0] * 4])),
     ("no gap", RankError, lambda: good("gap", nn.Linear(1, 1, bias=False), X=torch.ones(1, 1))),
+    ("several inputs", InputError, lambda: good(X=(X, X))),
+    ("inputs by name", InputError, lambda: good(X={"a": X})),
+    ("token ids", InputError, lambda: good(X=X.long())),
     ("dtype", ShapeError, lambda: good(X=X.double())),
     ("several outputs", InputError, lambda: good(model=nn.Linear(4, 3))),
     ("frozen", InputError, lambda: good(model=net().requires_grad_(False))),
@@ -94,6 +97,8 @@ CALLS = table(
     ("another width", ShapeError, lambda: good()(inputs(5, 3))),
     ("one row flat", ShapeError, lambda: good()(X[0])),
     ("no rows", ShapeError, lambda: good()(X[:0])),
+    ("one number", ShapeError, lambda: good()(X[0, 0])),
+    ("another width, fresh", ShapeError, lambda: good()(inputs(5, 3), fresh=True)),
     ("float64 rows", ShapeError, lambda: good()(X[:5].double())),
     ("half rows", ShapeError, lambda: good()(X[:5].bfloat16())),
     ("indices", ShapeError, lambda: good()(torch.arange(5))),
@@ -118,6 +123,15 @@ def test_a_row_that_is_not_in_X_is_told_with_its_remedy():
     said = refused(lambda: good()(batch), InputError)
     assert "2 of 7 others, the first at place 5" in said and "fresh=True" in said
     assert float(good()(batch, fresh=True)) == 0.0  # the control
+
+
+def test_what_a_batch_or_inputs_should_be_is_told():
+    assert "X[[i]]" in refused(lambda: good()(X[0]), ShapeError)
+    assert "X[rows]" in refused(lambda: good()(inputs(5, 3)), ShapeError)
+    assert "(·, 4), one or more" in refused(lambda: good()(X[:0]), ShapeError)
+    assert "forward splits them" in refused(lambda: good(X=[X, X]), InputError)
+    assert "as_tensor" in refused(lambda: good(X=[[1.0]]), InputError)
+    assert "net(x.long())" in refused(lambda: good(X=X.long()), InputError)
 
 
 def test_an_overflow_and_a_lost_gradient_say_what_they_are():
@@ -148,7 +162,7 @@ def test_gradients_that_are_not_finite_are_told_with_their_row():
     rows[6] = 0
     for route in ("gram", "krylov"):
         said = refused(lambda r=route: good(model=Norm(), X=rows, route=r), NonFiniteError)
-        assert "6" in said
+        assert "at row 6 of X" in said
 
 
 def test_what_does_not_converge_is_told():
@@ -247,6 +261,21 @@ def test_control_the_right_state_passes():
 def test_a_scan_refuses_what_it_cannot_use(asked):
     with pytest.raises(EscapeNTKError, match=SENTENCE):
         en.scan_good_directions(net(), X, **{"train": lambda *_: 1.0, "progress": False, **asked})
+
+
+@pytest.mark.parametrize("y", [torch.zeros(20).long(), torch.zeros(20, 2), torch.zeros(20, 4)])
+def test_a_scan_by_mean_squares_takes_labels_like_the_outputs(y):
+    """Classes to outputs that are logits; the control: labels that fit."""
+    model = nn.Linear(4, 4)
+    asked = {"validation": (X, y), "n_k": (1,), "strengths": (1.0,), "steps": 2, "progress": False}
+
+    def scan():
+        return en.scan_good_directions(model, X, y=y, output="all", **asked)
+
+    if y.shape == (20, 4):
+        assert scan().losses.shape == (1, 1)
+    else:
+        assert "cross_entropy" in refused(scan, ShapeError)
 
 
 # ---------------------------------------------------------------- as users run the package

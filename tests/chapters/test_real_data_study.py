@@ -11,8 +11,9 @@ from matplotlib import pyplot as plt
 from torch import nn
 
 from escape_ntk import chapters
-from escape_ntk.chapters.your_network import effects, figures, real_sets, study
+from escape_ntk.chapters.your_network import effects, figures, follow_up, page, real_sets, study
 from escape_ntk.chapters.your_network.copies import Copies, dense, pooled
+from escape_ntk.chapters.your_network.losses import LOSSES
 from escape_ntk.chapters.your_network.modules import default_module
 from escape_ntk.checks import InputError
 from escape_ntk.models.modules import ModuleFeatures, empirical_leak
@@ -109,7 +110,19 @@ def test_gradients_are_those_of_autograd(activation, sizes):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
-def by_hand(point, penalty: str, at: int, parts, random, kernel, copies) -> list[float]:
+def squares(f, part):
+    """As an ordinary loop has them."""
+    return (f - part.Y).square().mean()
+
+
+def cross_entropy(f, part):
+    """As an ordinary loop has it."""
+    if f.shape[1] == 1:
+        return nn.functional.binary_cross_entropy_with_logits(f[:, 0], part.labels.float())
+    return nn.functional.cross_entropy(f, part.labels)
+
+
+def by_hand(point, penalty: str, at: int, parts, random, kernel, copies, loss) -> list[float]:
     """Test losses of one setting: the module itself, torch's optimiser, `empirical_leak`."""
     module = nn.Sequential(*copies.module.children())
     features = ModuleFeatures(module, parts.train.X, keep=True)
@@ -122,7 +135,7 @@ def by_hand(point, penalty: str, at: int, parts, random, kernel, copies) -> list
     if point.optimizer == "adam":
         rule = torch.optim.AdamW(module.parameters(), lr=point.rate, weight_decay=decay)
     else:
-        top = 2 * float(kernel.values[0])
+        top = point.trained_by.curvature(1) * float(kernel.values[0])
         basis = kernel.vectors[:, :count] if penalty == "leak" else random[:, :count]
         stiff = 2 * leak * kernel.outside(basis) if penalty in ("leak", "random") else 0.0
         rate = point.rate / (top * (1 + decay) + stiff)
@@ -131,12 +144,12 @@ def by_hand(point, penalty: str, at: int, parts, random, kernel, copies) -> list
     for step in range(point.steps + 1):
         if step in point.times:
             with torch.no_grad():
-                losses.append(float((module(parts.test.X) - parts.test.Y).square().mean()))
+                losses.append(float(loss(module(parts.test.X), parts.test)))
         rule.zero_grad()
-        loss = (module(parts.train.X) - parts.train.Y).square().mean()
+        total = loss(module(parts.train.X), parts.train)
         if penalty in ("leak", "random"):
-            loss = loss + leak * empirical_leak(features, projector, features.movement())
-        loss.backward()
+            total = total + leak * empirical_leak(features, projector, features.movement())
+        total.backward()
         rule.step()
     return losses
 
@@ -145,17 +158,51 @@ def by_hand(point, penalty: str, at: int, parts, random, kernel, copies) -> list
 @pytest.mark.parametrize(
     ("penalty", "at"), [("leak", 2), ("leak", 9), ("random", 8), ("decay", 7), ("plain", 0)]
 )
-def test_copies_are_trained_as_the_plain_loop_trains_one(network, penalty, at):
+@pytest.mark.parametrize("data", ["diabetes", "cancer"])
+def test_copies_are_trained_as_the_plain_loop_trains_one(network, penalty, at, data):
     """One copy of all against torch's optimiser on the module, with `empirical_leak`."""
-    point = tiny(network, "diabetes")
-    parts = real_sets.divide("diabetes", 12, 40, seeded(1))
-    copies = copies_of((10, *point.hidden, 1), network)
+    point, loss, unit = tiny(network, data), squares, 1.0
+    if data == "cancer":
+        point = dataclasses.replace(follow_up.cell(1, data, 12, network, "cross-entropy"), **TINY)
+        loss, unit = cross_entropy, math.log(2)
+    parts = real_sets.divide(data, 12, 40, seeded(1))
+    copies = copies_of((parts.train.X.shape[1], *point.hidden, 1), network)
     kernel = study.Spectrum.of(copies, parts.train)
     random = torch.linalg.qr(torch.randn(12, 6, generator=seeded(5), dtype=torch.float64)).Q
-    got = point.train(copies, kernel, random, parts)[penalty][at, :, 1]
-    wanted = by_hand(point, penalty, at, parts, random, kernel, copies)
+    got = unit * point.train(copies, kernel, random, parts)[penalty][at, :, 1]
+    wanted = by_hand(point, penalty, at, parts, random, kernel, copies, loss)
     assert got == pytest.approx(wanted, rel=2e-3)
     assert wanted[-1] != pytest.approx(wanted[0], rel=0.02)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("data", ["cancer", "wine"])
+def test_losses_their_slopes_and_their_curvature(name, data):
+    """Against torch's own, its gradients, and its Hessian where all classes are alike."""
+    part, loss = real_sets.divide(data, 12, 40, seeded(1)).train, LOSSES[name]
+    C, by_torch = part.Y.shape[1], squares if name == "squares" else cross_entropy
+    f = torch.randn(3, 12, C, generator=seeded(2), requires_grad=True)
+    each = torch.stack([by_torch(rows, part) for rows in f])
+    unit = 1.0 if name == "squares" else math.log(max(2, C))
+    torch.testing.assert_close(loss.judge(f, part) * unit, each)
+    (wanted,) = torch.autograd.grad(each.sum(), f)
+    torch.testing.assert_close(loss.slope(f.detach().mT, part), wanted.mT)
+    alike = torch.zeros(12, C)
+    hessian = torch.autograd.functional.hessian(lambda rows: by_torch(rows, part), alike)
+    largest = torch.linalg.eigvalsh(hessian.reshape(12 * C, 12 * C))[-1]
+    assert float(largest) * 12 * C == pytest.approx(loss.curvature(C), rel=1e-4)
+    if name != "squares":
+        assert float(loss.judge(alike[None], part)) == pytest.approx(1)
+
+
+def test_cross_entropy_needs_classes():
+    part = real_sets.divide("diabetes", 12, 40, seeded(1)).train
+    with pytest.raises(InputError, match="classes"):
+        LOSSES["cross-entropy"].judge(part.Y[None], part)
+    with pytest.raises(InputError, match="set for cross-entropy"):
+        follow_up.cell(1, "elevation", 30, "tanh", "cross-entropy")
+    with pytest.raises(InputError, match="loss"):
+        follow_up.cell(1, "wine", 30, "tanh", "hinge")
 
 
 def test_kernels_are_ridge_regressions():
@@ -209,6 +256,26 @@ def test_cells_leave_rows_to_judge_by():
     for data, n, _ in study.CELLS:
         assert real_sets.SETS[data].rows - 2 * n >= study.LEAST_TEST
     assert len(study.study_points((1,))) == len(study.CELLS) == 42
+
+
+def test_what_follows_has_the_methods_of_the_study_and_rows_to_judge_by(tmp_path):
+    squares, entropy = follow_up.more_points((1,)), follow_up.entropy_points((1,))
+    assert len(squares) == 8 and len(entropy) == 14
+    for point in (*squares, *entropy):
+        assert real_sets.SETS[point.data].rows - 2 * point.n >= study.LEAST_TEST
+    for point in squares:  # the same fields, whatever n
+        same = dataclasses.asdict(study.cell(1, point.data, point.n, point.network))
+        assert dataclasses.asdict(point) == same | {"loss": "squares"}
+    tried = dataclasses.replace(follow_up.cell(1, "wine", 12, "tanh", "cross-entropy"), **TINY)
+    assert tried.leaks == tuple(leak / 2 for leak in study.NETWORKS["tanh"]["leaks"])
+    record = run_point(tried, RecordStore(tmp_path))
+    assert set(record.arrays) == {*study.TRAINED, "times"} and "loss_ntk" not in record.summary
+    plain = dataclasses.replace(follow_up.cell(1, "wine", 12, "tanh"), **TINY)
+    both = (
+        run_point(plain, RecordStore(tmp_path)),
+        run_point(tiny("tanh", "wine"), RecordStore(tmp_path)),
+    )
+    assert both[0].summary == both[1].summary
 
 
 @pytest.mark.parametrize(
@@ -285,6 +352,58 @@ def test_claims_of_sizes_and_steps_compare_ratios():
 
     assert measured("study-step", by_step) == pytest.approx([0.6 / 0.9] * 10)
     assert measured("study-step", by_step, broken=True) == pytest.approx([0.9 / 0.6] * 10)
+
+
+LARGEST = {"digits-38": 120, "digits": 480, "cancer": 240, "wine": 60, "iris": 30}
+LARGEST |= {"diabetes": 196, "elevation": 960}
+
+
+def test_claims_of_many_labels_take_each_set_at_its_largest_number():
+    def by_size(point):
+        most = point.n == LARGEST[point.data]
+        return {"leak_stopped": 0.9 if most else 0.6, "plain_stopped": 1.0, "plain_end": 1.5}
+
+    assert measured("study-many-stopping", by_size) == pytest.approx([0.9] * 7)
+    assert measured("study-many-stopping", by_size, broken=True) == pytest.approx([1.5] * 7)
+    got = measured("study-many-gain", by_size)
+    assert got == pytest.approx([0.6 / 0.9] * 6)  # iris has one size
+    assert measured("study-many-gain", by_size, broken=True) == pytest.approx([0.9 / 0.6] * 6)
+
+
+def test_claims_of_cross_entropy_are_of_the_five_sets_with_classes():
+    def losses(point):
+        assert point.loss == "cross-entropy"
+        return {"leak_stopped": 0.8, "decay_stopped": 1.0, "plain_stopped": 1.2}
+
+    got = measured("study-entropy-decay", losses)
+    assert got == pytest.approx([0.8] * 5)
+    assert measured("study-entropy-decay", losses, broken=True) == pytest.approx([1.2] * 5)
+    finding = chapters.claim("study-entropy-decay").judge(got)
+    assert finding.measured["sets"] == finding.measured["below"] == 5
+
+
+def test_tables_of_what_follows():
+    """One method at .8 of the others; plain training best at its last moment with 960 labels."""
+    methods = [f"{m}_stopped" for m in study.TRAINED] + ["rbf"]
+
+    def runs(points):
+        for point in points:
+            losses = {method: 0.5 for method in methods} | {"leak_stopped": 0.4}
+            made = result(point, **losses)
+            for name in ("leak", "plain"):
+                made.summary[f"accuracy_{name}_stopped"] = 0.9 if name == "leak" else 0.85
+            made.summary["moment_plain_stopped"] = 17.0 if point.n == 960 else 3.0
+            made.arrays["times"] = np.arange(18)
+            yield made
+
+    more = page.more_rows(lambda points: [*runs(points)])  # pyright: ignore
+    assert [row[1] for row in more if row[0] == "a map's heights"] == [30, 60, 120, 240, 480, 960]
+    assert {row[-1] for row in more if row[1] == 960} == {"100%"}
+    assert {row[-1] for row in more if row[1] != 960} == {"0%"}
+    assert {cell for row in more for cell in row[2:-1]} == {"0.80 [0.80, 0.80]"}
+    entropy = page.entropy_rows(lambda points: [*runs(points)])  # pyright: ignore
+    assert [row[1] for row in entropy] == [60, 60, 240, 60, 240, 60, 30, ""]
+    assert entropy[0][5:] == ["0.400", "0.500", "5.0 ± 0.0"]
 
 
 def test_effect_sizes_are_drawn_where_they_are():

@@ -26,7 +26,7 @@ from escape_ntk.chapters.sample_complexity import climbs
 from escape_ntk.chapters.sample_complexity import more_runs as baselines
 from escape_ntk.chapters.sample_complexity import runs as sample_complexity
 from escape_ntk.chapters.setup import runs as foundations
-from escape_ntk.chapters.your_network import layer_sweep
+from escape_ntk.chapters.your_network import follow_up, layer_sweep
 from escape_ntk.chapters.your_network import modules as any_module
 from escape_ntk.chapters.your_network import runs as own_network
 from escape_ntk.chapters.your_network import study as real_data
@@ -207,6 +207,18 @@ POINTS: dict[str, Point] = {
         *(1, "diabetes", 10, "relu", (5, 4), "adam", 0.003, (1.0, 10.0), (0.1, 1.0)),
         steps=10,
         moments=3,
+    ),
+    "good-directions-more": follow_up.FollowUp(
+        *(1, "wine", 10, "tanh", (6,), "momentum", 1.0, (0.5, 5.0), (1e-3, 0.1)),
+        steps=10,
+        moments=3,
+        loss="cross-entropy",
+    ),
+    "good-directions-more/relu": follow_up.FollowUp(
+        *(1, "cancer", 10, "relu", (5, 4), "adam", 0.003, (0.1, 1.0), (0.1, 1.0)),
+        steps=10,
+        moments=3,
+        loss="cross-entropy",
     ),
 }  # fmt: skip
 

@@ -49,6 +49,11 @@ SAME = {
         for pad in (None, 6, -1, 3)
     },
     **{
+        f"embedding, {pad}": (lambda w, pad=pad: F.embedding(BAGS, w, pad), W)
+        for pad in (None, 6, -1, 3)
+    },
+    "embedding, as often": (lambda w: F.embedding(BAGS, w, 6, scale_grad_by_freq=True), W),
+    **{
         f"logcumsumexp, {dim}": (lambda x, dim=dim: torch.logcumsumexp(30 * x, dim), X)
         for dim in (0, -1)
     },

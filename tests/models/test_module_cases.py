@@ -638,6 +638,10 @@ REFUSED = {
         "an exact Φ.*torch.where",
     ),
     "an embedding bag": (lambda: Bag(), "EmbeddingBag 'bag'"),
+    "an embedding as often": (
+        lambda: Words(scale_grad_by_freq=True),
+        "Embedding 'net.e', over how often.*=False",
+    ),
     "a backward with a constant": (lambda: between(Kept.apply), "derivatives of the gradients"),
     "a backward once differentiable": (
         lambda: between(Once.apply),
@@ -715,6 +719,30 @@ class Bag(nn.Module):
 
     def forward(self, x):
         return self.out(self.bag(x.abs().long().clamp(max=6)))
+
+
+class Text(nn.Module):
+    """A mean over embedded tokens, of all of them or of those that are none of the padding."""
+
+    def __init__(self, masked: bool, **options):
+        super().__init__()
+        self.e, self.out, self.masked = nn.Embedding(7, 4, **options), nn.Linear(4, 1), masked
+
+    def forward(self, tokens):
+        z = self.e(tokens)
+        z = z * (tokens != 0).unsqueeze(-1) if self.masked else z
+        return self.out(torch.tanh(z).mean(1))
+
+
+class Words(nn.Module):
+    """As the page says: tokens in floating point."""
+
+    def __init__(self, masked: bool = False, **options):
+        super().__init__()
+        self.net = Text(masked, **options)
+
+    def forward(self, x):
+        return self.net(x.abs().long().clamp(max=6))
 
 
 class Norm(nn.Module):
@@ -862,6 +890,33 @@ def test_values_that_differ_from_gradients_are_told(function, words):
     with pytest.warns(DerivativeWarning, match=words):
         features = ModuleFeatures(between(function), inputs(4, 5))
     assert torch.isfinite(features.terms(inputs(features.size))[1]).all()
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_padding_stays_where_it_is(masked):
+    """No gradient reaches its embedding, and so neither f_L nor f_Q; told where values see it."""
+    torch.manual_seed(0)
+    model, X = Words(masked, padding_idx=0).double(), 2 * inputs(9, 5)
+    X[3:6, 2:] = 0
+    assert bool((X.abs() < 1)[[0, -1]].any())  # the rows of the trial have padding too
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", DerivativeWarning)
+        features = ModuleFeatures(model, X)
+    assert [w.category for w in said] == [DerivativeWarning] * (not masked)
+    assert masked or "padding_idx" in str(said[0].message)
+    assert features.route.startswith("f_L forward, f_Q forward-forward, Φ vmap")
+    rows = [torch.autograd.grad(model(x[None])[0, 0], [*model.parameters()]) for x in X]
+    J = torch.stack([torch.cat([g.flatten() for g in row]) for row in rows])
+    delta = inputs(features.size)
+    torch.testing.assert_close(features.linear(delta), J @ delta)
+    torch.testing.assert_close(features.jacobian(), J)
+    padding = features.join({k: torch.zeros_like(v) for k, v in features.start.items()})
+    padding[:4] = 1.0
+    assert next(iter(features.start)) == "net.e.weight"
+    for term in features.terms(padding):
+        assert not term.any()
+    still = torch.where(padding > 0, 0.0, 1e-4 * delta)
+    assert float(features.remainder(still).norm()) < 1e-3 * float(features.terms(still)[1].norm())
 
 
 def test_a_jump_at_the_start_is_told():

@@ -58,12 +58,14 @@ CORE = {
     "trial": "models.route_trial",
     "maps": "models.linear_maps",
     "random": "models.random_states",
+    "good": "risk.good_directions",
+    "top": "risk.top_directions",
 }
 """Modules by a name of their own, which is part of the key of every mutant."""
 TESTS = "pairs regularizer leaks directions rkc_flow kernel spectrum constructions modules".split()
-TESTS += ["composites", "module_cases"]
+TESTS += ["composites", "module_cases", "any_module", "good_directions"]
 TESTS = [f"test_{name}.py" for name in (*TESTS, "network_features", "joint", "generalization")]
-TESTS += [f"test_{name}_bad_input.py" for name in ("core", "features", "kernel")]
+TESTS += [f"test_{name}_bad_input.py" for name in ("core", "features", "kernel", "good_directions")]
 SEED, SHARE, LEAST, BAR = 18, 8, 20, 0.9
 """A mutant every SHARE lines of a module, LEAST at least; BAR of those that count are killed."""
 CPU_SECONDS, CPU_FACTOR, WALL_SECONDS, MEMORY = 4.0, 5.0, 400, 4 << 30

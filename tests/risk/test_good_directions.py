@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.autograd import forward_ad
 
 import escape_ntk as en
+from escape_ntk.checks import InputError
 from escape_ntk.display.style import COLOURS
 from escape_ntk.models.modules import ModuleFeatures, empirical_leak
 from escape_ntk.numerics.lanczos import NoConvergenceError
-from escape_ntk.risk.good_directions import GoodDirections
+from escape_ntk.risk.good_directions import GoodDirections, _Rows
 from escape_ntk.risk.projectors import TrainingProjector, spectral_steps
 from escape_ntk.risk.top_directions import top_directions
 
@@ -268,7 +270,7 @@ def test_a_forward_derivative_that_is_wrong_at_some_rows_is_not_taken(route):
     delta = inputs(features.size, seed=2)
     J = dense(model, X)
     assert features.route.startswith("f_L forward")  # the control: the trial takes it
-    assert float((features.linear(delta) - J @ delta).norm()) > 1e-2
+    assert float((features.derivatives.push(X, delta) - J @ delta).norm()) > 1e-2
     asked = {"route": route, "tolerance": 1e-11, "progress": False, "keep": False}
     penalty = GoodDirections(model, X, 4, **asked)
     assert "f_L reverse" in penalty.features.route and "is not exact at row" in repr(
@@ -283,6 +285,89 @@ def test_a_forward_derivative_that_is_wrong_at_some_rows_is_not_taken(route):
         torch.testing.assert_close(value.detach(), wanted)
         slope = torch.autograd.grad(value, moving)[0]
         assert float(slope @ delta) == pytest.approx(2 * float(wanted))
+
+
+@pytest.mark.parametrize("within", ["alone", "vmap", "jvp", "dual"])
+def test_f_L_alone_is_held_against_gradients_on_all_rows(within):
+    """One row of forty where the tangent is wrong, in the second of three blocks."""
+    torch.manual_seed(0)
+    model, X = Odd(Partly).double(), 1e-3 * inputs(40, 5)
+    X[21] = 3.0
+    features = ModuleFeatures(model, X[:1], chunk=16).at(X)
+    delta, J = inputs(features.size, seed=2), dense(model, X)
+    wrong = (features.derivatives.push(X, delta) - J @ delta).abs()
+    assert (wrong > 1e-3).nonzero().flatten().tolist() == [21]  # the control
+    if within == "vmap":
+        found = torch.func.vmap(features.linear)(torch.stack([delta, delta]))[1]
+    elif within == "jvp":
+        found = torch.func.jvp(features.linear, (delta,), (delta,))[1]
+    elif within == "dual":
+        with forward_ad.dual_level():
+            found = forward_ad.unpack_dual(
+                features.linear(forward_ad.make_dual(delta, delta))
+            ).tangent
+        assert "row 21" not in features.route  # inside it f_L goes another way, which is exact
+        torch.testing.assert_close(features.linear(delta), found)
+    else:
+        found = features.linear(delta)
+    torch.testing.assert_close(found, J @ delta)
+    assert features.route.startswith("f_L reverse")
+    assert "f_L forward is not exact at row 21 of X" in features.route
+
+
+def test_f_L_that_no_route_has_is_refused():
+    """A norm at 0: its gradient is NaN there, in the middle of X."""
+
+    class Length(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.Linear(3, 4, bias=False)
+
+        def forward(self, x):
+            return self.inner(x).square().sum(1).sqrt()
+
+    torch.manual_seed(0)
+    X = inputs(9, 3)
+    X[5] = 0
+    features = ModuleFeatures(Length().double(), X)
+    with pytest.raises(InputError, match="another at row 5 of X"):
+        features.linear(inputs(features.size))
+    X[5] = 1
+    assert bool(features.at(X).linear(inputs(features.size)).isfinite().all())
+
+
+def test_f_L_is_held_against_gradients_once():
+    model, X, _ = made("mlp")
+    features, calls = ModuleFeatures(model, X, chunk=8), []
+    model_of = features.derivatives.copy.module[0]
+    model_of.register_forward_hook(lambda *_: calls.append(1))
+    features.derivatives.copy._learn()
+    delta = inputs(features.size)
+    counts = []
+    for there in (features, features, features.at(X[:8])):
+        calls.clear()
+        there.linear(delta)
+        counts.append(len(calls))
+    assert counts == [9, 3, 3]  # three blocks: f_L, gradient, f_L; then f_L; one block of others
+    kept = ModuleFeatures(model, X, keep=True)
+    assert not kept._settled and kept.linear(delta).shape == (24,) and not kept._settled
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+def test_rows_are_told_apart_that_differ_in_single_bits(dtype):
+    """All patterns of 16 bits: a hash of fewer than 64 would take one for another."""
+    patterns = (torch.arange(2**16)[:, None] >> torch.arange(16) & 1).to(dtype)
+    order = torch.randperm(len(patterns), generator=torch.Generator().manual_seed(0))
+    assert torch.equal(_Rows(patterns).places(patterns[order]), order)
+
+
+def test_the_worst_residual_is_held_against_the_tolerance():
+    """A tolerance that some of the directions meet, and not all."""
+    residuals = made("mlp", dtype=torch.float32, route="gram")[2].directions.residuals
+    assert float(residuals.min()) < float(residuals.max())
+    between = float(residuals.min() + residuals.max()) / 2
+    with pytest.raises(NoConvergenceError, match="the largest of 4"):
+        made("mlp", dtype=torch.float32, route="gram", tolerance=between)
 
 
 def test_a_direction_of_one_row_is_found_without_the_matrix(monkeypatch):

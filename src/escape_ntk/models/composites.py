@@ -3,7 +3,8 @@
 ``_weight_norm`` is differentiated twice by torch as if the norms were constants.  Factorizations
 read one triangle of a matrix, while torch's gradients of them take it to be symmetric, or reach the
 other triangle.  ``logcumsumexp`` has a wrong forward-mode derivative where its entries are some 10
-apart.  The others have no second derivative.  Values are torch's, and so are first
+apart.  The row at ``padding_idx`` is a constant to gradients, and not to forward mode.  The others
+have no second derivative.  Values are torch's, and so are first
 derivatives at a kink: that of a distance at 0 is 0, and that of a hard sigmoid at ±3.  What a
 composite does not know stays torch's own, and :mod:`escape_ntk.models.route_trial` judges it.
 Source: [D].
@@ -96,6 +97,23 @@ def _norm(x: Tensor, p: float) -> Any:
     return torch.where(zero, 0.0, safe.sqrt() if p == 2 else safe.pow(1 / p))
 
 
+def _embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Any:
+    """Rows of ``weight``, that at ``padding_idx`` a constant."""
+    if padding_idx is None or max_norm is not None or scale_grad_by_freq:
+        return NotImplemented
+    found = F.embedding(input, weight)
+    padding = (input == padding_idx % len(weight)).unsqueeze(-1)
+    return torch.where(padding, found.detach(), found)
+
+
 def _embedding_bag(
     input: Tensor,
     weight: Tensor,
@@ -164,6 +182,7 @@ COMPOSITES: dict[Any, Callable[..., Any]] = {
     torch.cdist: _cdist,
     torch.pdist: _pdist,
     **dict.fromkeys((torch.logcumsumexp, Tensor.logcumsumexp), _logcumsumexp),
+    F.embedding: _embedding,
     F.embedding_bag: _embedding_bag,
     **dict.fromkeys((torch.cholesky_solve, Tensor.cholesky_solve), _cholesky_solve),
     **dict.fromkeys((torch.cholesky_inverse, Tensor.cholesky_inverse), _cholesky_inverse),

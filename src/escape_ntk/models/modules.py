@@ -10,6 +10,7 @@ those of the module.  Source: [D].
 from collections.abc import Mapping
 from typing import SupportsIndex
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from escape_ntk.checks import InputError, NonFiniteError, ShapeError, message
 from escape_ntk.models.derivatives import Derivatives
 from escape_ntk.models.linear_maps import curvature, pulled, pushed
 from escape_ntk.models.private_copy import PrivateCopy
-from escape_ntk.models.route_trial import exact_routes
+from escape_ntk.models.route_trial import exact_routes, settle_linear
 from escape_ntk.models.row_function import function_of_rows
 
 KEPT = 2**24
@@ -36,9 +37,11 @@ class ModuleFeatures:
     they are and are not in Δ.
 
     A trial on two or three rows finds for f_L, f_Q and Φ the fastest way that is exact:
-    ``route`` says which, and why.  ``chunk`` rows at a time: an evaluation holds the activations of
-    ``chunk`` rows a few times, a Gram matrix 3·chunk·P numbers, 2·chunk·P where it is one block,
-    :meth:`jacobian` (N + chunk)·P; the trial twenty vectors of P numbers in float64.
+    ``route`` says which, and why.  Of f_L that is looked at on all rows of X, when it is first
+    asked for there; of f_Q and Φ it is known for the rows of the trial.  ``chunk`` rows at a time:
+    an evaluation holds the activations of ``chunk`` rows a few times, a Gram matrix 3·chunk·P
+    numbers, 2·chunk·P where it is one block, :meth:`jacobian` (N + chunk)·P; the trial twenty
+    vectors of P numbers in float64.
     With ``keep`` the Jacobian, N·P numbers, is computed once and kept: then f_L and its pullback
     are one matrix–vector product each.  None: where these are at most 2²⁴.
 
@@ -49,8 +52,8 @@ class ModuleFeatures:
     :class:`~escape_ntk.checks.NonFiniteError` for NaN among the inputs or in the gradient of a row,
     and :class:`~escape_ntk.checks.ShapeError` for parameters of another dtype or device.  Warns
     with :class:`~escape_ntk.checks.DerivativeWarning` where the module's values and gradients
-    differ, as with detach or a straight-through estimate, or jump: f_L and f_Q are then what its
-    backward passes declare.
+    differ, as with detach, padding_idx or a straight-through estimate, or jump: f_L and f_Q are
+    then what its backward passes declare.
     """
 
     kernel_factor = 1.0
@@ -76,7 +79,7 @@ class ModuleFeatures:
         self._derivatives.routes = exact_routes(self._derivatives, self.X)
         self.start = dict(zip(copy.start, self._derivatives.start, strict=True))
         self._layout = _layout(dict(module.named_parameters()))
-        self._kept_rows = None
+        self._kept_rows, self._settled = None, False
         small = len(self) * self.size <= KEPT
         kept = small if keep is None else checks.flag("keep", keep)
         self._kept_rows = self.jacobian() if kept else None
@@ -121,7 +124,7 @@ class ModuleFeatures:
             )
         function_of_rows(self._derivatives.copy, X, self._output, self.chunk)
         other = object.__new__(type(self))
-        other.__dict__ = self.__dict__ | {"X": X, "_kept_rows": None}
+        other.__dict__ = self.__dict__ | {"X": X, "_kept_rows": None, "_settled": False}
         return other
 
     # ------------------------------------------------------------ movements
@@ -170,11 +173,48 @@ class ModuleFeatures:
         return out if torch.is_grad_enabled() else out.detach()
 
     def linear(self, movement: Float[Tensor, " P"]) -> Float[Tensor, " N"]:
-        """f_L(x_i; Δ): one Jacobian-vector product.  Differentiable in Δ, to all orders."""
+        """f_L(x_i; Δ): one Jacobian-vector product.  Differentiable in Δ, to all orders.
+
+        The first call at these inputs costs one more and a gradient: the route was tried on two
+        rows or three, and where it is wrong on others it is given up for a slower one.  Then
+        ``route`` says so; :class:`~escape_ntk.checks.InputError` where none is right.
+        """
         movement = self._checked(movement)
         if self._kept_rows is not None:
             return self._kept_rows @ movement
+        self._settle()
         return pushed(self._derivatives, self.X, movement)
+
+    def _settle(self) -> None:
+        """Once: cᵀΦv by the route of f_L is (Φᵀc)ᵀv by gradients, block by block, c and v random.
+
+        A row that is wrong by its size moves that of a block by some 1/√chunk of its length.
+        """
+        maps = self._derivatives
+        if self._settled or maps._inside_forward_mode("linear"):
+            return
+        generator = np.random.default_rng(3)  # NumPy's, which stays as it is within torch.func.vmap
+        v = torch.from_numpy(generator.standard_normal(self.size)).to(self.X)
+        signs = torch.from_numpy(generator.choice([-1.0, 1.0], len(self))).to(self.X)
+        bound = 1e-3 if self.X.dtype == torch.float32 else 1e-6
+
+        def apart(by: Derivatives, x: Tensor, c: Tensor) -> bool:
+            f_L = pushed(by, x, v)
+            if by.routes.linear == "rows":  # these are the gradients
+                return not bool(torch.isfinite(f_L).all())
+            return not float((c @ f_L - pulled(by, x, c) @ v).abs()) <= bound * float(f_L.norm())
+
+        def wrong(by: Derivatives) -> int | None:
+            for rows, x in self._blocks():
+                if apart(by, x, signs[rows]):
+                    single = zip(x.split(1), signs[rows].split(by.outputs), strict=True)
+                    alone = (i for i, (row, c) in enumerate(single) if apart(by, row, c))
+                    return rows.start // by.outputs + next(alone, 0)
+            return None
+
+        with torch.inference_mode(False), torch.autocast(self.X.device.type, enabled=False):
+            settle_linear(maps, wrong)
+        self._settled = True
 
     def terms(self, movement: Float[Tensor, " P"]) -> tuple[Tensor, Tensor]:
         """(f_L, f_Q), each (N,).  Differentiable in Δ, to all orders."""
@@ -307,7 +347,7 @@ def _checked_inputs(X: Tensor) -> Tensor:
                 got=got,
                 remedy="module.float() and X.float()"
                 if half
-                else "X.float(); for indices, the output of the embedding",
+                else "X.float(); for indices, with a module whose forward calls net(x.long())",
             )
         )
     if not bool(torch.isfinite(X).all()):
@@ -376,7 +416,7 @@ def _check_layout(then: Mapping[str, tuple], now: Mapping[str, tuple]) -> None:
             message(
                 expected="the module with the parameters it had when the features were made",
                 got="; ".join(changed[:3]),
-                remedy="make ModuleFeatures after such changes",
+                remedy="build it anew after such changes",
             )
         )
 

@@ -18,6 +18,7 @@ Source: [D].
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +58,30 @@ def exact_routes(derivatives: Derivatives, X: Tensor) -> Routes:
     for text in kept:
         warnings.warn(text, checks.DerivativeWarning, stacklevel=_outside())
     return found
+
+
+def settle_linear(derivatives: Derivatives, wrong: Callable[[Derivatives], int | None]) -> bool:
+    """Leave a route to f_L that holds on all rows of X, where the trial saw two; whether another.
+
+    A forward derivative may be wrong at some inputs only.  ``wrong``: the place in X of a row at
+    which a route is, or None.  :class:`~escape_ntk.checks.InputError` where every route is.
+    """
+    first, row = derivatives.routes, None
+    for name in LINEAR[LINEAR.index(first.linear) :]:
+        found = wrong(derivatives.by(linear=name))
+        if found is None:
+            if row is not None:
+                why = (*first.why, f"f_L {first.linear} is not exact at row {row} of X")
+                derivatives.routes = replace(first, linear=name, why=why)
+            return row is not None
+        row = found
+    raise InputError(
+        message(
+            expected="f_L as the gradients of single rows have it",
+            got=f"another at row {row} of X",
+            remedy="look at the gradient there: a root or a norm at 0? Then drop the row",
+        )
+    )
 
 
 def _sharpest(derivatives: Derivatives, probe: Tensor) -> Derivatives:
@@ -109,8 +134,9 @@ class _Trial:
             raise InputError(self._disagree())
         if differs:
             kept.append(
-                "the values of this module and its gradients differ (detach, a straight-through "
-                "estimate, or a backward of its own): f_L and f_Q are those of its gradients"
+                "the values of this module and its gradients differ (detach, padding_idx, a "
+                "straight-through estimate, or a backward of its own): f_L and f_Q are those of "
+                "its gradients"
             )
         elif self._jumps():
             kept.append(
@@ -328,6 +354,13 @@ class _Trial:
 
     def _disagree(self) -> str:
         for name, layer in self.d.copy.module.named_modules():
+            if getattr(layer, "scale_grad_by_freq", False):
+                return message(
+                    expected="gradients that are those of the values",
+                    got=f"those of {type(layer).__name__} {name!r}, over how often an index occurs "
+                    "in a batch",
+                    remedy="scale_grad_by_freq=False",
+                )
             if layer._backward_hooks or layer._backward_pre_hooks:
                 return message(
                     expected="gradients that are those of the values",

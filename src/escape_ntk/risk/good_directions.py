@@ -9,7 +9,6 @@ expectation, and ∇R_2 as that of its gradient.  Source: [C] for R_2, [D] for t
 import hashlib
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -19,8 +18,9 @@ from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue]
 
 from escape_ntk import checks
 from escape_ntk.checks import InputError, ShapeError, message
-from escape_ntk.models.derivatives import LINEAR
+from escape_ntk.models.derivatives import Derivatives
 from escape_ntk.models.modules import ModuleFeatures
+from escape_ntk.models.route_trial import settle_linear
 from escape_ntk.risk.top_directions import TopDirections, top_directions
 
 
@@ -60,7 +60,8 @@ class GoodDirections:
     model's parameters into it a second time.  It has a :meth:`state_dict` of its own.
 
     Errors: those of ``ModuleFeatures`` and of ``top_directions``;
-    :class:`~escape_ntk.checks.InputError` for inputs that are no tensor.
+    :class:`~escape_ntk.checks.InputError` for inputs that are no tensor; in a call
+    :class:`~escape_ntk.checks.ShapeError` for rows of another shape.
 
     Example:
 
@@ -94,33 +95,20 @@ class GoodDirections:
             self._settle_linear()
 
     def _settle_linear(self) -> None:
-        """A route to f_L that gives ΦVᵀ on all rows of X, where the trial saw two.
-
-        A forward derivative may be wrong at some inputs only.
-        """
+        """A route to f_L that gives ΦVᵀ on all rows of X."""
         maps, found = self.features.derivatives, self.directions
         signs = torch.randint(0, 2, (self.n_k,), generator=torch.Generator().manual_seed(2)) * 2 - 1
         signs = signs.to(found.V)
         wanted = found.outputs @ signs
         bound = (1e-3 if wanted.dtype == torch.float32 else 1e-6) * float(wanted.abs().max())
-        row = ""
-        for name in LINEAR[LINEAR.index(maps.routes.linear) :]:
-            gap = (maps.by(linear=name).push(self.features.X, signs @ found.V) - wanted).abs()
+
+        def wrong(by: Derivatives) -> int | None:
+            gap = (by.push(self.features.X, signs @ found.V) - wanted).abs()
             bad = (~(gap <= bound)).nonzero().flatten()
-            if not len(bad):
-                if name != maps.routes.linear:
-                    why = (*maps.routes.why, f"f_L {maps.routes.linear} is not exact at {row}")
-                    maps.routes = replace(maps.routes, linear=name, why=why)
-                    self._once = False
-                return
-            row = f"row {int(bad[0]) // maps.outputs} of X"
-        raise InputError(
-            message(
-                expected="f_L as the gradients of single rows have it",
-                got=f"another at {row}",
-                remedy="look at the gradient there: a root or a norm at 0? Then drop the row",
-            )
-        )
+            return int(bad[0]) // maps.outputs if len(bad) else None
+
+        if settle_linear(maps, wrong):
+            self._once = False
 
     def _begin(
         self,
@@ -184,6 +172,7 @@ class GoodDirections:
             if batch is None:
                 rows, places = X, torch.arange(len(X), device=X.device)
             else:
+                _check_shape(batch, X)
                 check = checks.array if fresh else checks.layout
                 rows = check("batch", batch, (None, *X.shape[1:]), like=X)
                 places = None if fresh else self._rows.places(rows)
@@ -563,8 +552,28 @@ def _check_tensor(X: object) -> None:
     """Refuse inputs that are no tensor with numbers in it."""
     if not isinstance(X, Tensor) or X.is_meta:
         got = checks.shown(X) + ", on meta" * isinstance(X, Tensor)
-        raise InputError(
-            message(expected="X to be a tensor of inputs", got=got, remedy="torch.as_tensor(X)")
+        several = isinstance(X, tuple | list | Mapping) and any(
+            isinstance(part, Tensor) for part in (X.values() if isinstance(X, Mapping) else X)
+        )
+        remedy = "torch.as_tensor(X)"
+        if several:
+            remedy = "torch.cat(…, 1) of several inputs, and a module whose forward splits them"
+        raise InputError(message(expected="X to be a tensor of inputs", got=got, remedy=remedy))
+
+
+def _check_shape(batch: object, X: Tensor) -> None:
+    """Refuse rows that are not of the shape of those of X, and none."""
+    if not isinstance(batch, Tensor) or not batch.is_floating_point() or batch.is_meta:
+        return  # what else is wrong is said elsewhere
+    if batch.ndim != X.ndim or batch.shape[1:] != X.shape[1:] or not len(batch):
+        wanted = ", ".join(("·", *map(str, X.shape[1:])))
+        one = batch.shape == X.shape[1:]
+        raise ShapeError(
+            message(
+                expected=f"a batch of rows of X, of shape ({wanted}), one or more",
+                got=tuple(batch.shape),
+                remedy="X[[i]] for a row alone" if one else "X[rows], of the X that it is built on",
+            )
         )
 
 

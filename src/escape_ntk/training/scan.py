@@ -108,7 +108,8 @@ def scan_good_directions(
     Errors: :class:`~escape_ntk.checks.InputError` for an empty grid, a strength that is not
     positive, what fits no argument, a ``train`` that returns no number, and neither ``train`` nor
     labels;
-    :class:`~escape_ntk.checks.ShapeError` for data on another device than X.
+    :class:`~escape_ntk.checks.ShapeError` for data on another device than X, and labels that mean
+    squares cannot hold against the outputs.
 
     Example:
 
@@ -193,8 +194,17 @@ class _Loop:
 
     def _of(self, X: Tensor, y: Tensor) -> Tensor:
         out = self.model(X)
-        single = out.ndim == y.ndim + 1 and out.shape[-1] == 1
-        return self.loss(out.squeeze(-1) if single else out, y)
+        out = out.squeeze(-1) if out.ndim == y.ndim + 1 and out.shape[-1] == 1 else out
+        if self.loss is nn.functional.mse_loss and (out.shape, out.dtype) != (y.shape, y.dtype):
+            raise checks.ShapeError(
+                checks.message(
+                    expected=f"labels of shape {tuple(out.shape)} and {out.dtype}, as the outputs",
+                    got=f"shape {tuple(y.shape)}, {y.dtype}",
+                    remedy="loss=torch.nn.functional.cross_entropy for classes, "
+                    "y.view_as(model(X)).to(X) for numbers",
+                )
+            )
+        return self.loss(out, y)
 
 
 def _grid(name: str, values: Sequence) -> list:

@@ -1,13 +1,14 @@
 """Claims of the page *Use it on your own network*."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from escape_ntk.chapters.your_network import chapter, study
+from escape_ntk.chapters.your_network import chapter, follow_up, study
 from escape_ntk.chapters.your_network import modules as m
 from escape_ntk.chapters.your_network import runs as e
-from escape_ntk.chapters.your_network.effects import log_ratio, of, of_sets
+from escape_ntk.chapters.your_network.effects import by_set, largest, log_ratio, of, of_sets
 from escape_ntk.chapters.your_network.layer_sweep import EXACT, sweep_points
+from escape_ntk.display.style import Run
 from escape_ntk.numerics.stats import Numbers, mean_interval
 from escape_ntk.records.store import Record
 from escape_ntk.study.claims import (
@@ -149,6 +150,8 @@ for name, statement, below, instead, words in (
 
 
 STUDY = study.study_points(study.SEEDS)
+MORE = follow_up.more_points(study.SEEDS)
+ENTROPY = follow_up.entropy_points(study.SEEDS)
 
 
 def below_one_over_sets(ratios: Numbers) -> Finding:
@@ -261,3 +264,109 @@ def step(runs: Runs, broken: bool) -> list[float]:
         gain = [log_ratio(r, "leak_stopped", "plain_stopped") for r in (a, b)]
         ratios.append(math.exp((gain[1] - gain[0]) if broken else (gain[0] - gain[1])))
     return ratios
+
+
+def over_sets_of(
+    records: Callable[[Runs], Sequence[Run]], other: str, broken: str
+) -> Measure[list[float]]:
+    """As ``over_sets``, of these records."""
+
+    def measure(runs: Runs, control: bool) -> list[float]:
+        return of_sets(records(runs), broken if control else "leak_stopped", other)
+
+    return measure
+
+
+def with_most_labels(runs: Runs) -> Sequence[Run]:
+    """The study and what follows it, each set at its largest n."""
+    return largest([*runs(STUDY), *runs(MORE)])
+
+
+def by_entropy(runs: Runs) -> Sequence[Run]:
+    """What was trained, chosen and judged by cross-entropy."""
+    return runs(ENTROPY)
+
+
+for name, statement, records, sets, other, instead, words in (
+    (
+        "many-stopping",
+        "With as many labels as were tried R_2 has a lower test loss than plain training, both "
+        "stopped early.",
+        with_most_labels,
+        "seven",
+        "plain_stopped",
+        "plain_end",
+        "plain training to the end in the place of R_2",
+    ),
+    (
+        "many-decay",
+        "With as many labels as were tried R_2 has a lower test loss than weight decay, both "
+        "stopped early.",
+        with_most_labels,
+        "seven",
+        "decay_stopped",
+        "plain_stopped",
+        "plain training in the place of R_2",
+    ),
+    (
+        "entropy-stopping",
+        "By cross-entropy R_2 has a lower test loss than plain training, both stopped early.",
+        by_entropy,
+        "five",
+        "plain_stopped",
+        "plain_end",
+        "plain training to the end in the place of R_2",
+    ),
+    (
+        "entropy-decay",
+        "By cross-entropy R_2 has a lower test loss than weight decay, both stopped early.",
+        by_entropy,
+        "five",
+        "decay_stopped",
+        "plain_stopped",
+        "plain training in the place of R_2",
+    ),
+    (
+        "entropy-directions",
+        "By cross-entropy good directions have a lower test loss than random ones, both stopped "
+        "early.",
+        by_entropy,
+        "five",
+        "random_stopped",
+        "plain_stopped",
+        "plain training in the place of R_2",
+    ),
+):
+    chapter.claim(
+        f"study-{name}",
+        statement,
+        source="M",
+        target="ratio of test losses below 1",
+        tolerance=f"95 % interval of the mean over {sets} sets; partly if the mean only",
+        broken=words,
+        judge=below_one_over_sets,
+        measure=over_sets_of(records, other, instead),
+    )
+
+
+@chapter.claim(
+    "study-many-gain",
+    "R_2 gains more over plain training stopped early with 30 labels than with as many as were "
+    "tried, 480 or 960 among them.",
+    source="M",
+    target="ratio of the ratios of test losses below 1",
+    tolerance="95 % interval of the mean over the sets with two sizes; partly if the mean only",
+    broken="few and many labels exchanged",
+    judge=below_one_over_sets,
+)
+def many_gain(runs: Runs, broken: bool) -> list[float]:
+    """Of each set, the ratio R_2/plain at n = 30 over that at its largest n."""
+    few = by_set(of(runs(STUDY), n=30))
+    most = by_set([run for run in with_most_labels(runs) if run.config["n"] > 30])
+    pairs = [(gain(few[data]), gain(many)) for data, many in most.items()]
+    return [math.exp(b - a if broken else a - b) for a, b in pairs]
+
+
+def gain(records: Sequence[Run]) -> float:
+    """Mean of log R_2/plain, both stopped."""
+    return sum(log_ratio(r, "leak_stopped", "plain_stopped") for r in records) / len(records)

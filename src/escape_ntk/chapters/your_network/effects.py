@@ -53,7 +53,18 @@ def over_seeds(runs: Iterable[Run], mine: str, other: str) -> Interval:
 
 def of_sets(runs: Sequence[Run], mine: str, other: str) -> list[float]:
     """Geometric mean of each set over its sizes, networks and seeds, in the order of SETS."""
-    return [over_seeds(of(runs, data=data), mine, other).value for data in SETS]
+    return [over_seeds(own, mine, other).value for own in by_set(runs).values()]
+
+
+def by_set(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """The runs of each set that has some, in the order of SETS."""
+    return {data: own for data in SETS if (own := of(runs, data=data))}
+
+
+def largest(runs: Sequence[Run]) -> list[Run]:
+    """Of each set the runs with the most labels."""
+    most = {data: max(run.config["n"] for run in own) for data, own in by_set(runs).items()}
+    return [run for run in runs if run.config["n"] == most[run.config["data"]]]
 
 
 def of(runs: Iterable[Run], **fields: object) -> list[Run]:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from escape_ntk import checks
-from escape_ntk.chapters.your_network import chapter
+from escape_ntk.chapters.your_network import chapter, follow_up
 from escape_ntk.chapters.your_network import modules as any_module
 from escape_ntk.chapters.your_network import study as real_data
 from escape_ntk.chapters.your_network.layer_sweep import sweep_points
@@ -192,4 +192,11 @@ chapter.experiment(
     real_data.SEEDS,
     real_data.live_points,
     real_data.full_points,
+)
+chapter.experiment(
+    "good-directions-more",
+    "More labels than in the study of real data, and cross-entropy in the place of mean squares",
+    real_data.SEEDS,
+    follow_up.live_points,
+    follow_up.full_points,
 )

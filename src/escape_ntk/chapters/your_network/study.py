@@ -26,6 +26,7 @@ from torch import Tensor
 
 from escape_ntk import checks
 from escape_ntk.chapters.your_network.copies import Copies, dense, pooled
+from escape_ntk.chapters.your_network.losses import LOSSES, Loss
 from escape_ntk.chapters.your_network.modules import default_module
 from escape_ntk.chapters.your_network.real_sets import SETS, Part, Parts, classes_of, divide
 from escape_ntk.study.point import Draws, Point, Result
@@ -98,6 +99,11 @@ class RealData(Point):
         checks.number("rate", self.rate, least=0, strict=True)
 
     @property
+    def trained_by(self) -> Loss:
+        """What networks are trained, chosen and judged by."""
+        return LOSSES["squares"]
+
+    @property
     def settings(self) -> int:
         """How many each method may choose from."""
         return len(self.shares) * len(self.leaks)
@@ -153,9 +159,10 @@ class RealData(Point):
             outside = {k: kernel.outside(random[:, :k]) for k in dict(grid)}
             stiff[m : 2 * m] = torch.tensor([outside[k] for k, _ in grid])
             stiff[: 2 * m] *= strengths
-            rule = Momentum(self.rate / 2 / (top * (1 + decay) + stiff), 2 * top * decay)
+            top *= self.trained_by.curvature(parts.train.Y.shape[1])
+            rule = Momentum(self.rate / (top * (1 + decay) + 2 * stiff), top * decay)
         penalty = LinearPenalty(strengths, bases, kept.float().repeat(2, 1))
-        curves = descend(copies, parts, penalty, rule, self.times)
+        curves = descend(copies, parts, penalty, rule, self.times, self.trained_by)
         return dict(zip(TRAINED, np.split(curves, [m, 2 * m, 3 * m]), strict=True))
 
     def solve(self, copies: Copies, kernel: "Spectrum", parts: Parts) -> dict[str, np.ndarray]:
@@ -291,12 +298,13 @@ def descend(
     penalty: LinearPenalty,
     rule: "Momentum | Adam",
     times: np.ndarray,
+    loss: Loss,
 ) -> np.ndarray:
-    """(S, times, 3), see :func:`judged`: mean squares of all rows in each step.
+    """(S, times, 3), see :func:`judged`: the loss of all rows in each step.
 
     The penalty is that of the first copies.  One that diverges has NaN from then on.
     """
-    X, Y = parts.train.X, parts.train.Y.T
+    X = parts.train.X
     weights, there, count = (
         copies.repeated(len(rule.decay)),
         copies.at_start(X),
@@ -306,24 +314,24 @@ def descend(
 
     def errors(f: Tensor, linear: Callable[[int], Tensor]) -> tuple[Tensor, Tensor]:
         f_L = linear(count)
-        return (f - Y) * (2 / Y.numel()), penalty.gradient(f_L.flatten(1)).view_as(f_L)
+        return loss.slope(f, parts.train), penalty.gradient(f_L.flatten(1)).view_as(f_L)
 
     curves: list[np.ndarray] = []
     for done in range(int(times[-1]) + 1):
         if done in times:
-            curves.append(judged(parts, lambda part: copies.outputs(weights, part.X)))
+            curves.append(judged(parts, lambda part: copies.outputs(weights, part.X), loss))
         gradients = copies.gradients(weights, X, there, errors)
         for p, g, kept in zip(weights, gradients, state, strict=True):
             rule.step(p, g, *kept, done + 1)
     return np.stack(curves, axis=1)
 
 
-def judged(parts: Parts, predict) -> np.ndarray:
-    """(S, 3): mean squares on the validation and the test rows, and the accuracy on the latter."""
+def judged(parts: Parts, predict, loss: Loss = LOSSES["squares"]) -> np.ndarray:
+    """(S, 3): the loss on the validation and the test rows, and the accuracy on the latter."""
     columns = []
     for part in (parts.validation, parts.test):
         f = predict(part)
-        columns.append((f - part.Y).square().mean((1, 2)).double())
+        columns.append(loss.judge(f, part).double())
     lost = torch.full_like(columns[-1], math.nan)
     if parts.test.labels is None:
         columns.append(lost)
