@@ -25,8 +25,6 @@ FREE = "#8c8c8c"
 """Both terms, without a penalty."""
 TARGET = {"color": COLOURS["test"], "ls": "--", "lw": 1.2}
 ALONG = r"$\beta\cdot x$"
-Term = int
-"""0: f_L; 1: f_Q; None, where it is asked for: their sum."""
 
 
 def projections(problem: Problem, X: Tensor) -> np.ndarray:
@@ -139,6 +137,12 @@ def _name(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
     )
 
 
-def show(name: str, figure: Figure, seconds: float) -> html.Html:
-    """In a cell of the page: the ``figure`` as ``name``, and how long the three runs took."""
-    return Chapter.live(name, figure, seconds, "three runs")
+def show(name: str, figure: Figure, seconds: float | None = None) -> html.Html | None:
+    """In a cell of the page: the ``figure`` as ``name``; with ``seconds``, what the runs took."""
+    strip = Chapter.live(name, figure, seconds or 0.0, "three runs")
+    return strip if seconds or not isinstance(strip, html.Html) else None
+
+
+def folded(strip: html.Html) -> html.Html:
+    """The strip of a recorded figure behind a line that opens it; what is no strip, as it is."""
+    return html.folded("Recorded", strip) if isinstance(strip, html.Html) else strip
