@@ -125,7 +125,7 @@ launch: $(STAMP)  ## Write the repository's address (_config.yml) into the noteb
 	@$(BIN)/python book/tools/launch.py
 
 .PHONY: picture
-picture: $(STAMP)  ## Draw the README's picture from the records
+picture: $(STAMP)  ## Draw the README's pictures and the card that a link shows, from the records
 	@$(BIN)/python book/tools/readme_picture.py
 
 .PHONY: lock

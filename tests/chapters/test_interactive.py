@@ -299,7 +299,8 @@ def test_controls_have_names(opened):
     group = view.get_by_role("group", name="movement")
     assert group.evaluate("e => e.tagName") == "FIELDSET"
     assert group.get_by_role("radio").count() == 4
-    for name in ("inside P≤k", "random signs in P>k", "memorising", "equal signs"):
+    kinds = ("learnable: inside P≤k", "harmless: random signs in P>k", "memorising", "equal signs")
+    for name in kinds:
         assert group.get_by_role("radio", name=name, exact=True).count() == 1
     slider = view.get_by_role("slider", name="amplitude c", exact=True)
     bounds = slider.evaluate("e => [e.min, e.max, e.step, e.value]")

@@ -28,7 +28,7 @@ measured = penalty.measure()
 delta = penalty.movement().detach()
 assert measured["movement"] == float(delta.norm()) and measured["share"] < 1
 
-# New inputs: the same square, another mean. And no penalty on good directions.
+# New inputs: the same square, another mean. Learnable directions cost nothing.
 there = torch.randn(500, 5, dtype=torch.float64)
 assert float(penalty(there, fresh=True).detach()) > 0
 good = penalty.directions.V[0]

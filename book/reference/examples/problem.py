@@ -39,7 +39,7 @@ for weight in (0.0, 10.0):
     found[weight] = problem.sizes(run.state) | problem.shares(run.state)
     off = run.values["test"][-1], problem.losses(run.state)["test"]
     assert abs(off[0] - off[1]) < 1e-6
-# With R_2 the linear term leaves the good directions less, and f_Q learns more.
+# With R_2 f_L leaves the learnable directions less, and f_Q learns more.
 assert found[10.0]["R_2"] < found[0.0]["R_2"]
 assert found[10.0]["quadratic_1"] > found[0.0]["quadratic_1"]
 assert problem.projector.n_k == d + 1

@@ -1,4 +1,4 @@
-"""The projectors on good directions, and the movement that only memorises."""
+"""Projectors on learnable directions, and the movement that only memorises."""
 
 import warnings
 
@@ -36,7 +36,7 @@ assert torch.allclose(
 v = projector.eigenvectors().flatten(1)
 assert torch.allclose(v @ v.T, torch.eye(n_k, dtype=torch.float64))
 
-# Memorising: outside the good directions, and yet the labels are hit.
+# Memorising: outside the learnable directions, and yet the labels are hit.
 y = torch.randn(n, generator=g, dtype=torch.float64)
 learned_by_heart = projector.memorize(y)
 assert float(projector.low(learned_by_heart).abs().max()) < 1e-8

@@ -1,4 +1,4 @@
-"""How many good directions and how strong a penalty, by validation."""
+"""How many learnable directions and how strong a penalty, by validation."""
 
 import torch
 from torch import nn

@@ -1,4 +1,4 @@
-"""Leading eigenvalues with their steps, and where a number of good directions cuts."""
+"""Leading eigenvalues with their steps, and where a number of learnable directions cuts."""
 
 import numpy as np
 from matplotlib.figure import Figure

@@ -38,7 +38,7 @@ def multiplicity(d: int, degree: int) -> int:
 
 
 def cumulative_multiplicity(d: int, k: int) -> int:
-    """n_k = Σ_{j ≤ k} B(d, j), the number of good directions of degree ≤ k; ~ d^k/k!.  [L]"""
+    """n_k = Σ_{j ≤ k} B(d, j), the number of learnable directions: degrees ≤ k; ~ d^k/k!.  [L]"""
     return sum(multiplicity(d, j) for j in range(checks.integer("k", k, least=0) + 1))
 
 

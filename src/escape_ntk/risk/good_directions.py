@@ -1,6 +1,6 @@
 """R_2 of any module as a term of a training loss, whole or by minibatches.
 
-With V (n_k, P) the good directions at θ₀, orthonormal, and P_{>k}Δ = Δ − VᵀVΔ, Δ = θ − θ₀,
+With V (n_k, P) the learnable directions at θ₀, orthonormal, and P_{>k}Δ = Δ − VᵀVΔ, Δ = θ − θ₀,
 R_2(Δ) = (1/nC) Σ_i Σ_c f_L,c(x_i; P_{>k}Δ)²,
 a mean over rows of X.  So the same mean over a batch drawn uniformly from them has R_2 as its
 expectation, and ∇R_2 as that of its gradient.  Source: [C] for R_2, [D] for the rest.
@@ -28,14 +28,15 @@ class GoodDirections:
     """The penalty R_2 of ``model`` on the inputs X: ``loss + lam * penalty(batch)``.
 
     R_2(Δ) = (1/nC) Σ_i Σ_c f_L,c(x_i; P_{>k}Δ)², Δ = θ − θ₀: what f_L, the part of f that is linear
-    in the movement, does outside the good directions, the top ``n_k`` eigenvectors of the tangent
-    kernel on X.  θ₀ is what the parameters are now.  [C]
+    in the movement, does outside the learnable directions, the top ``n_k`` eigenvectors of the
+    tangent kernel on X.  So training keeps to good directions: f_L moves along learnable ones, and
+    what else moves has to be harmless, unseen by f_L.  θ₀ is what the parameters are now.  [C]
 
     Arguments:
 
     * ``model``: any module that :class:`~escape_ntk.models.modules.ModuleFeatures` takes;
     * ``X`` (n, …): the training inputs, on the model's device;
-    * ``n_k``: how many good directions; or ``"gap"``: up to the last step of the spectrum;
+    * ``n_k``: how many learnable directions; or ``"gap"``: up to the last step of the spectrum;
     * ``output``: None for one output; of C outputs a column, or ``"all"``: one kernel of n·C
       outputs, one set of directions that they share.  Take ``"all"`` when the outputs are of one
       kind, as logits are.  Where their kernels differ in size the largest would take all the n_k:
@@ -205,7 +206,7 @@ class GoodDirections:
             raise
 
     def measure(self) -> dict[str, float]:
-        """``"movement"``: ‖Δ‖; ``"share"``: ‖P_{≤k}Δ‖²/‖Δ‖², what of it is along good directions.
+        """``"movement"``: ‖Δ‖; ``"share"``: ‖P_{≤k}Δ‖²/‖Δ‖², what of it is learnable.
 
         The share of Δ = 0 is 0.  [D]
         """
@@ -218,7 +219,7 @@ class GoodDirections:
 
     @property
     def n_k(self) -> int:
-        """How many good directions."""
+        """How many learnable directions."""
         return self.directions.n_k
 
     def first(self, n_k: int) -> "GoodDirections":

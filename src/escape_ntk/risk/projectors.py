@@ -1,4 +1,4 @@
-"""Good directions: the projectors P_{≤k} and P_{>k}, of the training set and of the population.
+"""Learnable directions: the projectors P_{≤k} and P_{>k}, of a training set, of the population.
 
 With the t-features A (n, pd), A Aᵀ = UΛUᵀ (descending) and U_k, Λ_k its first n_k pairs,
 P_{≤k} t = Aᵀ U_k Λ_k^{−1} U_kᵀ A t and f_L(X; P_{>k}W) = (I − U_kU_kᵀ) f_L(X; W).

@@ -155,7 +155,7 @@ class _Kernel:
         if known is not None:
             self._kept = [known[place] for place in self._places()]
         self.bar = tqdm(
-            desc="good directions", unit=" passes", disable=not progress, delay=2, leave=False
+            desc="learnable directions", unit=" passes", disable=not progress, delay=2, leave=False
         )
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:

@@ -1,4 +1,4 @@
-"""How many good directions, and how strong a penalty?  All pairs of a grid, on validation data.
+"""How many learnable directions, and how strong a penalty?  A grid, on validation data.
 
 The directions are sought once, for the largest n_k: the others are the first of them.  [D]
 """

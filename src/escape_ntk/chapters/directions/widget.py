@@ -13,8 +13,8 @@ from escape_ntk.checks import InputError, NonFiniteError, ShapeError, message
 from escape_ntk.display.html import Html, limited, numbers
 
 MOVES = {
-    "inside": "inside <i>P</i><sub>≤<i>k</i></sub>",
-    "random_signs": "random signs in <i>P</i><sub>&gt;<i>k</i></sub>",
+    "inside": "learnable: inside <i>P</i><sub>≤<i>k</i></sub>",
+    "random_signs": "harmless: random signs in <i>P</i><sub>&gt;<i>k</i></sub>",
     "memorizing": "memorising",
     "same_sign": "equal signs",
 }
@@ -24,12 +24,14 @@ SIDES = {
     "train": (
         "training inputs",
         "circles",
-        "#0072B2",
+        "#6b7280",
         "m-3.3 0a3.3 3.3 0 1 0 6.6 0a3.3 3.3 0 1 0-6.6 0z",
     ),
-    "fresh": ("fresh inputs", "squares", "#D55E00", "m-3-3h6v6h-6z"),
+    "fresh": ("fresh inputs", "squares", "#009E73", "m-3-3h6v6h-6z"),
 }
-"""Panels: title, marks in words, their colour, and one mark as a path from its centre."""
+"""Panels: title, marks in words, their colour, and one mark as a path from its centre.
+
+Blue and vermilion are f_L and f_Q everywhere else: no colour of a panel, which shows both."""
 FRAME = {"x": (-4, 4, 42, 330), "y": (-6, 10, 266, 26)}
 """Axes: least and largest value, and where in the drawing these lie."""
 EDGES = {

@@ -128,8 +128,8 @@ for k, tail in ((2, ""), (1, "-k1")):
     ):
         chapter.claim(
             f"joint-{name}{tail}",
-            f"k = {k}: the {words} of W* (mean square of f_L outside the good directions of the "
-            f"population) falls like m^(−1/2), {WIDTHS[0]} ≤ m ≤ {WIDTHS[-1]}.",
+            f"k = {k}: the {words} of W* (mean square of f_L outside the learnable directions of "
+            f"the population) falls like m^(−1/2), {WIDTHS[0]} ≤ m ≤ {WIDTHS[-1]}.",
             source="A+D+M",
             target="slope −1/2",
             tolerance=f"{TEN}.05",

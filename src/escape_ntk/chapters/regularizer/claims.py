@@ -105,8 +105,8 @@ def separated(
 
 chapter.claim(
     "regularizer-memorizes",
-    "Published size: without R_2, f_L is large outside the good directions on the training set; "
-    "with it, it is not, whatever λ_1.",
+    "Published size: without R_2, f_L is large outside the learnable directions on the training "
+    "set; with it, it is not, whatever λ_1.",
     source="M",
     target="R_2 over 2/3: at least 0.1 without, at most 0.01 with",
     tolerance="each of 27 runs (three seeds)",

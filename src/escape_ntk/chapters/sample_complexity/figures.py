@@ -53,11 +53,13 @@ def thresholds_by_dimension(
     found: Mapping[str, Thresholds],
     sizes: Mapping[str, Callable[[int], float]],
     noisy: Mapping[str, Thresholds] | None = None,
+    words: Mapping[str, str] | None = None,
 ) -> Figure:
     """n_τ over d, one colour a method: median and range of the seeds; dotted: ∝ its n_ℓ.
 
     ``sizes``: what each method is expected to follow.  ``noisy``: those with noisy labels, hollow
-    and dashed.  Dimensions with a censored seed are left out.
+    and dashed.  ``words``: of each method, behind its last mark, in the place of a legend.
+    Dimensions with a censored seed are left out.
     """
     figure, (ax,) = new_axes(1, 3.8)
     for method, (name, mark) in METHODS.items():
@@ -71,6 +73,9 @@ def thresholds_by_dimension(
         guide = np.array([sizes[method](int(d)) for d in dims])
         scale = np.exp(np.mean(np.log(middle / guide)))
         ax.plot(dims, scale * guide, color=colour, ls=":", lw=1.2)
+        if words:
+            place = {"textcoords": "offset points", "va": "center", "color": colour}
+            ax.annotate(words[method], (dims[-1], middle[-1]), (12, 0), **place)
     every = sorted({d for rows in found.values() for d in rows})
     ax.set(xscale="log", yscale="log", xlabel="dimension $d$", ylabel="samples needed")
     ax.set_xticks(every, [str(d) for d in every])
@@ -78,7 +83,10 @@ def thresholds_by_dimension(
     ticks = [c * 10**j for j in range(1, 6) for c in (1, 2, 5) if low < c * 10**j < high]
     ax.set_yticks(ticks, [str(n) for n in ticks])
     ax.minorticks_off()
-    ax.legend()
+    if words:
+        ax.set_ylabel("examples needed")
+    else:
+        ax.legend()
     return figure
 
 

@@ -37,20 +37,34 @@ def whole_map(runs: Runs, k: int) -> dict[str, list[Record]]:
     return {method: map_runs(runs, method, k) for method in METHODS}
 
 
-def thresholds(runs: Runs, k: int, noisy: dict | None = None):
+IN_WORDS = {
+    "ntk": "$f_L$ alone, a kernel:\nlike $d^3$",
+    "quadntk": "$f_Q$ alone",
+    "joint": "$f_L+f_Q$, together:\nlike $d^2$",
+}
+"""The methods, for a reader who does not know their names yet."""
+
+
+def thresholds(runs: Runs, k: int, noisy: dict | None = None, words: dict | None = None):
     """n_.25 over d, with what each method is expected to follow; ``noisy``: with noisy labels."""
     found = {m: e.thresholds(records, LEVELS[0]) for m, records in whole_map(runs, k).items()}
     follows = {
         m: lambda d, degree=k + up: cumulative_multiplicity(d, degree)
         for m, up in DEGREE_ABOVE.items()
     }
-    return figures.thresholds_by_dimension(found, follows, noisy)
+    return figures.thresholds_by_dimension(found, follows, noisy, words)
 
 
 @chapter.figure("fig-thresholds")
 def thresholds_2(runs: Runs):
     """Those for k = 2."""
     return thresholds(runs, 2)
+
+
+@chapter.figure("fig-samples")
+def thresholds_in_words(runs: Runs):
+    """Those for k = 2, for the home page and *The idea in fifteen minutes*."""
+    return thresholds(runs, 2, words=IN_WORDS)
 
 
 @chapter.figure("fig-thresholds-1")

@@ -151,7 +151,7 @@ def _chosen(arrays: dict[str, np.ndarray]) -> Result:
 
 @dataclass(frozen=True)
 class Joint(Flow):
-    """f_L + f_Q from W = 0 with n_k good directions, over λ_2 and time; λ_2 = 0 is one of them."""
+    """f_L + f_Q from W = 0 with n_k learnable directions, over λ_2, which may be 0, and time."""
 
     experiment: ClassVar[str] = "complexity-joint"
     draws: ClassVar[Draws] = Draws("sphere", "sphere", tools=PROJECTED)

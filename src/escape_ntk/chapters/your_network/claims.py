@@ -126,12 +126,12 @@ for name, statement, below, instead, words in (
         "R_2 has a lower test loss than weight decay, both to the end of training.",
         "decay_end",
         "random_end",
-        "random directions in the place of the good ones",
+        "random directions in the place of the learnable ones",
     ),
     (
         "directions",
-        "The good directions matter: R_2 has a lower test loss than the same penalty with random "
-        "directions.",
+        "The learnable directions matter: R_2 has a lower test loss than the same penalty with "
+        "random directions.",
         "random_end",
         "decay_end",
         "weight decay in the place of R_2",
@@ -186,7 +186,8 @@ for name, statement, other, instead, words in (
     ),
     (
         "directions",
-        "On real data good directions have a lower test loss than random ones, both stopped early.",
+        "On real data learnable directions have a lower test loss than random ones, both stopped "
+        "early.",
         "random_stopped",
         "plain_stopped",
         "plain training in the place of R_2",

@@ -20,7 +20,7 @@ from escape_ntk.study.claims import Runs, plus_minus
 show = chapter.show
 LABELS = {
     "plain": "no penalty",
-    "leak": "R_2, good directions",
+    "leak": "R_2, learnable directions",
     "decay": "weight decay",
     "random": "R_2, random directions",
 }

@@ -28,7 +28,7 @@ from escape_ntk.study.sampling import accuracy, finite
 from escape_ntk.training.run import UNSAVED, Run
 
 METHODS = ("plain", "leak", "decay", "random")
-"""No penalty, R_2, torch's weight decay, and R_2 with as many random directions as good ones."""
+"""No penalty, R_2, torch's weight decay, and R_2 with random directions, as many as learnable."""
 LEAKS = ("leak", "random")
 
 

@@ -10,7 +10,7 @@ all sets, sizes, settings and seeds below, and what is expected.  R_2 is expecte
 training stopped early and the network's own tangent kernel, on the mean over the sets; not to beat
 weight decay, nor random directions; to be level with Gaussians.  Grids end where a method turns
 into another: λ → 0 and decay → 0 are plain training, a large decay or ridge predicts the mean,
-n_k = 1 is the least; a large λ forbids f_L outside the good directions.
+n_k = 1 is the least; a large λ forbids f_L outside the learnable directions.
 """
 
 import dataclasses
@@ -55,7 +55,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 """One layer of tanh by gradient descent with momentum, three of ReLU by AdamW; their grids."""
 TRAINED = ("leak", "random", "decay", "plain")
-"""R_2, R_2 with random directions in place of the good ones, weight decay, no penalty."""
+"""R_2, R_2 with random directions in place of the learnable ones, weight decay, no penalty."""
 SOLVED = ("ntk", "cutoff", "rbf", "ridge")
 """Ridge with the network's kernel at θ₀, its spectral cut-off; ridge with Gaussians; linear."""
 
