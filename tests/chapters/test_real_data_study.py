@@ -260,6 +260,7 @@ def test_cells_leave_rows_to_judge_by():
 
 def test_what_follows_has_the_methods_of_the_study_and_rows_to_judge_by(tmp_path):
     squares, entropy = follow_up.more_points((1,)), follow_up.entropy_points((1,))
+    assert {type(point) for point in (*squares, *entropy)} == {follow_up.FollowUp}
     assert len(squares) == 8 and len(entropy) == 14
     for point in (*squares, *entropy):
         assert real_sets.SETS[point.data].rows - 2 * point.n >= study.LEAST_TEST
