@@ -14,6 +14,7 @@ from torch import Tensor
 from escape_ntk.display import html
 from escape_ntk.display.style import COLOURS, in_style, new_axes
 from escape_ntk.risk.problem import Problem
+from escape_ntk.study import reading
 from escape_ntk.study.chapter import Chapter
 from escape_ntk.training.trajectory import Trajectory
 
@@ -35,7 +36,8 @@ def projections(problem: Problem, X: Tensor) -> np.ndarray:
 def outputs(problem: Problem, state: Tensor, *, fresh: bool = True) -> np.ndarray:
     """f_L + f_Q at the fresh or at the training inputs, (n,)."""
     features = problem.test if fresh else problem.features
-    return sum(features.terms(state)).numpy()
+    linear, quadratic = features.terms(state)
+    return (linear + quadratic).numpy()
 
 
 def parts(problem: Problem, X: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -137,7 +139,9 @@ def _name(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
     )
 
 
-def show(name: str, figure: Figure, seconds: float | None = None) -> html.Html | None:
+def show(
+    name: str, figure: Figure, seconds: float | None = None
+) -> html.Html | reading.Picture | None:
     """In a cell of the page: the ``figure`` as ``name``; with ``seconds``, what the runs took."""
     strip = Chapter.live(name, figure, seconds or 0.0, "three runs")
     return strip if seconds or not isinstance(strip, html.Html) else None

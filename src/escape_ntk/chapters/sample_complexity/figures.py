@@ -74,8 +74,14 @@ def thresholds_by_dimension(
         scale = np.exp(np.mean(np.log(middle / guide)))
         ax.plot(dims, scale * guide, color=colour, ls=":", lw=1.2)
         if words:
-            place = {"textcoords": "offset points", "va": "center", "color": colour}
-            ax.annotate(words[method], (dims[-1], middle[-1]), (12, 0), **place)
+            ax.annotate(
+                words[method],
+                (dims[-1], middle[-1]),
+                (12, 0),
+                textcoords="offset points",
+                va="center",
+                color=colour,
+            )
     every = sorted({d for rows in found.values() for d in rows})
     ax.set(xscale="log", yscale="log", xlabel="dimension $d$", ylabel="samples needed")
     ax.set_xticks(every, [str(d) for d in every])
