@@ -44,6 +44,12 @@ def _methods(runs: Mapping[str, Sequence[Run]], key: str, words: str) -> Figure:
     return figure
 
 
+BESIDE = {
+    "ntk": (2, (-14, 18), "right"),
+    "quadntk": (3, (-4, 17), "center"),
+    "joint": (2, (12, -20), "left"),
+}
+"""Where words stand: beside which mark, how far from it in points, and on which side of that."""
 Thresholds = Mapping[int, Mapping[int, float]]
 """n_τ by d and seed; NaN where it was not reached."""
 
@@ -58,7 +64,7 @@ def thresholds_by_dimension(
     """n_τ over d, one colour a method: median and range of the seeds; dotted: ∝ its n_ℓ.
 
     ``sizes``: what each method is expected to follow.  ``noisy``: those with noisy labels, hollow
-    and dashed.  ``words``: of each method, behind its last mark, in the place of a legend.
+    and dashed.  ``words``: of each method, beside a mark of it, in the place of a legend.
     Dimensions with a censored seed are left out.
     """
     figure, (ax,) = new_axes(1, 3.8)
@@ -74,13 +80,16 @@ def thresholds_by_dimension(
         scale = np.exp(np.mean(np.log(middle / guide)))
         ax.plot(dims, scale * guide, color=colour, ls=":", lw=1.2)
         if words:
+            at, offset, side = BESIDE[method]
             ax.annotate(
                 words[method],
-                (dims[-1], middle[-1]),
-                (12, 0),
+                (dims[at], middle[at]),
+                offset,
                 textcoords="offset points",
+                ha=side,
                 va="center",
                 color=colour,
+                fontsize=11,
             )
     every = sorted({d for rows in found.values() for d in rows})
     ax.set(xscale="log", yscale="log", xlabel="dimension $d$", ylabel="samples needed")

@@ -38,9 +38,9 @@ def whole_map(runs: Runs, k: int) -> dict[str, list[Record]]:
 
 
 IN_WORDS = {
-    "ntk": "$f_L$ alone, a kernel:\nlike $d^3$",
+    "ntk": "$f_L$ alone, a kernel: like $d^3$",
     "quadntk": "$f_Q$ alone",
-    "joint": "$f_L+f_Q$, together:\nlike $d^2$",
+    "joint": "$f_L+f_Q$ together: like $d^2$",
 }
 """The methods, for a reader who does not know their names yet."""
 
