@@ -77,10 +77,10 @@ def card(page: str, root: Path) -> bytes | None:
 
 
 def _picture(app, pagename: str, place: str) -> str:
-    """The address of the picture of a page; that of the home page is the README's."""
+    """The address of the picture of a page; that of the home page is the book's own card."""
     root, folder = Path(app.srcdir), Path(app.outdir) / CARDS
     if (png := card(pagename, root)) is None:
-        return f"{place}_static/published-figure.png"
+        return f"{place}_static/card.png"
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{pagename.rpartition('/')[2]}.png"
     (folder / name).write_bytes(png)

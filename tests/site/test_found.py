@@ -124,8 +124,8 @@ def test_with_an_address_a_link_shows_what_the_page_is(small):
     assert facts["image"] == f"{ADDRESS}_cards/setup.png"
     assert (small / "_cards/setup.png").read_bytes().startswith(b"\x89PNG")
     home = read(small / "book/index.html")
-    assert said(home, "og:image") == [f"{ADDRESS}_static/published-figure.png"]
-    assert (small / "_static/published-figure.png").is_file()
+    assert said(home, "og:image") == [f"{ADDRESS}_static/card.png"]
+    assert (small / "_static/card.png").is_file()
 
 
 def test_with_a_repository_a_page_can_be_mended(small):
