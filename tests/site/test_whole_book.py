@@ -38,7 +38,7 @@ def test_nothing_of_a_page_is_left_out(book):
 
 def test_every_page_in_its_order(book):
     assert [part.name for part in book] == list(whole_book.parts(ROOT))
-    assert [part.part for part in book][:3] == ["", "Start here", "Chapters"]
+    assert list(dict.fromkeys(part.part for part in book))[:3] == ["", "Start here", "Chapters"]
     assert book[-1].part == "Reference"
 
 

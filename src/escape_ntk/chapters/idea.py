@@ -139,12 +139,9 @@ def _name(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
     )
 
 
-def show(
-    name: str, figure: Figure, seconds: float | None = None
-) -> html.Html | reading.Picture | None:
-    """In a cell of the page: the ``figure`` as ``name``; with ``seconds``, what the runs took."""
-    strip = Chapter.live(name, figure, seconds or 0.0, "three runs")
-    return strip if seconds or not isinstance(strip, html.Html) else None
+def show(name: str, figure: Figure, seconds: float) -> html.Html | reading.Picture:
+    """In a cell of the page: the ``figure`` as ``name``, of the three runs that took so long."""
+    return Chapter.live(name, figure, seconds, "three runs")
 
 
 def folded(strip: html.Html) -> html.Html:
