@@ -1,7 +1,8 @@
 """The search finds what people type: eighteen queries, each with what has to come first.
 
 Thirteen are those of a review that tried the site and found too little, the theorem by the number
-that it has now; the others were added with this test.  A page made from sources, or one that repeats every statement, never comes first.
+that it has now; the others were added with this test.  A page made from sources, or one that
+repeats every statement, never comes first.
 """
 
 from __future__ import annotations
