@@ -19,6 +19,10 @@ BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PAGES ?= $(shell grep -l '^```{code-cell' book/*.md 2>/dev/null)
 
+# Bytecode is kept, whatever the shell says: tests start some eighty processes, and each would compile
+# torch and its kin anew, three seconds of a core.
+unexport PYTHONDONTWRITEBYTECODE
+
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 # Modules are compiled when they are first imported; most of them never are.
 PIP_INSTALL := $(PIP) install --no-compile $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
