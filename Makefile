@@ -55,7 +55,11 @@ test: $(STAMP)  ## Run all tests: style, units, bad input, notebooks, the site i
 
 # Two processes of one thread each: more threads than cores only wait for one another.
 # All tests of a file by one of them: what they share is made once.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --numprocesses
+PYTEST := env OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --numprocesses
+
+# Notebooks, book and pages come one after the other, longest of all: what is tested beside them
+# takes the cores that they leave.
+LATER := nice -n 5
 
 .PHONY: lint
 lint: $(STAMP)  ## Check style and types: ruff, and basedpyright on src
@@ -65,10 +69,10 @@ lint: $(STAMP)  ## Check style and types: ruff, and basedpyright on src
 
 .PHONY: test-unit test-input test-notebooks test-site test-pages
 test-unit: $(STAMP)  # the package, with array shapes checked against the signatures
-	@SHAPES=1 $(PYTEST) 2 tests --ignore=tests/bad_input --ignore=tests/site
+	@SHAPES=1 $(LATER) $(PYTEST) 2 tests --ignore=tests/bad_input --ignore=tests/site
 
 test-input: $(STAMP)  # bad input; shapes unchecked, as users run the package
-	@$(PYTEST) 2 tests/bad_input
+	@$(LATER) $(PYTEST) 2 tests/bad_input
 
 test-notebooks: $(STAMP)  # executed, outputs compared with the stored ones and kept for the book
 	@# In this order: the longest first, or it is still running when all others have ended.
