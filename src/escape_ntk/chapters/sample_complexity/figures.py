@@ -47,7 +47,7 @@ def _methods(runs: Mapping[str, Sequence[Run]], key: str, words: str) -> Figure:
 BESIDE = {
     "ntk": (2, (-14, 18), "right"),
     "quadntk": (3, (-4, 17), "center"),
-    "joint": (2, (12, -20), "left"),
+    "joint": (1, (14, -20), "left"),
 }
 """Where words stand: beside which mark, how far from it in points, and on which side of that."""
 Thresholds = Mapping[int, Mapping[int, float]]
