@@ -34,6 +34,13 @@ PEERS = (
     ("autograd", "training", "autograd through f_L + f_Q"),
     ("torch_func", "training", "torch.func, a forward derivative of a forward derivative"),
 )
+TRIED = {
+    "constant": "the error's constant by the stages",
+    "eager": "less safety, fewer radii",
+    "higher": "third order, Kutta's where not stiff",
+    "exponential": "stiff linear directions exactly",
+}
+"""What was tried for fewer gradients, in words."""
 
 
 def found(name: str) -> dict[str, Any]:
@@ -122,12 +129,30 @@ def growth() -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
+def tried() -> tuple[list[str], list[list[str]]]:
+    """Gradients of every other way over those of the present one, and seconds side by side."""
+    told = found("fewer_gradients")["found"]
+    header = ["what", "for", "end state", "worst curve"]
+    rows = []
+    for way, words in TRIED.items():
+        for kind in ("curve", "sphere"):
+            pairs = [v["ratios"] for name, v in told[way].items() if name.startswith(kind)]
+            cells = [f"{min(x):.2f} to {max(x):.2f}" for x in zip(*pairs, strict=True)]
+            rows.append([words, f"{len(pairs)} flows, {kind}", *cells])
+    for size, by_count in told["side by side"].items():
+        span = [by_count[k] for k in sorted(by_count, key=int)]
+        words = f"{', '.join(by_count)} λ side by side, seconds"
+        rows.append([words, f"n, d, m = {size.strip('()')}", ", ".join(map(ratio, span)), "–"])
+    return header, rows
+
+
 TABLES = {
     "products": products,
     "sizes": sizes,
     "peers": peers,
     "kernels": kernels,
     "growth": growth,
+    "tried": tried,
 }
 
 
@@ -139,7 +164,7 @@ class Speed(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """The table, and under it the machine."""
         chosen = directives.choice(self.arguments[0], tuple(TABLES))
-        for name in ("training", "peers"):
+        for name in ("training", "peers", "fewer_gradients"):
             self.env.note_dependency(str(BENCHMARKS / f"{name}.json"))
         header, rows = TABLES[chosen]()
         lines = [tables.Row([[tables.paragraph(cell)] for cell in row]) for row in rows]
