@@ -3,7 +3,7 @@
 * One word in two spellings is one word: *regularizer* finds *regulariser*.
 * A chapter stands before what is made from sources; tables that repeat every statement stand in no
   list of findings.
-* *Theorem 1* finds the first theorem, *how to cite* the citation.
+* *Theorem 2.1* finds the first theorem of that chapter, *how to cite* the citation.
 * What a page is shown with is its text, formulas in letters (``find.js``).
 
 Looked at: the index and the search are Sphinx's own; pagefind searches finished pages as a program

@@ -1,5 +1,8 @@
 """The page *The idea in fifteen minutes*: its figures draw what was trained, and its problem."""
 
+import re
+from pathlib import Path
+
 import matplotlib
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ from matplotlib import pyplot as plt
 import escape_ntk as en
 from escape_ntk.chapters import idea
 from escape_ntk.display import html
+from escape_ntk.numerics.polynomials import cumulative_multiplicity, multiplicity
 
 matplotlib.use("Agg")
 
@@ -83,3 +87,30 @@ def test_a_strip_is_folded_and_what_is_none_stays():
     strip = html.live(2.0, "runs")
     assert strip.text in idea.folded(strip).text and "<summary>" in idea.folded(strip).text
     assert idea.folded("a picture") == "a picture"
+
+
+# ---------------------------------------------------------------- what the page says in words
+
+PAGE = (Path(__file__).parents[2] / "book/idea.md").read_text("utf-8")
+
+
+def test_sizes_in_the_text_are_those_of_its_cell():
+    found = re.search(r"d=(\d+), n=(\d+), m=(\d+), k=(\d+)", PAGE)
+    assert found, "the cell names its sizes"
+    d, n, m, k = map(int, found.groups())
+    dense = cumulative_multiplicity(d, k)
+    assert f"We see {n} examples" in PAGE and f"$m={m}$ neurons" in PAGE
+    assert n == 3 * dense and f"$n_2={dense}$ independent polynomials" in PAGE
+    assert "eight hundred" in PAGE and abs(multiplicity(d, k + 1) / 800 - 1) < 0.02
+    assert "Sixteen numbers" in PAGE and d == 16
+
+
+def test_shares_in_the_words_beside_the_picture_are_those_of_the_run():
+    """Also the control: with both parts exchanged the words would be wrong."""
+    problem = en.dense_plus_sparse_problem(d=16, n=456, m=1000, k=2, activation="sin(z+pi/4)")
+    end = {name: v[-1] for name, v in en.train(problem, en.Penalties(empirical=1.0)).values.items()}
+    words = ("rises early to four fifths", "reaches a quarter", "reaches seven tenths")
+    assert all(text in PAGE for text in words)
+    said, names = (0.8, 0.25, 0.7), ("linear_0", "linear_1", "quadratic_1")
+    assert all(abs(end[name] - value) < 0.06 for name, value in zip(names, said, strict=True))
+    assert abs(end["linear_1"] - 0.8) > 0.06 and abs(end["linear_0"] - 0.25) > 0.06

@@ -645,6 +645,25 @@ def test_killed_run_resumes_bit_for_bit(saves, dtype):
     assert same(end, run(*options))
 
 
+def test_killed_run_with_a_slow_pull_resumes_bit_for_bit(monkeypatch):
+    """Control: one that forgets the pull of the step before goes on otherwise."""
+    options = (*pair_problem(SLOW), 20.0, TIMES)
+    whole = run(*options)
+    end, kills = interrupted_by_saves(options, 4)
+    assert kills >= 1 and same(end, whole)
+    monkeypatch.setattr(flow_module._Flow, "OF_THE_PULL", ("pull",))
+    assert not same(interrupted_by_saves(options, 4)[0], whole)
+
+
+def test_a_checkpoint_from_before_pulls_were_continued_is_taken_up(monkeypatch):
+    """To the tolerance of the flow, not bit for bit."""
+    options = (*pair_problem(SLOW), 20.0, TIMES)
+    monkeypatch.setattr(flow_module._Flow, "OF_THE_PULL", ())
+    end, kills = interrupted_by_saves(options, 4)
+    assert kills >= 1
+    assert torch.allclose(end.state, run(*options).state, rtol=1e-3, atol=1e-4)
+
+
 def test_run_killed_while_measuring_resumes_bit_for_bit():
     risk, start = pair_problem(STIFF)
     for deaths in range(1, len(TIMES)):

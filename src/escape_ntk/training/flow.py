@@ -58,14 +58,9 @@ class _Flow:
         """First velocity, spectral radius and trial step."""
         self.f = self.call(self.y)
         self.pull = self.latest
-        noise = torch.Generator(device=self.y.device).manual_seed(0)
-        self.direction = torch.randn(
-            self.y.shape, generator=noise, dtype=self.y.dtype, device=self.y.device
-        )
+        self.direction = self._noise()
         if self.slow is not None:
-            still = torch.zeros_like(self.y)
-            rho, _, _ = rkc.spectral_radius(self._slow_alone, still, still, self.direction)
-            self.slow_rho = RADIUS_SAFETY * rho
+            self.slow_rho = self._radius_of(self.slow)
         self.estimate_radius(most=50)
         h = 1 / self.rho if self.rho > 0 else t_end
         change = self.call(torch.add(self.y, self.f, alpha=h)).sub_(self.f)
@@ -82,10 +77,20 @@ class _Flow:
             f[1].add_(self.latest)
         return f
 
-    def _slow_alone(self, y: Tensor) -> Tensor:
-        f = torch.zeros_like(y)
-        f[1] = self.slow(y) if self.slow is not None else 0.0
-        return f
+    def _noise(self) -> Tensor:
+        """Any direction, always the same."""
+        noise = torch.Generator(device=self.y.device).manual_seed(0)
+        kind = {"dtype": self.y.dtype, "device": self.y.device}
+        return torch.randn(self.y.shape, generator=noise, **kind)
+
+    def _radius_of(self, slow: rkc.Velocity) -> float:
+        """ρ of the slow part, wherever y is."""
+
+        def alone(y: Tensor) -> Tensor:
+            return torch.stack([torch.zeros_like(y[0]), slow(y)])
+
+        still = torch.zeros_like(self.y)
+        return RADIUS_SAFETY * rkc.spectral_radius(alone, still, still, self._noise())[0]
 
     def estimate_radius(self, most: int = POWER_CALLS) -> None:
         """ρ of the velocity, at most the sum of that of its two parts."""
@@ -154,24 +159,27 @@ class _Flow:
         if self.since_radius:
             self.estimate_radius()
 
-    SCALARS = "t calls steps rejected since_radius h rho last_error last_h slow_rho".split()
+    SCALARS = "t calls steps rejected since_radius h rho last_error last_h".split()
     TENSORS = ("y", "f", "direction")
-
-    @property
-    def tensors(self) -> tuple[str, ...]:
-        """Names of those that are saved."""
-        return self.TENSORS if self.slow is None else (*self.TENSORS, "pull", "before")
+    OF_THE_PULL = ("pull", "before")
 
     def dump(self) -> dict:
+        tensors = self.TENSORS + (() if self.slow is None else self.OF_THE_PULL)
         out = {name: getattr(self, name) for name in self.SCALARS}
-        return out | {name: getattr(self, name).cpu().numpy().copy() for name in self.tensors}
+        return out | {name: getattr(self, name).cpu().numpy().copy() for name in tensors}
 
     def restore(self, saved) -> None:
+        """Go on from a :meth:`dump`, also from one that was made before pulls were continued."""
         for name in self.SCALARS:
             setattr(self, name, type(getattr(self, name))(np.asarray(saved[name]).item()))
-        for name in self.tensors:
-            value = torch.from_numpy(np.array(saved[name])).to(self.y.device)
-            setattr(self, name, value)
+        for name in (*self.TENSORS, *self.OF_THE_PULL):
+            if name in saved:
+                value = torch.from_numpy(np.array(saved[name])).to(self.y.device)
+                setattr(self, name, value)
+        if self.slow is not None:
+            self.slow_rho = self._radius_of(self.slow)
+            if "pull" not in saved:
+                self.pull = self.before = self.slow(self.y)
 
 
 def gradient_flow(
