@@ -93,7 +93,7 @@ AS_PRINTED = Hypothesis(
     lambdas=(0.0, 1e-1),
 )
 HYPOTHESES = (SUM_NO_R1, MEAN_NO_R1, SUM_UNIT_R1, SUM_SMALL_R1, SUM_SCALED_R1, AS_PRINTED)
-"""Candidates for what was run; those with R_1 are costly and run where they differ most.  [C]"""
+"""Candidates for what was run; those that few curves refute are run where they differ most.  [C]"""
 
 R1_ALONE = Hypothesis("R₁ alone", "λ₁ = 10, λ₂ = 0", population=10.0)
 """Not a candidate for the figure: what R_1 does by itself."""
