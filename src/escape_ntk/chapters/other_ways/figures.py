@@ -1,0 +1,115 @@
+"""Figures of the chapter *Other ways*."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from escape_ntk.display.style import COLOURS, in_style, new_axes
+
+TARGETS = {
+    "dense": ("dense alone", COLOURS["linear"], "o"),
+    "sparse": ("sparse alone", COLOURS["quadratic"], "s"),
+    "both": ("both", COLOURS["test"], "D"),
+}
+FAMILIES = {
+    "kernels": (("ntk", COLOURS["ntk"], "-"), ("rbf", "#56B4E9", "--")),
+    "Taylor model": (
+        ("quadntk", COLOURS["quadntk"], "-"),
+        ("two-stage", "#E69F00", "--"),
+        ("oracle", "#000000", ":"),
+    ),
+    "network": (
+        ("network", "#CC79A7", "-"),
+        ("network-r2", "#009E73", "--"),
+        ("mean-field", "#555555", "-."),
+    ),
+    "steps, then ridge": (
+        ("one-step", "#D55E00", "-"),
+        ("fresh-batches", "#56B4E9", "--"),
+        ("reused-batch", "#CC79A7", "-."),
+    ),
+}
+"""Which methods share a panel; the joint model stands in each."""
+
+
+@in_style
+def at_a_glance(
+    needed: Mapping[str, Mapping[int, Mapping[str, Sequence[float]]]],
+    unit: Mapping[int, float],
+    largest: float,
+    labels: Mapping[str, str],
+) -> Figure:
+    """Labels over n_k by method: one mark for each target, median of the seeds with their range.
+
+    ``needed``: by target, k and method; a seed that did not get there stands at ``largest``, with
+    an arrow where the median does.
+    """
+    figure, axes = new_axes(len(unit), 4.6, sharey=True)
+    methods = list(labels)
+    for ax, (k, size) in zip(axes, unit.items(), strict=True):
+        for j, (target, (name, colour, mark)) in enumerate(TARGETS.items()):
+            for row, method in enumerate(methods):
+                values = np.nan_to_num(np.array(needed[target][k][method]), nan=largest) / size
+                y, middle = row + 0.22 * (j - 1), float(np.median(values))
+                ax.plot([values.min(), values.max()], [y, y], color=colour, lw=1.2)
+                beyond = middle * size >= largest
+                ax.plot(
+                    middle, y, ls="", marker=">" if beyond else mark, color=colour, ms=5.5,
+                    mfc="white" if beyond else colour,
+                    label=name if row == 0 and not beyond else None,
+                )  # fmt: skip
+        ax.axvline(1, color="#8c8c8c", lw=1, ls=":")
+        ax.set(xscale="log", xlabel=f"labels over $n_{k}$", title=f"$k={k}$")
+        ax.grid(axis="y", visible=False)
+    axes[0].set_yticks(range(len(methods)), [labels[m] for m in methods])
+    axes[0].invert_yaxis()
+    handles = {
+        label: handle
+        for ax in axes
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3)
+    return figure
+
+
+@in_style
+def over_dimension(
+    needed: Mapping[int, Mapping[str, Mapping[int, Sequence[float]]]],
+    labels: Mapping[str, str],
+) -> Figure:
+    """Labels over d for dense plus sparse: a column of panels for each family, a row for each k.
+
+    Lines: medians of the seeds; a dimension where a seed is censored is left out.
+    """
+    figure, axes = new_axes(4 * len(needed), 2.7 * len(needed), 4, sharey="row")
+    for row, (k, by_method) in enumerate(needed.items()):
+        for column, (family, methods) in enumerate(FAMILIES.items()):
+            ax = axes[4 * row + column]
+            for method, colour, style in (("joint", COLOURS["joint"], "-"), *methods):
+                dims = [d for d, v in sorted(by_method[method].items()) if _all_read(v)]
+                values = np.array([by_method[method][d] for d in dims])
+                if not dims:
+                    continue
+                thick = 2.4 if method == "joint" else 1.6
+                ax.fill_between(dims, values.min(1), values.max(1), color=colour, alpha=0.15, lw=0)
+                ax.plot(
+                    dims, np.median(values, axis=1), color=colour, ls=style, lw=thick,
+                    marker="o", ms=3, label=labels[method],
+                )  # fmt: skip
+            every = sorted(by_method["joint"])
+            ax.set(xscale="log", yscale="log")
+            ax.set_xticks(every, [str(d) for d in every])
+            ax.minorticks_off()
+            if row == 0:
+                ax.set_title(family, fontsize=9.5)
+            if row == len(needed) - 1:
+                ax.set_xlabel("dimension $d$")
+            ax.legend(fontsize=7, loc="upper left")
+        axes[4 * row].set_ylabel(f"labels, $k={k}$")
+    return figure
+
+
+def _all_read(values: Sequence[float]) -> bool:
+    return all(math.isfinite(v) for v in values)
