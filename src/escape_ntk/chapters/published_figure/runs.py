@@ -195,7 +195,7 @@ chapter.experiment(
 
 def _forensics_full(seeds: Sequence[int]) -> list[Point]:
     others = HYPOTHESES[1:]
-    cases = [(h, lam, seed) for h in others for lam in h.lambdas for seed in seeds]
+    cases = [(h, lam, seed) for seed in seeds for h in others for lam in h.lambdas]
     points = [h.curve(lam, seed) for h, lam, seed in cases if seed in SEEDS[: h.n_seeds]]
     first = [seed for seed in seeds if seed in SEEDS[: R1_ALONE.n_seeds]]
     return [*points, *figure_points(first, R1_ALONE, (0.0,))]
