@@ -44,10 +44,16 @@ def at_a_glance(
     """Labels over n_k by method: one mark for each target, median of the seeds with their range.
 
     ``needed``: by target, k and method; a seed that did not get there stands at ``largest``, with
-    an arrow where the median does.
+    an arrow where the median does.  Those that need the fewest for both parts come first.
     """
     figure, axes = new_axes(len(unit), 4.6, sharey=True)
-    methods = list(labels)
+
+    def of_both(method: str) -> float:
+        """Mean over k of the log of the labels for both parts."""
+        counts = [np.nan_to_num(needed["both"][k][method], nan=largest) for k in unit]
+        return float(np.mean([np.log(np.median(row)) for row in counts]))
+
+    methods = sorted(labels, key=of_both)
     for ax, (k, size) in zip(axes, unit.items(), strict=True):
         for j, (target, (name, colour, mark)) in enumerate(TARGETS.items()):
             for row, method in enumerate(methods):
@@ -102,12 +108,13 @@ def over_dimension(
             ax.set(xscale="log", yscale="log")
             ax.set_xticks(every, [str(d) for d in every])
             ax.minorticks_off()
-            if row == 0:
-                ax.set_title(family, fontsize=9.5)
             if row == len(needed) - 1:
                 ax.set_xlabel("dimension $d$")
-            ax.legend(fontsize=7, loc="upper left")
+            if row == 0:
+                ax.set_title(family, fontsize=9.5)
+                ax.legend(fontsize=7.5, loc="upper left")
         axes[4 * row].set_ylabel(f"labels, $k={k}$")
+    axes[0].set_ylim(top=8 * axes[0].get_ylim()[1])  # room for the legends
     return figure
 
 

@@ -75,7 +75,7 @@ def _short(interval: Interval | None) -> str:
 @chapter.table(
     "cost",
     ["method", "k", "labels for 1/4", "for 1/10", "gradients at 1/10", "seconds of the climb"],
-    "Dense plus sparse at the largest d: medians of five seeds, a dash where one did not get there; "
+    "Dense plus sparse at the largest d: medians of five seeds, a dash where one came short; "
     "seconds of one shared core for all sizes up to there, the least of the five",
 )
 def cost_rows(runs: Runs) -> list[list[str]]:
