@@ -2,14 +2,18 @@
 
 import dataclasses
 import math
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
-from escape_ntk.chapters.other_ways import methods, runs
+from escape_ntk.chapters.other_ways import claims, methods, runs
 from escape_ntk.chapters.other_ways.predictions import PREDICTIONS
 from escape_ntk.checks import InputError, UnknownNameError
 from escape_ntk.models.network import activation
+from escape_ntk.numerics.polynomials import cumulative_multiplicity
+from escape_ntk.numerics.stats import Interval
 from escape_ntk.training.run import UNSAVED
 
 SMALL = {"largest": 160, "first": 20, "m": 60, "n_test": 300, "t_end": 300.0, "n_times": 6}
@@ -104,3 +108,30 @@ def test_what_cannot_be_is_refused(wrong):
     right = {"seed": 1, "method": "ntk", "target": "both", "k": 1, "d": 5}
     with pytest.raises((InputError, UnknownNameError), match="expected"):
         runs.Climb(**right | wrong)
+
+
+def climb_record(errors: list[float], read: float | None) -> SimpleNamespace:
+    return SimpleNamespace(arrays={"error": np.array(errors)}, summary={"n_0.25": read})
+
+
+def test_labels_beyond_either_end_of_a_climb_are_not_taken_for_a_number():
+    assert claims.labels_of(climb_record([0.9, 0.2], 12.5), 0.25) == 12.5
+    assert claims.labels_of(climb_record([0.9, 0.5], None), 0.25) == math.inf
+    assert claims.labels_of(climb_record([0.1, 0.0], None), 0.25) == -math.inf
+    climb = runs.Climb(1, "ntk", "both", 1, 5, largest=40)
+    assert claims.within_climb([-math.inf, 12.5, math.inf], climb).tolist() == [10, 12.5, 40]
+
+
+def test_growth_is_read_in_units_of_n_power_and_only_where_every_seed_says():
+    n = {d: float(cumulative_multiplicity(d, 2)) for d in (8, 12, 16)}
+    of_d = {d: [3 * n[d], 5 * n[d]] for d in n}
+    assert claims.growth(of_d, 2) == pytest.approx([1, 1])
+    assert min(claims.growth(of_d, 1)) > 1.5  # control: another power
+    assert claims.growth({8: [7.0], 16: [7.0]}, 0) == pytest.approx([0])
+    assert claims.growth(of_d | {12: [1.0, math.inf]}, 2) is None
+
+
+def test_a_prediction_is_met_within_its_band():
+    met = Interval(1.2, 0.5, 1.9)
+    seen = claims.as_expected({"a": met, "b": met, "c": None}, {"a": 2, "b": 0, "c": 1})
+    assert seen == {"a": True, "b": False, "c": None}

@@ -11,6 +11,7 @@ from escape_ntk.chapters.other_ways.methods import METHODS
 from escape_ntk.chapters.other_ways.predictions import PREDICTIONS
 from escape_ntk.numerics.polynomials import cumulative_multiplicity, multiplicity
 from escape_ntk.numerics.stats import Interval, Numbers, log_slope, mean_interval
+from escape_ntk.records.store import Record
 from escape_ntk.study.claims import (
     Finding,
     Runs,
@@ -42,17 +43,33 @@ BAND = 0.25
 """How far a slope may be from what was expected of it."""
 
 Labels = dict[str, dict[int, dict[int, list[float]]]]
-"""Labels needed by method, k and d, one for each seed; NaN where a climb did not say."""
+"""Labels needed by method, k and d, one number for each seed: see :func:`needed`."""
 
 
 def needed(runs: Runs, target: str, level: float) -> Labels:
-    """Labels at which the test error falls to ``level``: more than the largest n counts as NaN."""
+    """Labels at which the test error falls to ``level``.
+
+    ∞ where the largest n does not suffice, −∞ where the smallest does.
+    """
     out: Labels = {}
     for point, record in zip(points := e.climbs(target, SEEDS), runs(points), strict=True):
-        value = record.summary[f"n_{level}"]
         of_d = out.setdefault(point.method, {}).setdefault(point.k, {})
-        of_d.setdefault(point.d, []).append(math.nan if value is None else float(value))
+        of_d.setdefault(point.d, []).append(labels_of(record, level))
     return out
+
+
+def labels_of(record: Record, level: float) -> float:
+    """The entry of :func:`needed` of one climb."""
+    value = record.summary[f"n_{level}"]
+    if value is not None:
+        return float(value)
+    return -math.inf if record.arrays["error"][0] <= level else math.inf
+
+
+def within_climb(labels: Sequence[float], climb: e.Climb) -> np.ndarray:
+    """±∞ become the largest and the smallest n of ``climb``."""
+    sizes = climb.sizes()
+    return np.clip(labels, sizes[0], sizes[-1])
 
 
 # ---------------------------------------------------------------- what no method can beat
@@ -103,11 +120,9 @@ def ratios_at_largest(labels: Labels, own: str, k: int, others: Sequence[str]) -
     A rival that did not get there counts with the largest n that was run.
     """
     d = max(e.DIMS[k])
+    climb = e.Climb(1, own, "both", k, d)
     mine = np.array(labels[own][k][d])
-    largest = e.Climb(1, own, "both", k, d).sizes()[-1]
-    return {
-        name: mine / np.nan_to_num(np.array(labels[name][k][d]), nan=largest) for name in others
-    }
+    return {name: mine / within_climb(labels[name][k][d], climb) for name in others}
 
 
 def claim_rivals(k: int) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from escape_ntk.display.style import COLOURS, in_style, new_axes
 
@@ -38,45 +39,43 @@ FAMILIES = {
 def at_a_glance(
     needed: Mapping[str, Mapping[int, Mapping[str, Sequence[float]]]],
     unit: Mapping[int, float],
-    largest: float,
+    ends: tuple[float, float],
     labels: Mapping[str, str],
 ) -> Figure:
     """Labels over n_k by method: one mark for each target, median of the seeds with their range.
 
-    ``needed``: by target, k and method; a seed that did not get there stands at ``largest``, with
-    an arrow where the median does.  Those that need the fewest for both parts come first.
+    ``needed``: by target, k and method; ±∞ stands at the ``ends`` of a climb, with an arrow where
+    the median is there.  Methods that need the fewest for both parts come first.
     """
     figure, axes = new_axes(len(unit), 4.6, sharey=True)
 
     def of_both(method: str) -> float:
         """Mean over k of the log of the labels for both parts."""
-        counts = [np.nan_to_num(needed["both"][k][method], nan=largest) for k in unit]
+        counts = [np.clip(needed["both"][k][method], *ends) for k in unit]
         return float(np.mean([np.log(np.median(row)) for row in counts]))
 
     methods = sorted(labels, key=of_both)
     for ax, (k, size) in zip(axes, unit.items(), strict=True):
-        for j, (target, (name, colour, mark)) in enumerate(TARGETS.items()):
+        for j, (target, (_, colour, mark)) in enumerate(TARGETS.items()):
             for row, method in enumerate(methods):
-                values = np.nan_to_num(np.array(needed[target][k][method]), nan=largest) / size
+                values = np.clip(needed[target][k][method], *ends)
                 y, middle = row + 0.22 * (j - 1), float(np.median(values))
-                ax.plot([values.min(), values.max()], [y, y], color=colour, lw=1.2)
-                beyond = middle * size >= largest
+                shape = {ends[0]: "<", ends[1]: ">"}.get(middle, mark)
+                ax.plot([values.min() / size, values.max() / size], [y, y], color=colour, lw=1.2)
                 ax.plot(
-                    middle, y, ls="", marker=">" if beyond else mark, color=colour, ms=5.5,
-                    mfc="white" if beyond else colour,
-                    label=name if row == 0 and not beyond else None,
+                    middle / size, y, ls="", marker=shape, color=colour, ms=5.5,
+                    mfc=colour if shape == mark else "white",
                 )  # fmt: skip
         ax.axvline(1, color="#8c8c8c", lw=1, ls=":")
         ax.set(xscale="log", xlabel=f"labels over $n_{k}$", title=f"$k={k}$")
         ax.grid(axis="y", visible=False)
     axes[0].set_yticks(range(len(methods)), [labels[m] for m in methods])
     axes[0].invert_yaxis()
-    handles = {
-        label: handle
-        for ax in axes
-        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3)
+    handles = [
+        Line2D([], [], ls="", marker=mark, color=colour, ms=5.5, label=name)
+        for name, colour, mark in TARGETS.values()
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3)
     return figure
 
 

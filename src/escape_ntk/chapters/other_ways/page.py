@@ -1,5 +1,7 @@
 """What the page *Other ways out* shows, and from which runs."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from escape_ntk.chapters.other_ways import chapter, figures
@@ -11,6 +13,7 @@ from escape_ntk.chapters.other_ways.claims import (
     SEEDS,
     all_slopes,
     as_expected,
+    labels_of,
     needed,
 )
 from escape_ntk.chapters.other_ways.methods import METHODS
@@ -32,8 +35,8 @@ def at_a_glance(runs: Runs):
         for target, of_method in labels.items()
     }
     unit = {k: float(cumulative_multiplicity(d, k)) for k, d in largest.items()}
-    size = float(e.Climb(1, "ntk", "both", 1, 12).sizes()[-1])
-    return figures.at_a_glance(rows, unit, size, LABELS)
+    sizes = e.Climb(1, "ntk", "both", 1, 12).sizes()
+    return figures.at_a_glance(rows, unit, (float(sizes[0]), float(sizes[-1])), LABELS)
 
 
 @chapter.figure("fig-other-growth")
@@ -85,7 +88,7 @@ def cost_rows(runs: Runs) -> list[list[str]]:
         for k, dims in e.DIMS.items():
             points = [p for p in e.climbs("both", SEEDS, [method]) if (p.k, p.d) == (k, max(dims))]
             records = runs(points)
-            labels = [[r.summary[f"n_{level}"] for r in records] for level in (CHIEF, FINE)]
+            labels = [[labels_of(r, level) for r in records] for level in (CHIEF, FINE)]
             gradients = np.median([r.arrays["gradients"][-1] for r in records])
             seconds = min(r.provenance["wall_seconds"] for r in records)
             counts = [_median(values) for values in labels]
@@ -93,6 +96,5 @@ def cost_rows(runs: Runs) -> list[list[str]]:
     return rows
 
 
-def _median(values) -> str:
-    known = [float(v) for v in values if v is not None]
-    return f"{np.median(known):.0f}" if len(known) == len(values) else "–"
+def _median(values: Sequence[float]) -> str:
+    return f"{np.median(values):.0f}" if np.isfinite(values).all() else "–"
