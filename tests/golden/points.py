@@ -18,11 +18,11 @@ from escape_ntk.chapters.joint import runs as joint
 from escape_ntk.chapters.landscape import runs as landscape
 from escape_ntk.chapters.mlp import runs as mlp
 from escape_ntk.chapters.ntk_limits import runs as ntk_limits
+from escape_ntk.chapters.other_ways import runs as other_ways
 from escape_ntk.chapters.published_figure import runs as published_figure
 from escape_ntk.chapters.published_figure.noisy_leak import NoisyLeakCurve
 from escape_ntk.chapters.quadntk import runs as quadntk
 from escape_ntk.chapters.regularizer import runs as regularizer
-from escape_ntk.chapters.sample_complexity import climbs
 from escape_ntk.chapters.sample_complexity import more_runs as baselines
 from escape_ntk.chapters.sample_complexity import runs as sample_complexity
 from escape_ntk.chapters.setup import runs as foundations
@@ -179,8 +179,8 @@ POINTS: dict[str, Point] = {
     "complexity-two-step": baselines.TwoStep(
         1, 2, 4, 30, n_times=5, scales=(0.1, 1.0), norms=(1e-3,), **FIT
     ),
-    "other-ways": climbs.Climb(1, "joint", "both", 1, 5, **CLIMB),
-    "other-ways/steps": climbs.Climb(1, "reused-batch", "both", 1, 5, **CLIMB),
+    "other-ways": other_ways.Climb(1, "joint", "both", 1, 5, **CLIMB),
+    "other-ways/steps": other_ways.Climb(1, "reused-batch", "both", 1, 5, **CLIMB),
     # Networks beyond the model
     "mlp": mlp.Climb(1, 6, "published", (1.0, 2.0), width=8, steps=40, n_test=50, n_times=5),
     "mlp/normalized": mlp.Climb(1, 6, "normalized", (1.0,), width=8, steps=40, n_test=50),

@@ -106,26 +106,24 @@ class Residual:
 def residual(runs: Runs, hypothesis: e.Hypothesis, comparison: Comparison) -> Residual:
     """Compare one published number with ``hypothesis``.
 
-    The first hypothesis (sum, no R_1) has N = 10 seeds: error² = s²(1/3 + 1/N).  Any other is run
-    on n of these seeds; ρ, the ratio of its mean to the first one's there, takes all N values of
-    the first to its own (with two λ: each by its ρ, then the difference), and what they miss of its
-    n runs has the spread s_e: error² = s²(1/3 + 1/N) + s_e²(1/3 + 1/n).  A ratio leaves a sum of
-    squares positive; an interval for one ends at 0 at the lowest.
+    One that is run on all N = 10 seeds: error² = s²(1/3 + 1/N).  One that is run on n of them takes
+    ρ, the ratio of its mean to the first hypothesis' there, and with it all N values of the first
+    to its own (with two λ: each by its ρ, then the difference); what they miss of its n runs has
+    the spread s_e: error² = s²(1/3 + 1/N) + s_e²(1/3 + 1/n).  A ratio leaves a sum of squares
+    positive; an interval for one ends at 0 at the lowest.
     """
-    first = comparison.parts(runs, e.SUM_NO_R1, SEEDS)
-    own, n = comparison.of(first), len(SEEDS)
-    terms = [(own.var(ddof=1) * (1 / published.N_SEEDS + 1 / n), n - 1)]
-    if hypothesis != e.SUM_NO_R1:
-        n = hypothesis.n_seeds(*comparison.lambdas)
-        run = comparison.parts(runs, hypothesis, SEEDS[:n])
-        scaled = first * (run.mean(1) / first[:, :n].mean(1))[:, None]
-        own = comparison.of(scaled)
+    n, share = hypothesis.n_seeds, 1 / published.N_SEEDS
+    run = comparison.parts(runs, hypothesis, SEEDS[:n])
+    own, missed = comparison.of(run), None
+    if n < len(SEEDS):
+        first = comparison.parts(runs, e.SUM_NO_R1, SEEDS)
+        own = comparison.of(first * (run.mean(1) / first[:, :n].mean(1))[:, None])
         missed = comparison.of(run) - own[:n]
-        factor = 1 / published.N_SEEDS
-        terms = [
-            (own.var(ddof=1) * (factor + 1 / len(own)), len(own) - 1),
-            (missed.var(ddof=1) * (factor + 1 / n), n - 1),
-        ]
+    terms = [
+        (values.var(ddof=1) * (share + 1 / len(values)), len(values) - 1)
+        for values in (own, missed)
+        if values is not None
+    ]
     estimate, shown = welch(float(own.mean()), terms), comparison.published()
     interval = estimate.interval()
     if comparison.minus is None:

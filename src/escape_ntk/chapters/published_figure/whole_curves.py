@@ -69,14 +69,14 @@ def predicted(
 ) -> np.ndarray:
     """(seeds, times): one curve for each of the ten seeds under ``hypothesis``.
 
-    Those of the first hypothesis are run; any other's are these times ρ(t), the ratio of the means
-    on the seeds that it was run on, whose own error is left out.
+    Where it is run on fewer, they are those of the first hypothesis times ρ(t), the ratio of the
+    means on the seeds that it was run on, whose own error is left out.
     """
-    first = panel_values(panel, runs(e.figure_points(SEEDS, lambdas=(lam,))), times)
-    if hypothesis == e.SUM_NO_R1:
-        return first
-    n = hypothesis.n_seeds(lam)
+    n = hypothesis.n_seeds
     own = panel_values(panel, runs(e.figure_points(SEEDS[:n], hypothesis, (lam,))), times)
+    if n == len(SEEDS):
+        return own
+    first = panel_values(panel, runs(e.figure_points(SEEDS, lambdas=(lam,))), times)
     base = first[:n].mean(0)
     return first * np.divide(own.mean(0), base, out=np.ones_like(base), where=base > 0)
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from escape_ntk.chapters.sample_complexity import chapter, climbs
+from escape_ntk.chapters.sample_complexity import chapter
 from escape_ntk.chapters.sample_complexity.runs import SEEDS, Flow, Joint, Prepared, QuadNTK
 from escape_ntk.models.pairs import NetworkFeatures
 from escape_ntk.numerics.polynomials import cumulative_multiplicity
@@ -309,12 +309,4 @@ chapter.experiment(
     SEEDS,
     live_points,
     full_points,
-)
-
-chapter.experiment(
-    "other-ways",
-    "Labels that twelve methods need for a dense part, a sparse part, and both; not claimed on yet",
-    climbs.SEEDS,
-    climbs.live_points,
-    climbs.full_points,
 )

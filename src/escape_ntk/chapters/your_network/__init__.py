@@ -2,4 +2,4 @@
 
 from escape_ntk.study.chapter import Chapter
 
-chapter = Chapter(__name__, 13)
+chapter = Chapter(__name__, 14)

@@ -1,7 +1,8 @@
 """What was expected of each method before it was run: the power of d in the labels it needs.
 
 Written down before the first counted run of
-:class:`~escape_ntk.chapters.sample_complexity.climbs.Climb`, which no page shows yet.
+:class:`~escape_ntk.chapters.other_ways.runs.Climb`; :mod:`~escape_ntk.chapters.other_ways.claims`
+scores it.
 """
 
 from dataclasses import dataclass

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from escape_ntk import checks
-from escape_ntk.chapters.sample_complexity.rivals import METHODS, Task
+from escape_ntk.chapters.other_ways import chapter
+from escape_ntk.chapters.other_ways.methods import METHODS, Task
 from escape_ntk.models.data import Target, draw_inputs, draw_target
 from escape_ntk.models.network import activation, draw_weights
 from escape_ntk.numerics.stats import first_crossing
@@ -165,3 +166,12 @@ def live_points(seeds: Sequence[int]) -> list[Climb]:
         for method in ("ntk", "joint", "reused-batch", "oracle")
         for seed in seeds
     ]
+
+
+chapter.experiment(
+    "other-ways",
+    "Labels that twelve methods need for a dense part, a sparse part, and both",
+    SEEDS,
+    live_points,
+    full_points,
+)
