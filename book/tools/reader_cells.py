@@ -62,7 +62,7 @@ except ModuleNotFoundError:
     sys.path.insert(0, "../src")  # this kernel started before the package was there
 """
 ABOUT = (
-    "*A chapter of {book}, as a notebook of its own. The numbers and verdicts in its text were "
+    "*A page of {book}, as a notebook of its own. The numbers and verdicts in its text were "
     "measured in recorded runs, and the code computes anew: run it from top to bottom, and change "
     "any line.{page}*"
 )
@@ -75,7 +75,7 @@ class Book:
 
     address: str
     repository: Repository | None
-    chapters: Sequence[str]
+    pages: Sequence[str]
     title: str = "Escaping the NTK regime"
 
     def about(self, page: str) -> str:
@@ -202,7 +202,7 @@ def notebook(
 
     Also the drawings of its figures, as SVG by their names.
     """
-    links = Links(page, book.address, book.chapters)
+    links = Links(page, book.address, book.pages)
     pieces = Pieces(page, article, Code(code), links)
     blocks = Writer(links, taken=pieces).blocks(article.children)
     cells = list(_cells(blocks, pieces.cells))

@@ -1,4 +1,4 @@
-"""The reader's edition of each chapter: ``readers/<chapter>.ipynb``, a notebook that needs no book.
+"""The reader's edition of a page: ``readers/<page>.ipynb``, a notebook that needs no book.
 
 Called by ``make readers``, after ``make book``: text, numbers, verdicts and titles are read from
 the pages of the built site; code, its outputs and drawings from the executed notebook beside each
@@ -38,11 +38,15 @@ MOST_BYTES = 1_500_000
 REMEDY = "run `make readers`"
 
 
-def chapters(root: Path) -> list[str]:
-    """Pages of the part *Chapters*, in their order: ``book/setup`` and so on."""
+PARTS = ("Start here", "Chapters")
+"""Parts of the book whose pages have one, if they run."""
+
+
+def offered(root: Path) -> list[str]:
+    """Pages with an edition, in their order: ``book/idea``, ``book/setup`` and so on."""
     toc = yaml.safe_load((root / "_toc.yml").read_text("utf-8"))
-    part = next(part for part in toc["parts"] if part["caption"] == "Chapters")
-    pages = [chapter["file"].removesuffix(".md") for chapter in part["chapters"]]
+    parts = (part["chapters"] for part in toc["parts"] if part["caption"] in PARTS)
+    pages = [page["file"].removesuffix(".md") for part in parts for page in part]
     return [page for page in pages if (root / f"{page}.ipynb").is_file()]
 
 
@@ -60,7 +64,7 @@ def edition(page: str, site: Path = SITE, root: Path = ROOT) -> Edition:
     article = BeautifulSoup(text, "html.parser").select_one("article.bd-article")
     code = [c for c in jupytext.read(root / f"{page}.ipynb").cells if c.cell_type == "code"]
     code = [cell for cell in code if not launch.is_setup(cell)]
-    book = reader_cells.Book(address.book(root), launch.configured(root), chapters(root))
+    book = reader_cells.Book(address.book(root), launch.configured(root), offered(root))
     return Edition(*reader_cells.notebook(article, page, code, book))
 
 
@@ -117,7 +121,7 @@ def illustrate(new: Edition, old: NotebookNode) -> int:
 
 def main(site: Path = SITE, root: Path = ROOT) -> None:
     """Write the editions that changed; say which."""
-    pages = chapters(root)
+    pages = offered(root)
     for page in pages:
         path = root / PLACE / f"{Path(page).name}.ipynb"
         new = edition(page, site, root)

@@ -11,17 +11,17 @@ import readers_edition  # conftest has put book/tools on the path
 from headless import SITE
 
 ROOT = Path(__file__).parents[2]
-CHAPTERS = readers_edition.chapters(ROOT)
+PAGES = readers_edition.offered(ROOT)
 
 
-@pytest.mark.parametrize("page", CHAPTERS)
+@pytest.mark.parametrize("page", PAGES)
 def test_an_edition_is_what_its_page_says(page):
     stored = nbformat.read(ROOT / readers_edition.PLACE / f"{Path(page).name}.ipynb", 4)
     new = readers_edition.edition(page, SITE, ROOT).notebook
     assert readers_edition.stale(new, stored) == "", readers_edition.REMEDY
 
 
-@pytest.mark.parametrize("page", CHAPTERS)
+@pytest.mark.parametrize("page", PAGES)
 def test_the_page_offers_it(page):
     text = (SITE / f"{page}.html").read_text("utf-8")
     name = f"{Path(page).name}.ipynb"
