@@ -130,8 +130,8 @@ def main(site: Path = SITE, root: Path = ROOT) -> None:
             made = illustrate(new, old)
             path.parent.mkdir(exist_ok=True)
             nbformat.write(new.notebook, path)
-            for offered in site.glob(f"_downloads/*/{path.name}"):
-                shutil.copy2(path, offered)  # the built site offers it too
+            for copy in site.glob(f"_downloads/*/{path.name}"):
+                shutil.copy2(path, copy)  # the built site offers it too
             size = path.stat().st_size / 1e3
             print(f"{path.relative_to(root)}: {size:.0f} kB, {made} new pictures")
     names = {Path(page).name for page in pages}
