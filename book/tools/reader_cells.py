@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,19 +96,24 @@ class Book:
 
 
 class Code:
-    """The code cells of a page, taken one by one as the site shows them."""
+    """The code cells of a page, taken one by one as the site shows them.
 
-    def __init__(self, cells: Sequence[NotebookNode]):
-        hidden = [HIDDEN in cell.metadata.get("tags", ()) for cell in cells]
-        self.visible = [c for c, h in zip(cells, hidden, strict=True) if not h]
-        self.hidden = [c for c, h in zip(cells, hidden, strict=True) if h]
-        self._next = 0
+    ``keys``: what a figure of the page is glued as, by its name.
+    """
+
+    def __init__(self, cells: Sequence[NotebookNode], keys: Mapping[str, str]):
+        self.cells, self.keys = cells, keys
+        self.visible = [cell for cell in cells if not is_hidden(cell)]
+        self._next = self._seen = 0
 
     def of_figure(self, name: str) -> NotebookNode:
-        """The hidden cell that shows the figure ``name``: by name, or else the live one."""
-        named = [c for c in self.hidden if re.search(rf'\bshow\("{re.escape(name)}"', c.source)]
-        live = [c for c in self.hidden if re.search(r"\bshow_live\(", c.source)]
-        return (named or live)[0]
+        """The hidden cell that shows the figure ``name``: by its key, or else the live one."""
+        key = re.escape(self.keys.get(name, name))
+        for call in (rf'\bshow\w*\("{key}"', r"\bshow_live\("):
+            for cell in self.cells:
+                if is_hidden(cell) and re.search(call, cell.source):
+                    return cell
+        raise ValueError(f'expected a cell with show("{key}"); remedy: run `make notebooks`')
 
     def of_listing(self, node: Tag) -> NotebookNode:
         """The next visible cell; its code is the one that ``node`` shows."""
@@ -120,6 +125,18 @@ class Code:
                 f"got {shown[:80]!r}, not {cell.source[:80]!r}; remedy: run `make book`"
             )
         return cell
+
+    def silent_before(self, cell: NotebookNode) -> list[NotebookNode]:
+        """Hidden cells that show nothing, before ``cell`` and after those given already."""
+        place = next(i for i, own in enumerate(self.cells) if own is cell)
+        between = self.cells[self._seen : place]
+        self._seen = max(self._seen, place)
+        return [own for own in between if is_hidden(own) and not own.outputs]
+
+
+def is_hidden(cell: NotebookNode) -> bool:
+    """Whether the site leaves its code out."""
+    return HIDDEN in cell.metadata.get("tags", ())
 
 
 class Pieces:
@@ -142,12 +159,18 @@ class Pieces:
         if node.name == "figure":
             return self._figure(node)
         if "cell" in classes and node.select_one(".cell_input"):
-            return [self._mark(listing(self.code.of_listing(node)))]
+            cell = self.code.of_listing(node)
+            return [*self._silent(cell), self._mark(listing(cell))]
         return None
 
     def _mark(self, cell: NotebookNode) -> str:
         self.cells.append(cell)
         return f"{MARK}{len(self.cells) - 1}"
+
+    def _silent(self, cell: NotebookNode) -> list[str]:
+        """What has to run before ``cell`` and is not shown on the page, folded."""
+        before = self.code.silent_before(cell)
+        return [self._mark(new_code_cell(own.source, metadata=dict(FOLDED))) for own in before]
 
     def _moving(self) -> str:
         target = self.links(f"{Path(self.page).name}.html")
@@ -165,7 +188,11 @@ class Pieces:
         text[0] = text[0].replace(number, f"**{number}.**", 1)
         made = figure(name, number, cell.source, words)
         made.metadata[DRAWING] = hashlib.sha256(self.drawings[name].encode()).hexdigest()
-        return [self._mark(made), *text]
+        return [*self._silent(cell), self._mark(made), *text]
+
+
+FOLDED = {"jupyter": {"source_hidden": True}, "cellView": "form"}
+"""Of a cell whose code is not to be read, in JupyterLab and in Colab."""
 
 
 def listing(cell: NotebookNode) -> NotebookNode:
@@ -182,8 +209,9 @@ def listing(cell: NotebookNode) -> NotebookNode:
 
 def figure(name: str, number: str, source: str, words: str) -> NotebookNode:
     """A folded cell that shows a figure; ``words`` say what is there to who cannot see it."""
-    folded = {"jupyter": {"source_hidden": True}, "cellView": "form", KEY: name, "alt": words}
-    return new_code_cell(f"# @title {number}\n{source}", metadata=folded)
+    return new_code_cell(
+        f"# @title {number}\n{source}", metadata={**FOLDED, KEY: name, "alt": words}
+    )
 
 
 def output(cell: NotebookNode, png: str) -> NotebookNode:
@@ -196,14 +224,14 @@ def output(cell: NotebookNode, png: str) -> NotebookNode:
 
 
 def notebook(
-    article: Tag, page: str, code: Sequence[NotebookNode], book: Book
+    article: Tag, page: str, code: Code, book: Book
 ) -> tuple[NotebookNode, dict[str, str]]:
     """The edition of ``page`` from its ``article`` on the site and its cells of ``code``.
 
     Also the drawings of its figures, as SVG by their names.
     """
     links = Links(page, book.address, book.pages)
-    pieces = Pieces(page, article, Code(code), links)
+    pieces = Pieces(page, article, code, links)
     blocks = Writer(links, taken=pieces).blocks(article.children)
     cells = list(_cells(blocks, pieces.cells))
     title, *rest = cells

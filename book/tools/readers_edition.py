@@ -15,6 +15,7 @@ pictures in Markdown by every viewer: an output is.
 from __future__ import annotations
 
 import base64
+import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -65,7 +66,14 @@ def edition(page: str, site: Path = SITE, root: Path = ROOT) -> Edition:
     code = [c for c in jupytext.read(root / f"{page}.ipynb").cells if c.cell_type == "code"]
     code = [cell for cell in code if not launch.is_setup(cell)]
     book = reader_cells.Book(address.book(root), launch.configured(root), offered(root))
-    return Edition(*reader_cells.notebook(article, page, code, book))
+    keys = glued((root / f"{page}.md").read_text("utf-8"))
+    return Edition(*reader_cells.notebook(article, page, reader_cells.Code(code, keys), book))
+
+
+def glued(text: str) -> dict[str, str]:
+    """The key of each figure in the source of a page, by the figure's name."""
+    found = re.findall(r"^```\{glue:figure\} (\S+)\n:name: (\S+)$", text, re.MULTILINE)
+    return {name: key for key, name in found}
 
 
 def shown(cell: NotebookNode) -> str | None:
