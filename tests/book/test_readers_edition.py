@@ -13,6 +13,8 @@ import importlib
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -77,6 +79,29 @@ def test_nothing_is_left_that_only_the_book_resolves(path):
 def test_control_the_notebook_beside_the_page_is_full_of_it(name):
     text = "\n".join(markdown(ROOT / f"book/{name}.ipynb"))
     assert len(left_over(text)) > 20
+
+
+def undefined(code: str) -> list[str]:
+    """Names that code uses and nothing before defines."""
+    asked = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821", "--quiet"]
+    found = subprocess.run([*asked, "-"], input=code, capture_output=True, text=True)
+    return re.findall(r"F821 Undefined name `(\w+)`", found.stdout)
+
+
+def code_of(path: Path) -> list[str]:
+    return [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+
+
+def test_nothing_is_used_that_no_cell_before_has_made():
+    for path in EDITIONS:
+        assert undefined("\n".join(code_of(path))) == [], path.stem
+
+
+def test_control_without_its_folded_imports_a_name_is_missing():
+    (idea,) = (path for path in EDITIONS if path.stem == "idea")
+    code = [cell for cell in code_of(idea) if not cell.startswith("from time")]
+    assert "perf_counter" not in undefined("\n".join(code_of(idea)))
+    assert "show_samples" in undefined("\n".join(code))
 
 
 @EACH
