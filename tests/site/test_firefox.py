@@ -69,7 +69,7 @@ TURN = """async () => {
 
 def test_the_theme_is_turned_in_firefox(fox, site):
     fox.resize(DESKTOP)
-    fox.open(f"{site}/book/notation.html")
+    fox.open(f"{site}/search.html")
     looks = fox.evaluate(TURN)
     assert {mode for mode, _, _ in looks} == {"auto", "light", "dark"}
     colours = {theme: colour for _, theme, colour in looks}
