@@ -62,9 +62,10 @@ PYTEST := env OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadfile --numpro
 LATER := nice -n 5
 
 .PHONY: lint
-lint: $(STAMP)  ## Check style and types: ruff, and basedpyright on src
+lint: $(STAMP)  ## Check style and types: ruff, oxlint on scripts, and basedpyright on src
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
+	@$(BIN)/oxlint --format unix book/_static
 	@$(BIN)/basedpyright
 
 .PHONY: test-unit test-input test-notebooks test-site test-pages

@@ -11,8 +11,16 @@
   const BOXES = `${TABLES}, .drawing, .results, .cell_output, .cell_output .output, `
     + ".bd-article .admonition, .bd-article div.math, mjx-container";
 
+  /* By how much a box is too narrow.  Its own widths are whole pixels, those of a formula are not. */
+  function lacking(box) {
+    const formula = box.matches("mjx-container") && box.querySelector("mjx-math");
+    const exact = formula
+      ? formula.getBoundingClientRect().width - box.getBoundingClientRect().width : 0;
+    return Math.max(exact, box.scrollWidth - box.clientWidth);
+  }
+
   function letIn(box) {
-    const wide = box.scrollWidth > box.clientWidth + 1
+    const wide = lacking(box) > 1
       && /auto|scroll/.test(getComputedStyle(box).overflowX);
     mark(box, wide);
     if (box.matches(TABLES)) return;

@@ -112,7 +112,7 @@
     const wide = (e) => !length(e)
       && parseFloat((e.querySelector("mjx-mspace") ?? e).style.width) >= 1; // em
     const pieces = [[]];
-    for (const e of [...row.children]) {
+    for (const e of row.children) {
       if (wide(e)) pieces.push([]);
       else pieces.at(-1).push(e);
     }

@@ -47,7 +47,7 @@
     const group = `moves-${index}-kind`;
     const sliderId = `moves-${index}-c`;
 
-    const radios = Object.entries(data.kinds).map(([value, name]) => make("input", {
+    const radios = Object.keys(data.kinds).map((value) => make("input", {
       type: "radio", name: group, value, autocomplete: "off", checked: value === data.first,
     }));
     const choices = radios.map((radio) =>

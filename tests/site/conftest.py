@@ -1,4 +1,4 @@
-"""Shared by the tests of the site: one browser, one server."""
+"""Shared by the tests of the site: one browser of each kind, one server."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+import firefox
 import headless
 import pytest
 import walk
@@ -18,6 +19,15 @@ def browser():
         pytest.skip(headless.NO_BROWSER)
     with headless.chromium() as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def fox():
+    """The tab of the installed Firefox, without a window."""
+    if firefox.find_firefox() is None:
+        pytest.skip(firefox.NO_FIREFOX)
+    with firefox.firefox() as tab:
+        yield tab
 
 
 @pytest.fixture(scope="session")

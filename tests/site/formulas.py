@@ -9,7 +9,7 @@ A formula is at fault when a part of it
 
 or when it is *torn* from the stop that follows it, which begins the next line.
 
-So a box that scrolls sideways is at fault at every width, but for one: at :data:`PHONE` it is
+So a box that scrolls sideways is at fault on a desk and on a tablet; below :data:`TABLET` it is
 excused if the formula can be scrolled to whole (a cell of a table) or, being the formula's own
 box, shows that it goes on (the class :data:`HINT`, set by book/_static/access.js, for which
 book/_static/book.css draws a bar).  A page that itself scrolls sideways is never excused.  Details
@@ -20,8 +20,10 @@ from __future__ import annotations
 
 from playwright.sync_api import Page
 
-PHONE = 390
-WIDTHS = (1280, 1200, 1024, 768, PHONE)
+PHONE, TABLET = 390, 768
+WIDTHS = (2560, 1920, 1280, 1200, 1024, TABLET, PHONE, 320)
+ZOOMED = 640
+"""What a window of 1280 pixels holds at 200 %, in CSS pixels."""
 PAPER = 718
 """A leaf of A4 between the margins that Chromium leaves by itself (1 cm), in CSS pixels."""
 HEIGHT = 900
@@ -110,12 +112,13 @@ FAULTS = """async ({phone, hint, slack, room, overhang}) => {
 def clipped_formulas(page: Page) -> list[str]:
     """What of the formulas of the loaded ``page`` cannot be seen whole, and where.
 
-    The window is made as wide as each of :data:`WIDTHS`, and the page set for :data:`PAPER`; at
-    the end it has its size and its medium again.
+    The window is made as wide as each of :data:`WIDTHS`, the page seen at 200 % and set for
+    :data:`PAPER`; at the end it has its size and its medium again.
     """
     before, found = page.viewport_size, []
     for width in WIDTHS:
         found += clipped_at(page, width)
+    found += clipped_zoomed(page)
     found += clipped_on_paper(page)
     page.emulate_media(media="screen")
     page.set_viewport_size(before)
@@ -134,6 +137,16 @@ def clipped_at(page: Page, width: int, letters: int = 0) -> list[str]:
     return [f"{width} px: {fault}" for fault in faults(page, PHONE if letters else width)]
 
 
+def clipped_zoomed(page: Page) -> list[str]:
+    """What cannot be seen whole at 200 %; the window then has its size again."""
+    view = {"width": ZOOMED, "height": HEIGHT // 2, "deviceScaleFactor": 2, "mobile": False}
+    session = page.context.new_cdp_session(page)
+    session.send("Emulation.setDeviceMetricsOverride", view)
+    found = [f"200 %: {fault}" for fault in faults(page, ZOOMED)]
+    session.detach()
+    return found
+
+
 def clipped_on_paper(page: Page) -> list[str]:
     """What cannot be seen whole on paper, for which the page is set from then on."""
     page.emulate_media(media="print")
@@ -144,4 +157,4 @@ def clipped_on_paper(page: Page) -> list[str]:
 def faults(page: Page, width: int) -> list[str]:
     """What is wrong with the formulas of ``page`` as it is set now, ``width`` pixels wide."""
     limits = {"slack": SLACK, "room": ROOM, "overhang": OVERHANG}
-    return page.evaluate(FAULTS, {"phone": width == PHONE, "hint": HINT, **limits})
+    return page.evaluate(FAULTS, {"phone": width < TABLET, "hint": HINT, **limits})

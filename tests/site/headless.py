@@ -61,7 +61,7 @@ class Findings:
         page.on("pageerror", lambda error: self._note(self.console, str(error)))
         page.on("requestfailed", lambda request: self._note(self.failed, request.url))
         page.on("response", lambda r: r.status >= 400 and self._note(self.failed, r.url))
-        page.on("request", lambda request: self._note_host(request.url, host))
+        page.on("request", lambda request: self.note_host(request.url, host))
 
     @contextmanager
     def look_away(self) -> Iterator[None]:
@@ -75,7 +75,8 @@ class Findings:
     def _note(self, findings: list[str], what: str) -> None:
         findings += [] if self.looked_away else [what]
 
-    def _note_host(self, url: str, host: str) -> None:
+    def note_host(self, url: str, host: str) -> None:
+        """Note a request that goes to another ``host``."""
         parts = urlsplit(url)
         if parts.scheme not in ("data", "blob", "about") and parts.netloc != host:
             self._note(self.foreign, url)

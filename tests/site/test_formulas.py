@@ -1,4 +1,4 @@
-"""No formula of the built site is cut, at any width and on paper."""
+"""No formula of the built site is cut, at any width, at 200 % and on paper."""
 
 from __future__ import annotations
 
@@ -29,6 +29,15 @@ def test_the_window_and_the_medium_are_as_before(opened, site):
     formulas.clipped_formulas(page)
     assert page.viewport_size["width"] == DESKTOP
     assert page.evaluate("matchMedia('screen').matches && innerWidth") == DESKTOP
+
+
+def test_at_200_percent_a_page_has_half_the_room(opened, site):
+    """And twice the dots for each pixel; afterwards neither."""
+    page, seen = opened(f"{site}/book/notation.html"), "[innerWidth, devicePixelRatio]"
+    page.evaluate(f"addEventListener('resize', () => {{ window.seen ??= {seen}; }})")
+    assert formulas.clipped_zoomed(page) == []
+    assert page.evaluate("window.seen") == [formulas.ZOOMED, 2]
+    assert page.evaluate(seen) == [DESKTOP, 1]
 
 
 def test_long_formulas_may_end_a_line(opened, site):
@@ -140,7 +149,7 @@ FAULTS = {
     "sticks out": f"<p style='width: 80px'>{formula(90)}</p>",
     "beyond the page": f"<p style='position: relative; left: -50px'>{formula(90)}</p>",
     "torn": f"<p style='width: 91px'>{formula(90)}</p>",
-    "page": "<div style='width: 1290px; height: 1px'></div>",
+    "page": f"<div style='width: {WIDE}px; height: 1px'></div>",
 }
 NAMED = {"folded": "cut"}
 
@@ -154,9 +163,12 @@ def test_sound_pages_pass(opened, made):
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_is_found_at_every_width(opened, made, fault):
     found = formulas.clipped_formulas(opened(made(made_page(FAULTS[fault]))))
-    every = {f"{width} px" for width in WIDTHS} | {"print"}
+    every = {f"{width} px" for width in WIDTHS} | {"200 %", "print"}
     assert {line.split(": ")[0] for line in found} == every
     assert {line.split(": ")[1] for line in found} >= {NAMED.get(fault, fault)}
+
+
+SCROLLS_ON_PHONES = [f"{width} px: scrolls: " for width in WIDTHS if width <= PHONE]
 
 
 @pytest.mark.parametrize("mark", [f"class={HINT}", ""], ids=["marked", "unmarked"])
@@ -164,11 +176,11 @@ def test_a_wide_formula_may_scroll_on_a_phone_alone_and_says_so(opened, made, ma
     """One of 500 pixels fits a leaf and a tablet; on a phone it scrolls."""
     box = f"<div {mark} style='overflow-x: auto; padding: 2px'>{formula(500)}</div>"
     found = formulas.clipped_formulas(opened(made(made_page(box))))
-    assert found == ([] if mark else [f"{PHONE} px: scrolls: "])
+    assert found == ([] if mark else SCROLLS_ON_PHONES)
     assert 500 < PAPER
 
 
 def test_a_box_that_is_marked_but_draws_no_bar_is_found(opened, made):
     box = f"<div class={HINT} style='overflow-x: auto; padding: 2px'>{formula(500)}</div>"
     found = formulas.clipped_formulas(opened(made(f"<!doctype html><title>t</title>{box}")))
-    assert found == [f"{PHONE} px: scrolls: "]
+    assert found == SCROLLS_ON_PHONES

@@ -124,6 +124,7 @@ def visit(browser: Browser, url: str, good: set[str] | None = None) -> Visit:
         for width in reversed(formulas.WIDTHS):
             visited.clipped.extend(formulas.clipped_at(page, width))
             findings.overflow = max(findings.overflow, page.evaluate(OVERFLOW))
+        visited.clipped.extend(formulas.clipped_zoomed(page))
         page.set_viewport_size(view | {"width": boxes.NARROWEST})
         visited.half_shown.extend(boxes.half_shown(page))
         findings.overflow = max(findings.overflow, page.evaluate(OVERFLOW))
