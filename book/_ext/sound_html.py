@@ -5,6 +5,7 @@
 * A head of a table that says nothing is an empty cell; one that says something heads its column.
 * No line ends between a formula and what touches it, the stop after it or a parenthesis.
 * A name of code in a table may end a line after a dot, a stroke or an underscore.
+* A picture says how large it is, so that the page leaves it its place before it is there.
 * A page with formulas says, where no script runs, what it is that the reader sees.
 
 Looked at: the faults are those of sphinx-proof, sphinx-exercise, sphinxcontrib-bibtex and Sphinx as
@@ -15,6 +16,8 @@ mend no markup.
 from __future__ import annotations
 
 import re
+import struct
+from pathlib import Path
 
 MENDED = (
     (re.compile(r' id="(?:proof|exercise|solution)-content"'), ""),
@@ -30,6 +33,8 @@ TOUCHED = re.compile(
 """A formula in a line, with what touches it on both sides; a line may end after a dash."""
 CELL = re.compile(r"<td\b.*?</td>", re.DOTALL)
 CODE = re.compile(r'(?<=<span class="pre">)[^<]+(?=</span>)')
+PICTURE = re.compile(r'<img\b(?![^>]*\s(?:width|height)=)[^>]*?\ssrc="[^"]*?([^"/]+)"')
+SIZE = re.compile(r'\bviewBox="[-\d.]+ [-\d.]+ ([\d.]+) ([\d.]+)"')
 NOTE = (
     '<noscript><p class="no-script">Formulas are typeset by JavaScript. Without it they stand here '
     "as they were written, in LaTeX; text, tables, figures and links are complete.</p></noscript>\n"
@@ -60,9 +65,31 @@ def mended(body: str) -> str:
     return NOTE + body if 'class="math' in body else body
 
 
+def size(picture: Path) -> tuple[int, int] | None:
+    """Width and height of a drawing (SVG) or a PNG, in pixels; None of any other file."""
+    start = picture.read_bytes()[:2000]
+    if start.startswith(b"\x89PNG"):
+        return struct.unpack(">II", start[16:24])
+    if found := SIZE.search(start.decode("utf-8", "replace")):
+        return round(float(found[1])), round(float(found[2]))
+    return None
+
+
+def sized(body: str, pictures: dict[str, Path]) -> str:
+    """``body`` with the size of each of the ``pictures``, by their names."""
+
+    def with_size(image: re.Match[str]) -> str:
+        found = size(pictures[image[1]]) if image[1] in pictures else None
+        return image[0] + (f' width="{found[0]}" height="{found[1]}"' if found else "")
+
+    return PICTURE.sub(with_size, body)
+
+
 def _mend(app, pagename, templatename, context, doctree) -> None:
     if "body" in context:
-        context["body"] = mended(context["body"])
+        root = Path(app.srcdir)
+        pictures = {name: root / path for path, name in app.builder.images.items()}
+        context["body"] = sized(mended(context["body"]), pictures)
 
 
 def setup(app) -> dict[str, object]:

@@ -132,6 +132,19 @@ def test_pages_are_mended():
     assert html.mended(formula) == html.NOTE + formula
 
 
+def test_pictures_say_how_large_they_are(tmp_path):
+    drawing, photo, other = (tmp_path / name for name in ("a.svg", "b.png", "c.txt"))
+    drawing.write_text('<svg width="3pt" viewBox="0 0 300.4 200"></svg>', "utf-8")
+    plt.imsave(photo, np.zeros((7, 5)))
+    other.write_text("no picture", "utf-8")
+    known = {path.name: path for path in (drawing, photo, other)}
+    images = [f'<img alt="x" src="../_images/{name}"' for name in (*known, "gone.svg")]
+    sizes = [html.sized(f"{image} />", known).removeprefix(image) for image in images]
+    assert sizes == [' width="300" height="200" />', ' width="5" height="7" />', " />", " />"]
+    own = '<img width="1" src="../_images/a.svg">'
+    assert html.sized(own, known) == own
+
+
 @in_style
 def side_by_side(sharey: bool, legend: bool):
     figure, axes = new_axes(3, 3.0, sharey=sharey)
