@@ -304,11 +304,12 @@ def bookmark(writer: PdfWriter, book: Sequence[Chapter], where: Mapping) -> None
 
     def mark(name: str, words: str, parent=None):
         leaf, top = where[name]
+        fit = Fit.xyz(left=0, top=top)
         return writer.add_outline_item(
-            words, leaf - 1, parent, is_open=False, fit=Fit.xyz(0, top, None)
+            title=words, page_number=leaf - 1, parent=parent, is_open=False, fit=fit
         )
 
-    writer.add_outline_item("Contents", 1)
+    writer.add_outline_item(title="Contents", page_number=1)
     part, parent = "", None
     for chapter in book:
         if chapter.part != part:
