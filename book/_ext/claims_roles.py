@@ -1,8 +1,8 @@
 """Sphinx roles that let prose speak of claims without a number typed by hand.
 
-* ``{claim}`figure-test-loss` `` becomes the verdict's badge, linked to its row of the scorecard,
-  and, the first time on the page of the claim's chapter, the anchor ``#claim-figure-test-loss``;
-  where published values are compared, the distance z of the farthest stands beside it;
+* ``{claim}`figure-test-loss` `` becomes the verdict's badge, which opens what was measured
+  (``claim_lists``), and, the first time on the page of the claim's chapter, the anchor
+  ``#claim-figure-test-loss``;
 * ``{measured}`figure-flow/test:.2%` `` becomes a measured value of the ledger, formatted:
   the path walks through the claim's ``measured`` mapping.
 
@@ -21,7 +21,6 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxRole
 
 from escape_ntk.chapters import evaluate_all
-from escape_ntk.display.html import WORDS, distance
 from escape_ntk.records.store import RecordStore, default_root
 
 SCORECARD = "book/scorecard"
@@ -48,6 +47,13 @@ def anchor(claim: str) -> str:
     return f"claim-{claim}"
 
 
+class Claims(nodes.Inline, nodes.Element):
+    """A badge: ``claims`` by their ids, ``anchors`` it stands for, where the ``scorecard`` is.
+
+    ``words`` and ``link``, if any, are what it says, and HTML under its list.
+    """
+
+
 class ClaimRole(SphinxRole):
     """The badge of a claim."""
 
@@ -57,17 +63,12 @@ class ClaimRole(SphinxRole):
             return [], [
                 self.inliner.reporter.warning(f"unknown claim {self.text!r}", line=self.lineno)
             ]
-        verdict = row["verdict"]
         target = self.env.app.builder.get_relative_uri(self.env.docname, SCORECARD)
-        link = nodes.reference("", WORDS[verdict], refuri=f"{target}#{self.text}", internal=True)
-        link["classes"] += ["claim-badge", verdict]
         seen = self.env.temp_data.setdefault("claims", set())
-        if self.env.docname == f"book/{row['chapter']}" and self.text not in seen:
-            link["ids"].append(anchor(self.text))
+        first = self.env.docname == f"book/{row['chapter']}" and self.text not in seen
         seen.add(self.text)
-        far = distance(row["measured"])
-        beside = [nodes.inline("", f" ({far})", classes=["distance"])] if far else []
-        return [link, *beside], []
+        anchors = [anchor(self.text)] if first else []
+        return [Claims("", claims=[self.text], anchors=anchors, scorecard=target)], []
 
 
 class MeasuredRole(SphinxRole):

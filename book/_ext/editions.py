@@ -1,7 +1,8 @@
 """Sphinx extension: what a chapter offers as a notebook is its reader's edition, in ``readers/``.
 
-``{nb-download}`` and the buttons for Binder and Colab lead there; on a page without an edition they
-stay as they are.  The editions are made by ``book/tools/readers_edition.py``, after a build.
+``{nb-download}``, the files of a figure and the buttons for Binder and Colab lead there; on a page
+without an edition they lead to the notebook of the page itself.  The editions are made by
+``book/tools/readers_edition.py``, after a build.
 
 Looked at: the role is that of myst-nb, which offers the notebook as it was executed, directives
 and all; the buttons are those of sphinx-book-theme, which knows no notebook but the one of the
@@ -10,6 +11,7 @@ page.
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -24,15 +26,24 @@ def of(page: str, root: Path) -> str | None:
     return path if (root / path).is_file() else None
 
 
+def offered(env) -> str:
+    """What the page that is read offers as a notebook, from the root of the sources.
+
+    Its edition; without one, the notebook as it was executed.
+    """
+    root = Path(env.srcdir)
+    executed = Path(env.mystnb_config.output_folder) / f"{env.docname}.ipynb"
+    return f"/{of(env.docname, root) or Path(os.path.relpath(executed, root)).as_posix()}"
+
+
 class EditionRole(NbDownloadRole):
     """``{nb-download}``, leading to the edition where there is one."""
 
     def run(self):
         """The link."""
         out, messages = super().run()
-        own = self.target == f"{self.env.docname.rpartition('/')[2]}.ipynb"
-        if own and (edition := of(self.env.docname, Path(self.env.srcdir))):
-            out[0]["reftarget"] = f"/{edition}"
+        if self.target == f"{self.env.docname.rpartition('/')[2]}.ipynb":
+            out[0]["reftarget"] = offered(self.env)
         return out, messages
 
 

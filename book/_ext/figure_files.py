@@ -1,9 +1,9 @@
 """Sphinx extension: each figure in looks for every screen, with its files to download.
 
 A figure of the package reaches its page as one SVG with its data inside (figures/picture.py).
-Here it becomes four pictures, light and dark, wide and for phones, of which one is shown, and two
-files under the strip that says where the figure comes from: the drawing, and the numbers in it.
-Chapters say nothing about it.
+Here it becomes four pictures, light and dark, wide and for phones, of which one is shown.  Under it
+stands one quiet line: where it comes from, and a menu with its files, the drawing, the numbers in
+it, and the page as a notebook.  Both open without scripts.  Chapters say nothing about it.
 
 Looked at: the classes ``only-light`` and ``only-dark`` of the theme are used, and choose between
 pictures that somebody has made; sphinx-image-inverter turns colours over, those of cells that stand
@@ -16,6 +16,7 @@ import os
 import re
 from pathlib import Path
 
+import editions
 from docutils import nodes
 from looks import in_one_column, in_the_dark, split
 from sphinx import addnodes
@@ -37,16 +38,15 @@ def _drawing(figure: nodes.figure, env) -> tuple[nodes.image, str] | None:
     return None
 
 
-def take_strip(figure: nodes.figure) -> nodes.Node | None:
-    """Put the cell that says where the figure comes from, just before it, just after it."""
+def take_strip(figure: nodes.figure) -> list[nodes.Node]:
+    """What says where the figure comes from, taken out of the cell just before it."""
     siblings = figure.parent.children
     at = siblings.index(figure)
     if at and 'class="provenance"' in siblings[at - 1].astext():
-        strip = siblings[at - 1]
-        figure.parent.remove(strip)
-        figure.parent.insert(at, strip)
-        return strip
-    return None
+        cell = siblings[at - 1]
+        figure.parent.remove(cell)
+        return [*cell.findall(nodes.raw)]
+    return []
 
 
 def _equip(app, doctree: nodes.document) -> None:
@@ -81,9 +81,10 @@ def _equip(app, doctree: nodes.document) -> None:
         files = {
             "drawing (SVG)": _written(app, folder / f"{name}.svg", text),
             "data (CSV)": _written(app, folder / f"{name}.csv", data),
+            "this page (notebook)": editions.offered(env),
         }
-        place = take_strip(figure) or figure
-        place.parent.insert(place.parent.index(place) + 1, _links(files))
+        line = nodes.container("", *take_strip(figure), *_menu(files), classes=["origin"])
+        figure.parent.insert(figure.parent.index(figure) + 1, line)
 
 
 def _written(app, path: Path, content: str) -> str:
@@ -93,12 +94,15 @@ def _written(app, path: Path, content: str) -> str:
     return "/" + Path(os.path.relpath(path, app.srcdir)).as_posix()
 
 
-def _links(files: dict[str, str]) -> nodes.container:
-    line = nodes.paragraph("", "Download: ")
-    for i, (words, target) in enumerate(files.items()):
-        line += [nodes.Text(", ")] if i else []
-        line += addnodes.download_reference("", words, reftarget=target)
-    return nodes.container("", line, classes=["figure-files"])
+def _menu(files: dict[str, str]) -> list[nodes.Node]:
+    links = [addnodes.download_reference("", words, reftarget=to) for words, to in files.items()]
+    lines = (nodes.list_item("", nodes.paragraph("", "", link)) for link in links)
+    opens = '<details class="figure-files"><summary>Files</summary>'
+    return [
+        nodes.raw("", opens, format="html"),
+        nodes.bullet_list("", *lines),
+        nodes.raw("", "</details>", format="html"),
+    ]
 
 
 def setup(app) -> dict[str, object]:

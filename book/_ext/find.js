@@ -24,9 +24,9 @@ Scorer.score = ([page, title, anchor, description, score]) => {
 (() => {
   "use strict";
 
-  const NOT_TEXT = ".headerlink, script, style, noscript, [role=tooltip], .provenance, .figure-files, "
-    + ".cell_input, .conditions, button, p:has(a.download)";
-  const BLOCKS = "p, li, dt, dd, td, th, pre, h1, h2, h3, h4, figcaption, summary";
+  const NOT_TEXT = ".headerlink, script, style, noscript, [role=tooltip], .origin, .provenance, "
+    + ".claims-list, .cell_input, .conditions, button, p:has(a.download)";
+  const BLOCKS = "p, .passage, li, dt, dd, td, th, pre, h1, h2, h3, h4, figcaption, summary";
   const GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho "
     + "finalsigma sigma tau upsilon phi chi psi omega";
   const SIGNS = {

@@ -1,7 +1,8 @@
 """Sphinx extension: the foot of every page: which version this is, how to cite it, what to mend.
 
 Version and licence are those of ``CITATION.cff``, the date is that of the last commit; with a
-public repository (``launch``) there are links to suggest an edit and to report a problem.
+public repository (``launch``) there are links to suggest an edit and to report a problem, and where
+``make pdf`` has printed the book, there is a link to that file.
 
 Looked at: the theme's own buttons for both stand in a menu, and it has no citation; of dates
 sphinx-last-updated-by-git knows, of each source, and warns in a shallow clone.
@@ -10,7 +11,9 @@ sphinx-last-updated-by-git knows, of each source, and warns in a shallow clone.
 from __future__ import annotations
 
 import html
+import posixpath
 import re
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -20,6 +23,8 @@ import letters
 import yaml
 from launch import Repository, configured
 
+PRINTED = "_build/pdf/escape-ntk.pdf"
+"""The whole book, where `make pdf` puts it; the site has it in its root."""
 PAPER = "nichani2022identifying"
 OPEN = (
     '<script>if (location.hash === "#cite") document.getElementById("cite").open = true;</script>'
@@ -48,13 +53,13 @@ def facts(root: Path) -> dict[str, str]:
 
 
 def entry(root: Path, page: str, url: str) -> str:
-    """BibTeX of the book, with the page that is cited."""
+    """BibTeX of the book, with the page that is cited, if it is one."""
     known = facts(root)
     fields = {
         "author": known["authors"],
         "title": known["title"],
         "year": known["date"][:4],
-        "note": f"Version {known['version']}, page “{page}”",
+        "note": f"Version {known['version']}" + f", page “{page}”" * bool(page),
         "url": url,
     }
     lines = "".join(f"  {key:<6} = {{{value}}},\n" for key, value in fields.items() if value)
@@ -80,14 +85,24 @@ def mending(repository: Repository | None, source: str | None, page: str) -> lis
     return [f'<a href="{html.escape(url)}">{words}</a>' for words, url in links.items()]
 
 
-def foot(root: Path, page: str, source: str | None, url: str) -> str:
-    """The foot of the page with title ``page``, made from ``source``."""
+def printed(root: Path, pagename: str) -> list[str]:
+    """The link from a page to the whole book as a PDF; none where it has not been printed."""
+    pdf = root / PRINTED
+    if not pdf.is_file():
+        return []
+    target = posixpath.relpath(pdf.name, posixpath.dirname(pagename) or ".")
+    return [f'<a href="{target}">PDF</a> ({pdf.stat().st_size / 2**20:.0f} MB)']
+
+
+def foot(root: Path, page: str, source: str | None, url: str, name: str) -> str:
+    """The foot of the page ``name`` with title ``page``, made from ``source``."""
     known = facts(root)
     parts = [
         f"Version {known['version']}",
         f'<time datetime="{known["date"]}">{known["date"]}</time>',
         *([f"commit <code>{known['commit']}</code>"] if known["commit"] else []),
         f"{known['licence']} licence",
+        *printed(root, name),
         *mending(configured(root), source, page),
     ]
     boxes = "".join(
@@ -106,11 +121,18 @@ def _add_foot(app, pagename: str, templatename: str, context: dict, doctree) -> 
     title = letters.heading(context.get("title") or app.config.html_title)
     source = app.env.doc2path(pagename, base=False) if doctree is not None else None
     url = place and f"{place}{app.builder.get_target_uri(pagename)}"
-    context["theme_extra_footer"] = foot(root, title, source, url)
+    context["theme_extra_footer"] = foot(root, title, source, url, pagename)
+
+
+def _copy_printed(app, exception) -> None:
+    pdf = Path(app.srcdir) / PRINTED
+    if not exception and app.builder.format == "html" and pdf.is_file():
+        shutil.copy2(pdf, app.outdir)
 
 
 def setup(app) -> dict[str, object]:
     """Register with Sphinx."""
     app.connect("html-page-context", _add_foot)
+    app.connect("build-finished", _copy_printed)
     app.add_css_file("foot.css")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

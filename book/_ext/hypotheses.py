@@ -2,8 +2,8 @@
 
 Nothing is typed on the pages.  Each formal statement, found by its label, gets what its chapter's
 ``theorems.py`` says that it assumes, each hypothesis with its answer, folded under a line that sums
-them up, and a link to its row of the concordance, with what its claims came to.  The list opens
-without scripts.
+them up, and what its claims came to, each of them folded likewise (``claim_lists``), with a link to
+its row of the concordance.  The lists open without scripts.
 
 Looked at: sphinx-proof makes the box of a theorem, and nothing in it; the dropdown of sphinx-design
 and sphinx-togglebutton fold what an author has written, and their titles are cards or buttons, no
@@ -13,16 +13,15 @@ badges.
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import claim_lists
 import claims_roles
 import statements
 from docutils import nodes
 
 from escape_ntk import chapters
-from escape_ntk.display.html import WORDS
 from escape_ntk.records.store import RecordStore, default_root
 from escape_ntk.study import theorems
 from escape_ntk.study.hypotheses import Answer, Hypothesis, Outcome
@@ -35,6 +34,7 @@ OUTCOMES = {
     Outcome.NOT_CHECKED: ("not checked", "not_testable"),
 }
 """Each outcome's word, and the badge whose sign and colour it shares."""
+LINK = '<p><a class="reference internal" href="{uri}">Code and tests of these claims</a></p>'
 Found = Sequence[tuple[Hypothesis, Answer]]
 
 
@@ -57,10 +57,7 @@ def conclusion(statement: statements.Statement, ledger: Mapping[str, Mapping]) -
     """What the claims of a statement came to; without a claim, why it stands."""
     if not statement.claims:
         return f"no claim: {statement.reason}"
-    verdicts = Counter(ledger[claim]["verdict"] for claim in statement.claims)
-    total = sum(verdicts.values())
-    kept = f"{verdicts.pop('reproduced', 0)} of {total} reproduced"
-    return ", ".join([kept, *(f"{count} {WORDS[verdict]}" for verdict, count in verdicts.items())])
+    return claim_lists.summary([ledger[claim]["verdict"] for claim in statement.claims])
 
 
 def kind_of(found: Found) -> str:
@@ -72,11 +69,9 @@ def kind_of(found: Found) -> str:
 
 
 def kind_of_conclusion(statement: statements.Statement, ledger: Mapping[str, Mapping]) -> str:
-    """The badge of a conclusion: the verdict its claims share, else *partly*."""
-    verdicts = {ledger[claim]["verdict"] for claim in statement.claims}
-    if len(verdicts) > 1:
-        return "partly"
-    return verdicts.pop() if verdicts else "not_testable"
+    """The badge of a conclusion: the worst verdict of its claims."""
+    verdicts = [ledger[claim]["verdict"] for claim in statement.claims]
+    return claim_lists.worst(verdicts) if verdicts else "not_testable"
 
 
 def words(text: str) -> list[nodes.Node]:
@@ -86,8 +81,17 @@ def words(text: str) -> list[nodes.Node]:
     return [part for part in made if part.astext()]
 
 
-def foot(statement: statements.Statement, uri: str, ledger: Mapping[str, Mapping]) -> nodes.Node:
-    """The block with both badges, for a statement whose row stands at ``uri``."""
+def foot(
+    statement: statements.Statement,
+    target: str,
+    ledger: Mapping[str, Mapping],
+    anchors: Sequence[str] = (),
+) -> nodes.Node:
+    """The block with both badges, for a statement of the concordance at ``target``.
+
+    ``anchors``: those of its claims that the badge of the conclusion stands for.
+    """
+    uri = f"{target}#{anchor(statement.label)}"
     found = answers(statement.label, statement.claims)
     block = nodes.container(classes=["conditions"])
     if found:
@@ -100,6 +104,15 @@ def foot(statement: statements.Statement, uri: str, ledger: Mapping[str, Mapping
         block += nodes.raw("", "</details>", format="html")
     text = conclusion(statement, ledger).removeprefix("no claim: ").replace("its page", "this page")
     text = f"Conclusion: {text}"
+    if statement.claims:
+        block += claims_roles.Claims(
+            claims=list(statement.claims),
+            anchors=list(anchors),
+            scorecard=target.replace("concordance", "scorecard"),
+            words=text,
+            link=LINK.format(uri=uri),
+        )
+        return block
     link = nodes.reference("", text, refuri=uri, internal=True)
     link["classes"] += ["claim-badge", kind_of_conclusion(statement, ledger)]
     block += nodes.paragraph("", "", link)
@@ -123,8 +136,8 @@ def _add_badges(app, doctree) -> None:
     known = {s.label: s for s in statements.read(name, text).statements}
     target = app.builder.get_relative_uri(name, CONCORDANCE)
     for box in boxes:
-        statement = known[box["label"]]
-        box[-1] += foot(statement, f"{target}#{anchor(statement.label)}", claims_roles.ledger())
+        anchors = claim_lists.taken(box)
+        box[-1] += foot(known[box["label"]], target, claims_roles.ledger(), anchors)
 
 
 def _formal(node: nodes.Node) -> bool:

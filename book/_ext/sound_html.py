@@ -5,6 +5,8 @@
 * A head of a table that says nothing is an empty cell; one that says something heads its column.
 * No line ends between a formula and what touches it, the stop after it or a parenthesis.
 * A name of code in a table may end a line after a dot, a stroke or an underscore.
+* A picture says how large it is, and a formula in a line about how wide, so that the page leaves
+  them their place before they are there; the letters of formulas are asked for at once.
 * A page with formulas says, where no script runs, what it is that the reader sees.
 
 Looked at: the faults are those of sphinx-proof, sphinx-exercise, sphinxcontrib-bibtex and Sphinx as
@@ -14,7 +16,12 @@ mend no markup.
 
 from __future__ import annotations
 
+import html
 import re
+import struct
+from pathlib import Path
+
+import formula_width
 
 MENDED = (
     (re.compile(r' id="(?:proof|exercise|solution)-content"'), ""),
@@ -30,6 +37,14 @@ TOUCHED = re.compile(
 """A formula in a line, with what touches it on both sides; a line may end after a dash."""
 CELL = re.compile(r"<td\b.*?</td>", re.DOTALL)
 CODE = re.compile(r'(?<=<span class="pre">)[^<]+(?=</span>)')
+IN_LINE = re.compile(
+    r'(<span class="math notranslate nohighlight")>(\\\(.*?\\\))</span>', re.DOTALL
+)
+FONTS = "_static/mathjax/output/chtml/fonts/woff-v2/MathJax_{}.woff"
+FIRST = "Zero", "Main-Regular", "Math-Italic"
+"""Fonts of almost every formula.  Without the first, which is empty, lines are too high."""
+PICTURE = re.compile(r'<img\b(?![^>]*\s(?:width|height)=)[^>]*?\ssrc="[^"]*?([^"/]+)"')
+SIZE = re.compile(r'\bviewBox="[-\d.]+ [-\d.]+ ([\d.]+) ([\d.]+)"')
 NOTE = (
     '<noscript><p class="no-script">Formulas are typeset by JavaScript. Without it they stand here '
     "as they were written, in LaTeX; text, tables, figures and links are complete.</p></noscript>\n"
@@ -60,9 +75,47 @@ def mended(body: str) -> str:
     return NOTE + body if 'class="math' in body else body
 
 
+def size(picture: Path) -> tuple[int, int] | None:
+    """Width and height of a drawing (SVG) or a PNG, in pixels; None of any other file."""
+    start = picture.read_bytes()[:2000]
+    if start.startswith(b"\x89PNG"):
+        return struct.unpack(">II", start[16:24])
+    if found := SIZE.search(start.decode("utf-8", "replace")):
+        return round(float(found[1])), round(float(found[2]))
+    return None
+
+
+def sized(body: str, pictures: dict[str, Path]) -> str:
+    """``body`` with the size of each of the ``pictures``, by their names."""
+
+    def with_size(image: re.Match[str]) -> str:
+        found = size(pictures[image[1]]) if image[1] in pictures else None
+        return image[0] + (f' width="{found[0]}" height="{found[1]}"' if found else "")
+
+    return PICTURE.sub(with_size, body)
+
+
+def spaced(body: str) -> str:
+    """``body`` with the width that each formula in a line will have, ``--wide``."""
+
+    def with_width(formula: re.Match[str]) -> str:
+        width = formula_width.of(html.unescape(formula[2][2:-2]))
+        return f'{formula[1]} style="--wide: {width:.1f}em">{formula[2]}</span>'
+
+    return IN_LINE.sub(with_width, body)
+
+
 def _mend(app, pagename, templatename, context, doctree) -> None:
     if "body" in context:
-        context["body"] = mended(context["body"])
+        root = Path(app.srcdir)
+        pictures = {name: root / path for path, name in app.builder.images.items()}
+        context["body"] = spaced(sized(mended(context["body"]), pictures))
+        if 'class="math' in context["body"]:
+            fonts = (context["pathto"](FONTS.format(name), 1) for name in FIRST)
+            context["metatags"] = (context.get("metatags") or "") + "".join(
+                f'<link rel="preload" as="font" type="font/woff" crossorigin href="{font}" />\n'
+                for font in fonts
+            )
 
 
 def setup(app) -> dict[str, object]:

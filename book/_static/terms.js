@@ -1,9 +1,11 @@
-/* Definitions of terms.  The style sheet shows one while its term, or it itself, is pointed at or
+/* Definitions of terms, and lists that open over the text.  The style sheet shows one while its term, or it itself, is pointed at or
    has the focus.  This adds: Escape puts it away; it stands above its term where there is no room
-   below; on a touch screen the first tap shows it and the second follows the link. */
+   below; on a touch screen the first tap shows it and the second follows the link.  A badge's list
+   is put away by Escape too, which gives the badge the focus, and by a click beside it. */
 (() => {
   "use strict";
 
+  const LISTS = ".claims[open]:not(.conditions *)";
   const isShown = (term) =>
     !("dismissed" in term.dataset) && term.matches(":hover, :focus-within");
 
@@ -37,8 +39,15 @@
       });
       term.addEventListener("focusout", () => delete term.dataset.tapped);
     });
+    document.addEventListener("click", ({ target }) => {
+      document.querySelectorAll(LISTS).forEach((list) => { list.open = list.contains(target); });
+    });
     document.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
+      document.querySelectorAll(LISTS).forEach((list) => {
+        list.open = false;
+        list.firstElementChild.focus();
+      });
       terms.filter(isShown).forEach((term) => { term.dataset.dismissed = ""; });
     });
   }

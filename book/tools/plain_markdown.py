@@ -19,6 +19,8 @@ SIGNS = {"reproduced": "✓", "partly": "◐", "not_reproduced": "✕", "not_tes
 SPECIAL = re.compile(r"([\\`*_$]|(?<=!)\[|(?<=\])\()")
 SPLIT = r"^\\begin\{split\}\s*(\\begin\{aligned\}.*\\end\{aligned\})\s*\\end\{split\}$"
 """What Sphinx puts around lines that are aligned already."""
+LIST = "claims"
+"""Class of a badge with the list that it opens; a notebook has the badge, and a link."""
 UNSEEN = "headerlink", "sr-only"
 """Classes of what only the site can use."""
 
@@ -76,7 +78,10 @@ class Writer:
         if "math" in classes:
             return f"${self.formula(node)}$"
         if "claim-badge" in classes:
-            return self._badge(node, classes)
+            return self._badge(node, classes, node.get("href"))
+        if LIST in classes:
+            badge, link = node.find("summary"), node.find("a")
+            return self._badge(badge, badge.get_attribute_list("class"), link["href"])
         inner = "".join(self._phrase(child) for child in node.children)
         if node.name in ("em", "i") and inner.strip():
             return f"*{inner.strip()}*"
@@ -97,10 +102,10 @@ class Writer:
         target = self.links(href)
         return f"[{words}]({target})" if target else words
 
-    def _badge(self, node: Tag, classes: Collection[str]) -> str:
+    def _badge(self, node: Tag, classes: Collection[str], href: str | None) -> str:
         sign = next(SIGNS[name] for name in SIGNS if name in classes)
         words = f"{sign} {self.line(node.children)}"
-        return f"**{self._link(words, node['href']) if node.get('href') else words}**"
+        return f"**{self._link(words, href) if href else words}**"
 
     def formula(self, node: Tag) -> str:
         """The TeX of a formula, in signs that neither HTML nor a table takes for its own."""
@@ -232,7 +237,8 @@ class Writer:
 
 
 def _is_block(node: Tag) -> bool:
-    return node.name not in ("a", "b", "br", "code", "em", "i", "span", "strong", "sub", "sup")
+    phrase = node.name in ("a", "b", "br", "code", "em", "i", "span", "strong", "sub", "sup")
+    return not phrase and LIST not in node.get_attribute_list("class")
 
 
 def _children(node: Tag) -> list[Tag]:

@@ -154,7 +154,7 @@ class Pieces:
             return []
         if any(name in classes for name in MOVING):
             return [self._moving()]
-        if "provenance" in classes and node.get_text().startswith("Live."):
+        if "provenance" in classes and node.get_text().startswith("Live"):
             return ["*Live: drawn from what the cells above computed.*"]
         if node.name == "figure":
             return self._figure(node)

@@ -4,7 +4,7 @@ Called by ``make pdf``.  The articles of all pages, in the order of ``_toc.yml``
 (:func:`whole`), which an installed Chromium prints twice or more: to learn on which leaf each
 section begins, then with these numbers in the table of contents, until they are right.  So what
 is printed is what the site shows: its numbers of theorems, equations and figures, its verdicts,
-its pictures.
+its pictures.  Bookmarks are made from the same table: those of the browser say each title twice.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import logging
 import posixpath
 import re
 import shutil
-import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,14 +24,21 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import browser
+import letters
 import statements
 import yaml
 from bs4 import BeautifulSoup, NavigableString, Tag
 from matplotlib import get_data_path
 from playwright.sync_api import Browser
 from pypdf import PdfReader, PdfWriter
+from pypdf.generic import Fit
 
 ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "book/_ext"))
+
+import address  # noqa: E402
+import foot  # noqa: E402
+
 SITE = ROOT / "_build/html"
 TARGET = ROOT / "_build/pdf/escape-ntk.pdf"
 STYLE = Path(__file__).with_suffix(".css")
@@ -44,8 +51,9 @@ MOST_MINUTES = 10
 # What only a screen can use: anchors to click, files to fetch, other looks of a drawing,
 # buttons, notes to readers without scripts.
 SCREEN_ONLY = (
-    "noscript, script, .headerlink, .figure-files, .only-dark, .narrow, .viewcode-link, "
-    ".claims-filter, .moves-controls, .parts-controls, .d-print-none, .copybtn, [role=tooltip]"
+    "noscript, script, .headerlink, .figure-files, .results > details, .only-dark, .narrow, "
+    ".viewcode-link, .claims-filter, .moves-controls, .parts-controls, .d-print-none, .copybtn, "
+    "[role=tooltip]"
 )
 NAMES = ("aria-describedby", "aria-labelledby", "aria-controls", "for", "headers")
 """Attributes that name elements by their ``id``."""
@@ -86,7 +94,7 @@ class Chapter:
     @property
     def title(self) -> str:
         """Its heading, in letters."""
-        return letters(self.body.find("h1"))
+        return title(self.body.find("h1"))
 
     @property
     def sections(self) -> list[tuple[str, Tag]]:
@@ -94,9 +102,9 @@ class Chapter:
         return [(h.find_parent("section")["id"], h) for h in self.body.find_all("h2")]
 
 
-def letters(heading: Tag) -> str:
+def title(heading: Tag) -> str:
     """The text of a heading, for places that typeset no formula."""
-    return " ".join(heading.get_text().split())
+    return " ".join(letters.heading(heading.decode_contents()).split())
 
 
 # --- one page from many -------------------------------------------------------------------------
@@ -124,6 +132,10 @@ def article(text: str) -> Tag:
     body = BeautifulSoup(text, "html.parser").select_one("article.bd-article")
     for element in body.select(SCREEN_ONLY):
         element.decompose()
+    for badge in body.select("details.claims"):  # paper has the scorecard: to the first of them
+        summary, first = badge.summary.extract(), badge.a
+        summary.name, summary["href"] = "a", first["href"]
+        badge.replace_with(summary)
     return body
 
 
@@ -219,7 +231,7 @@ def whole(book: Sequence[Chapter], head: str, about: Mapping[str, str], leaves=N
 {"".join(heads)}</style></head><body>
 <header class="cover"><p class="cover-title" id="cover">{about["title"]}</p>
 <p>{about["subtitle"]}</p><p>{about["author"]}</p>
-<p class="cover-state">{about["state"]}</p></header>
+<p class="cover-state">{about["state"]}</p>{about["cite"]}</header>
 <nav class="leaves"><h1>Contents</h1>{contents(book, leaves or {})}</nav>
 <main class="bd-main bd-content">{"".join(body)}</main></body></html>"""
 
@@ -267,28 +279,60 @@ def print_page(opened: Browser, address: str) -> bytes:
         page.goto(address, wait_until="load")
         if faults := {kind: found for kind, found in page.evaluate(FAULTS).items() if found}:
             raise RuntimeError(f"expected a page that can be printed whole; got {faults}")
-        return page.pdf(prefer_css_page_size=True, print_background=True, tagged=True, outline=True)
+        return page.pdf(prefer_css_page_size=True, print_background=True, tagged=True)
+
+
+def places(reader: PdfReader) -> dict[str, tuple[int, float]]:
+    """Leaf, counted from 1, and height on it, at which each anchor that is linked to stands."""
+    number = {page.indirect_reference.idnum: i for i, page in enumerate(reader.pages, 1)}
+    return {
+        unquote(name.removeprefix("/")): (number[place.page.idnum], float(place.top or 0))
+        for name, place in reader.named_destinations.items()
+    }
 
 
 def leaf_numbers(reader: PdfReader) -> dict[str, int]:
     """The leaf, counted from 1, on which each anchor that is linked to stands."""
-    number = {page.indirect_reference.idnum: i for i, page in enumerate(reader.pages, 1)}
-    return {
-        unquote(name.removeprefix("/")): number[place.page.idnum]
-        for name, place in reader.named_destinations.items()
-    }
+    return {name: leaf for name, (leaf, _) in places(reader).items()}
+
+
+def bookmark(writer: PdfWriter, book: Sequence[Chapter], where: Mapping) -> None:
+    """Add the bookmarks: the table of contents, parts, in them chapters, in them sections.
+
+    ``where`` is what :func:`places` says of the anchors.
+    """
+
+    def mark(name: str, words: str, parent=None):
+        leaf, top = where[name]
+        fit = Fit.xyz(left=0, top=top)
+        return writer.add_outline_item(
+            title=words, page_number=leaf - 1, parent=parent, is_open=False, fit=fit
+        )
+
+    writer.add_outline_item(title="Contents", page_number=1)
+    part, parent = "", None
+    for chapter in book:
+        if chapter.part != part:
+            part, parent = chapter.part, mark(chapter.name, chapter.part)
+        own = mark(chapter.name, chapter.title, parent)
+        for name, heading in chapter.sections:
+            mark(name, title(heading), own)
 
 
 def about(root: Path) -> dict[str, str]:
     """What the cover says."""
     config = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
-    git = ["git", "-C", str(root), "show", "-s", "--format=%h, %as", "HEAD"]
-    state = subprocess.run(git, capture_output=True, text=True).stdout.strip()
+    known, url = foot.facts(root), address.book(root)
+    commit = [f"commit {known['commit']}"] if known["commit"] else []
+    state = [f"Version {known['version']}", known["date"], *commit, f"{known['licence']} licence"]
+    entries = (foot.entry(root, "", url), foot.paper(root))
+    boxes = "".join(f"<pre>{html.escape(text)}</pre>" for text in entries)
     return {
         "title": config["title"],
         "subtitle": "A book that runs, on the paper by Eshaan Nichani, Yu Bai and Jason D. Lee",
         "author": config["author"],
-        "state": f"State of the repository: {state}" if state else "",
+        "state": " · ".join([*state, *([url] if url else [])]),
+        "cite": f'<div class="cover-cite"><p>To cite this book, and the paper:</p>{boxes}</div>',
     }
 
 
@@ -323,6 +367,7 @@ def make(book: Sequence[Chapter], site: Path, target: Path, opened: Browser) -> 
         else:
             raise RuntimeError(f"expected sections to keep their leaves; got {before}, {leaves}")
     writer = PdfWriter(clone_from=reader)
+    bookmark(writer, book, places(reader))
     writer.add_metadata({"/Title": words["title"], "/Author": words["author"]})
     writer.write(target)
     shutil.rmtree(folder)
@@ -344,6 +389,7 @@ def main() -> None:
     size = TARGET.stat().st_size / 2**20
     where = TARGET.relative_to(ROOT)
     print(f"{where}: {count} leaves, {size:.1f} MiB, {time.perf_counter() - start:.0f} s")
+    print("the next `make book` offers it at the foot of every page")
 
 
 if __name__ == "__main__":

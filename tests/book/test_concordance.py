@@ -314,9 +314,9 @@ def test_conclusions_and_controls(threads, hypotheses, statements, named, kept, 
 
 @pytest.mark.parametrize(
     ("named", "kind"),
-    [("a", "reproduced"), ("ab", "partly"), ("c", "not_reproduced"), ("", "not_testable")],
+    [("a", "reproduced"), ("ab", "partly"), ("abc", "not_reproduced"), ("", "not_testable")],
 )
-def test_a_conclusion_has_the_badge_of_its_claims(hypotheses, statements, named, kind):
+def test_a_conclusion_has_the_badge_of_the_worst_of_its_claims(hypotheses, statements, named, kind):
     text = theorem(" ".join(f"{{claim}}`{name}`" for name in named))
     (statement,) = statements.read("book/x", text).statements
     assert hypotheses.kind_of_conclusion(statement, LEDGER) == kind
@@ -340,12 +340,14 @@ def test_the_foot_of_a_theorem(hypotheses, statements, monkeypatch):
     """The summary, one line for each hypothesis, and the link: as HTML nodes, formulas kept."""
     (statement,) = statements.read("book/x", theorem("{claim}`b`")).statements
     monkeypatch.setattr(hypotheses, "answers", lambda label, claims: FOUND)
-    block = hypotheses.foot(statement, "concordance.html#concordance-t", LEDGER)
-    head, link = block.next_node(nodes.inline), block.next_node(nodes.reference)
+    block = hypotheses.foot(statement, "concordance.html", LEDGER, ["claim-b"])
+    head, badge = block.next_node(nodes.inline), block[-1]
     text = "Hypotheses: 1 of 4 met, 1 a limit (m up to 512), 1 not checked; not met: wide"
     assert head.astext() == text and head["classes"] == ["claim-badge", "not_reproduced"]
-    assert link.astext() == "Conclusion: 0 of 1 reproduced, 1 partly"
-    assert link["refuri"].endswith("#concordance-t") and link["classes"][-1] == "partly"
+    assert badge["words"] == "Conclusion: 0 of 1 reproduced, 1 partly"
+    assert 'href="concordance.html#concordance-t"' in badge["link"]
+    assert (badge["claims"], badge["anchors"]) == (["b"], ["claim-b"])
+    assert badge["scorecard"] == "scorecard.html"
     lines = [item.astext() for item in block.findall(nodes.list_item)]
     assert lines[0] == "d\\ge3 met 20" and lines[2] == "m large a limit m up to 512"
     assert [m.astext() for m in block.findall(nodes.math)] == ["d\\ge3", "m"]
@@ -360,7 +362,7 @@ def test_the_badge_of_hypotheses(hypotheses):
 
 def test_without_an_entry_there_is_no_line_of_hypotheses(hypotheses, statements):
     (statement,) = statements.read("book/x", theorem("")).statements
-    block = hypotheses.foot(statement, "#concordance-t", LEDGER)
+    block = hypotheses.foot(statement, "concordance.html", LEDGER)
     assert block.astext() == "Conclusion: derived on this page [D]"
     assert block.next_node(nodes.bullet_list) is None
 

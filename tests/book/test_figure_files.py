@@ -1,4 +1,4 @@
-"""A figure as a file: the numbers in it, the two looks of it, and finished pages mended."""
+"""A figure as a file: the numbers in it, and the two looks of it."""
 
 import csv
 import importlib.util
@@ -27,7 +27,7 @@ def module(place: str):
     return made
 
 
-files, html = module("tools/looks"), module("_ext/sound_html")
+files = module("tools/looks")
 
 
 @in_style
@@ -119,17 +119,6 @@ def test_dark_drawing_keeps_its_cells(figure):
     assert "#ffffff" not in dark and "#ffffff" in drawing
     picture = drawing.partition("data:image/png;base64,")[2][:400].split('"')[0]
     assert picture and "".join(picture.split()) in "".join(dark.split())
-
-
-def test_pages_are_mended():
-    body = '<th class="head"><p></p></th><th class="head stub"><p>a</p></th><th></th>'
-    right = '<td></td><th class="head stub" scope="col"><p>a</p></th><td></td>'
-    assert html.mended(body) == right
-    assert html.mended('<div role="doc-biblioentry">') == '<div role="listitem">'
-    assert html.mended('<section id="proof-content">') == "<section>"
-    assert html.mended(right) == right
-    formula = '<span class="math">x</span>'
-    assert html.mended(formula) == html.NOTE + formula
 
 
 @in_style

@@ -92,9 +92,16 @@ def test_table_escapes_what_is_not_html():
 
 
 def test_what_is_folded_opens_without_a_script():
-    text = page.folded("a < b", page.table(["x"], [["1"]]), page.live(2.0, "runs")).text
+    text = page.folded("a < b", page.table(["x"], [["1"]]), page.live("runs")).text
     assert text.startswith("<details><summary>a &lt; b</summary>") and text.count("<table>") == 1
-    assert text.endswith("</details>") and "Live." in text
+    assert text.endswith("</details>") and "Live" in text
+
+
+@pytest.mark.parametrize("rows", [page.MOST_ROWS, page.MOST_ROWS + 1])
+def test_a_long_table_is_folded_and_a_short_one_is_not(rows):
+    text = page.table(["x"], [[i] for i in range(rows)]).text
+    assert text.count("<tr>") == rows + 1
+    assert (f"<summary>All {rows} rows</summary>" in text) == (rows > page.MOST_ROWS)
 
 
 SIZE = dict(d=8, n=40, m=60, n_k=8, n_test=60, t_end=300, n_times=12)
@@ -196,7 +203,8 @@ def test_the_figures_of_the_two_limits_draw_their_records():
 
 def test_a_strip_without_seeds_says_so(tmp_path):
     record = RecordStore(tmp_path).save("by-hand", {}, summary={}, arrays={}, wall_seconds=0.0)
-    assert "no randomness" in page.provenance([record], ["go"]).text
+    text = page.provenance([record], ["go"]).text
+    assert "no randomness" in text and " · 1 run · " in text.partition("</summary>")[0]
 
 
 def test_prices_are_described():

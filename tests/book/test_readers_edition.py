@@ -204,7 +204,7 @@ def test_control_without_its_pictures_it_says_what_is_missing(tmp_path, monkeypa
 def test_where_the_records_are_at_hand_a_figure_is_drawn_anew(monkeypatch):
     from escape_ntk.chapters.setup import page
 
-    assert page.show("fig-remainder").text.startswith('<div class="provenance">')
+    assert page.show("fig-remainder").text.startswith('<details class="provenance">')
     monkeypatch.setattr(reading, "_chapters", ["setup"])
     data, looks = page.show("fig-remainder")._repr_mimebundle_()
     assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
@@ -218,6 +218,10 @@ LINES = {
     r'<p><span class="math">\(a&lt;|b|\)</span></p>': r"$a\lt |b|$",
     '<p><a class="claim-badge partly" href="scorecard.html#x">partly</a></p>': (
         "**[◐ partly](https://b.org/n/book/scorecard.html#x)**"
+    ),
+    '<div class="passage">It is. <details class="claims"><summary class="claim-badge partly">partly'
+    '</summary><ul><li><a href="scorecard.html#x">x</a></li></ul></details> So.</div>': (
+        "It is. **[◐ partly](https://b.org/n/book/scorecard.html#x)** So."
     ),
     '<p><a href="#prop">Prop. 1</a></p>': "[Prop. 1](https://b.org/n/book/setup.html#prop)",
     '<p><a href="https://a.org/x">x</a></p>': "[x](https://a.org/x)",

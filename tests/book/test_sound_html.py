@@ -1,15 +1,22 @@
-"""What touches a formula stays on its line, and names in tables may end one."""
+"""Finished pages mended: what touches a formula stays on its line, pictures have their size."""
 
 from __future__ import annotations
 
 import importlib
 
+import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 
 
 @pytest.fixture
-def mended(extensions):
-    return importlib.import_module("sound_html").mended
+def html(extensions):
+    return importlib.import_module("sound_html")
+
+
+@pytest.fixture
+def mended(html):
+    return html.mended
 
 
 def formula(tex: str) -> str:
@@ -45,3 +52,27 @@ def test_names_in_cells_may_end_a_line(mended):
     assert mended(f"<p>{name}</p>") == f"<p>{name}</p>"
     broken = name.replace("a.b_c", "a.<wbr>b_<wbr>c")
     assert mended(f"<td>{name}</td><p>{name}</p>") == f"<td>{broken}</td><p>{name}</p>"
+
+
+def test_pages_are_mended(html):
+    body = '<th class="head"><p></p></th><th class="head stub"><p>a</p></th><th></th>'
+    right = '<td></td><th class="head stub" scope="col"><p>a</p></th><td></td>'
+    assert html.mended(body) == right
+    assert html.mended('<div role="doc-biblioentry">') == '<div role="listitem">'
+    assert html.mended('<section id="proof-content">') == "<section>"
+    assert html.mended(right) == right
+    formula = '<span class="math">x</span>'
+    assert html.mended(formula) == html.NOTE + formula
+
+
+def test_pictures_say_how_large_they_are(tmp_path, html):
+    drawing, photo, other = (tmp_path / name for name in ("a.svg", "b.png", "c.txt"))
+    drawing.write_text('<svg width="3pt" viewBox="0 0 300.4 200"></svg>', "utf-8")
+    plt.imsave(photo, np.zeros((7, 5)))
+    other.write_text("no picture", "utf-8")
+    known = {path.name: path for path in (drawing, photo, other)}
+    images = [f'<img alt="x" src="../_images/{name}"' for name in (*known, "gone.svg")]
+    sizes = [html.sized(f"{image} />", known).removeprefix(image) for image in images]
+    assert sizes == [' width="300" height="200" />', ' width="5" height="7" />', " />", " />"]
+    own = '<img width="1" src="../_images/a.svg">'
+    assert html.sized(own, known) == own

@@ -10,7 +10,6 @@ from matplotlib import pyplot as plt
 
 import escape_ntk as en
 from escape_ntk.chapters import idea
-from escape_ntk.display import html
 from escape_ntk.numerics.polynomials import cumulative_multiplicity, multiplicity
 
 matplotlib.use("Agg")
@@ -81,12 +80,6 @@ def test_the_dashed_wave_is_the_sparse_part(problem, runs):
     order = np.argsort(z)
     assert np.allclose(np.interp(wave.get_xdata(), z[order], values[order]), wave.get_ydata())
     close(figure)
-
-
-def test_a_strip_is_folded_and_what_is_none_stays():
-    strip = html.live(2.0, "runs")
-    assert strip.text in idea.folded(strip).text and "<summary>" in idea.folded(strip).text
-    assert idea.folded("a picture") == "a picture"
 
 
 # ---------------------------------------------------------------- what the page says in words

@@ -31,10 +31,12 @@ RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice")
 RULES_OF_COLOURS = (*JUDGED, "image-alt", "role-img-alt", "svg-img-alt")
 """What another theme of the same page can break: colours, and the pictures that it shows."""
 UNFOLD = """() => {
-    document.querySelectorAll('.conditions details').forEach((d) => { d.open = true; });
+    const folded = '.conditions details, .provenance, .figure-files, .results > details';
+    document.querySelectorAll(folded).forEach((d) => { d.open = true; });
     document.querySelector('#pst-back-to-top')?.style.setProperty('display', 'block');
 }"""
-"""Looked at although hidden: the hypotheses of theorems, and what shows to one who scrolls back."""
+"""Looked at although hidden: the hypotheses and claims of theorems, what is under figures and long
+tables, and what shows to one who scrolls back."""
 
 RUN = """async (options) => {
     const {violations, incomplete} = await axe.run(document, options);

@@ -21,11 +21,12 @@ def test_files_of_a_figure_hold_it():
     """The table of a figure has numbers; its drawing carries the same table."""
     path = SITE / "book/joint.html"
     page = BeautifulSoup(path.read_text("utf-8"), "html.parser")
-    links = page.select_one(".figure-files").find_all("a")
-    drawing, data = ((path.parent / a["href"]).read_text("utf-8") for a in links)
+    links = page.select_one("figure + .origin > .figure-files").find_all("a")
+    drawing, data, notebook = ((path.parent / a["href"]).read_text("utf-8") for a in links)
     rows = list(csv.DictReader(io.StringIO(data)))
     assert len(rows) > 50 and all(float(row["y"] or row["low"]) for row in rows)
     assert "<svg" in drawing and data.splitlines()[-1] in drawing
+    assert '"nbformat"' in notebook
 
 
 # --- negative controls -------------------------------------------------------------------------

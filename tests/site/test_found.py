@@ -109,10 +109,21 @@ def small(tmp_path_factory) -> Path:
     shutil.copy(ROOT / "book/references.bib", root / "book")
     (root / "readers").mkdir()
     shutil.copy(ROOT / "readers/setup.ipynb", root / "readers")
+    (root / "_build/pdf").mkdir(parents=True)
+    (root / "_build/pdf/escape-ntk.pdf").write_bytes(b"%PDF")
     command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", ".", "_build/html"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return root / "_build/html"
+
+
+def test_the_foot_leads_to_the_printed_book(small):
+    """And where it has not been printed nothing speaks of it."""
+    link = read(small / "book/setup.html").select_one("footer .foot-facts a[href$=pdf]")
+    assert (small / "book" / link["href"]).resolve().read_bytes() == b"%PDF"
+    printed = (ROOT / "_build/pdf/escape-ntk.pdf").is_file()
+    foot = read(SITE / "book/setup.html").select_one("footer .foot-facts")
+    assert printed or "PDF" not in foot.get_text()
 
 
 def test_with_an_address_a_link_shows_what_the_page_is(small):

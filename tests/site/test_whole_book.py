@@ -73,6 +73,13 @@ def test_what_only_a_screen_can_use_stays_there():
     assert body.find("details").has_attr("open")
 
 
+def test_a_badge_leads_to_the_scorecard_on_paper():
+    inside = '<summary class="claim-badge">yes</summary><a href="b/c.html#y">scorecard</a>'
+    body = chapter(f'<div><details class="claims">{inside}</details></div>').body
+    assert [a["href"] for a in body.select("a.claim-badge")] == ["#book/b/c--y"]
+    assert body.find("details") is None and "scorecard" not in body.text
+
+
 def test_names_in_tables_may_end_a_line():
     body = chapter("<table><tr><td><code>a.b_c</code></td></tr></table><code>a.b</code>").body
     inside = [code.decode_contents() for code in body.find_all("code")]
@@ -96,15 +103,24 @@ def test_two_chapters_on_paper(book, browser, tmp_path):
     reader = PdfReader(target)
     texts = [" ".join(page.extract_text().split()) for page in reader.pages]
     assert count == len(texts) > 10
-    assert reader.metadata.title == "Escaping the NTK regime" and reader.outline
+    assert reader.metadata.title == "Escaping the NTK regime"
+    assert all(words in texts[0] for words in ("Version", "licence", "@misc", "@inproceedings"))
     leaves = whole_book.leaf_numbers(reader)
     for part in some:
         assert part.title in texts[leaves[part.name] - 1]
         for name, heading in part.sections:
-            first_word = whole_book.letters(heading).split()[0]
+            first_word = whole_book.title(heading).split()[0]
             assert first_word in texts[leaves[name] - 1]
         for label in part.body.select("div.proof .caption-number, figcaption .caption-number"):
             assert any(" ".join(label.text.split()) in text for text in texts), label
+    contents, chapters, within = reader.outline
+    assert (contents.title, chapters.title) == ("Contents", "Chapters")
+    marks = [mark for mark in within if not isinstance(mark, list)]
+    assert [mark.title for mark in marks] == [part.title for part in some]
+    for mark, below, part in zip(marks, within[1::2], some, strict=True):
+        assert reader.get_destination_page_number(mark) == leaves[part.name] - 1
+        assert [m.title for m in below] == [whole_book.title(h) for _, h in part.sections]
+        assert all("\\(" not in m.title for m in below)
     opening = texts[1]
     assert all(f"{part.title} {leaves[part.name]}" in opening for part in some)
 

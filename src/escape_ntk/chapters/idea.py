@@ -139,11 +139,6 @@ def _name(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
     )
 
 
-def show(name: str, figure: Figure, seconds: float) -> html.Html | reading.Picture:
-    """In a cell of the page: the ``figure`` as ``name``, of the three runs that took so long."""
-    return Chapter.live(name, figure, seconds, "three runs")
-
-
-def folded(strip: html.Html) -> html.Html:
-    """The strip of a recorded figure behind a line that opens it; what is no strip, as it is."""
-    return html.folded("Recorded", strip) if isinstance(strip, html.Html) else strip
+def show(name: str, figure: Figure) -> html.Html | reading.Picture:
+    """In a cell of the page: the ``figure`` of the three runs, as ``name``."""
+    return Chapter.live(name, figure, "three runs")

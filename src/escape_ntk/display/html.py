@@ -60,7 +60,7 @@ def badge(verdict: str, target: str | None = None) -> str:
 
 
 def provenance(records: Sequence[Record], commands: Sequence[str]) -> Html:
-    """The strip under a recorded figure: seeds, code, machine, time, and how to make it again."""
+    """The line under a recorded figure; behind it seeds, code, machine, how to make it again."""
     seeds = sorted({r.config["seed"] for r in records if "seed" in r.config})
     runs = [r.provenance for r in records]
     seconds = sum(p["wall_seconds"] for p in runs)
@@ -79,17 +79,25 @@ def provenance(records: Sequence[Record], commands: Sequence[str]) -> Html:
         "again": ", ".join(f"<code>{html.escape(command)}</code>" for command in commands),
     }
     rows = "".join(f"<div><dt>{k}</dt><dd>{v}</dd></div>" for k, v in facts.items())
-    return Html(f'<div class="provenance"><strong>Recorded.</strong><dl>{rows}</dl></div>')
+    count = f"{len(records)} run{'' if len(records) == 1 else 's'}"
+    line = f"<strong>Recorded</strong> · {count} · {duration(seconds)}"
+    return Html(f'<details class="provenance"><summary>{line}</summary><dl>{rows}</dl></details>')
 
 
-def live(seconds: float, what: str) -> Html:
-    """The strip under a figure that was computed while the page was built."""
-    facts = f"<dl><div><dt>{html.escape(what)}</dt><dd>{seconds:.0f} s</dd></div></dl>"
-    return Html(f'<div class="provenance"><strong>Live.</strong>{facts}</div>')
+def live(what: str) -> Html:
+    """The line under a figure that was computed while the page was built."""
+    return Html(f'<p class="provenance"><strong>Live</strong> · {html.escape(what)}</p>')
+
+
+MOST_ROWS = 12
+"""Of a table that is shown whole; of a longer one the style sheet shows the first eight."""
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> Html:
-    """A plain table; cells are taken as HTML when they start with ``<``."""
+    """A plain table; cells are taken as HTML when they start with ``<``.
+
+    One with more than :data:`MOST_ROWS` rows is folded, and opened by the line under it.
+    """
 
     def cell(x: object) -> str:
         text = str(x)
@@ -103,7 +111,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], caption: str 
     body = "".join("<tr>" + "".join(f"<td>{cell(x)}</td>" for x in row) + "</tr>" for row in rows)
     title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     inner = f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return Html(f'<div class="results">{inner}</div>')
+    more = f"<details><summary>All {len(rows)} rows</summary></details>"
+    return Html(f'<div class="results">{inner}{more * (len(rows) > MOST_ROWS)}</div>')
 
 
 def folded(title: str, *parts: Html) -> Html:
@@ -134,7 +143,8 @@ def _chapter_block(name: str, rows: Sequence[Mapping]) -> str:
     )
 
 
-def _claim_block(row: Mapping) -> str:
+def evidence(row: Mapping, **more: str) -> str:
+    """A claim's measurement, target and negative control as a list, followed by ``more``."""
     control = row["negative_control"]
     fate = f"{FATES[control['fate']]} ({describe(control['measured'])})"
     facts = {
@@ -142,9 +152,14 @@ def _claim_block(row: Mapping) -> str:
         "target": f"{row['target']}; {row['tolerance']}",
         **({"set after looking": row["after"]} if row["after"] else {}),
         "control": f"{control['broken']}: {fate}",
-        "records": f"{len(row['record'])} in book/records",
+        **more,
     }
     lines = "".join(f"<div><dt>{k}</dt><dd>{typeset(v)}</dd></div>" for k, v in facts.items())
+    return f"<dl>{lines}</dl>"
+
+
+def _claim_block(row: Mapping) -> str:
+    facts = evidence(row, records=f"{len(row['record'])} in book/records")
     name, chapter = row["id"], row["chapter"]
     data = {key: row[key].replace("+", " ") for key in ("verdict", "chapter", "source")}
     far = distance(row["measured"])
@@ -155,7 +170,7 @@ def _claim_block(row: Mapping) -> str:
         f"<p>{badge(row['verdict'])} {beside}"
         f'<a href="{chapter}.html#claim-{name}"><code>{name}</code></a>'
         f"{', an identity' * row['identity']}</p>"
-        f"<p>{typeset(row['statement'])} [{row['source']}]</p><dl>{lines}</dl></div>"
+        f"<p>{typeset(row['statement'])} [{row['source']}]</p>{facts}</div>"
     )
 
 

@@ -123,15 +123,15 @@ class Chapter:
         return strip
 
     @staticmethod
-    def live(name: str, figure: "Figure", seconds: float, what: str) -> html.Html | reading.Picture:
-        """In a cell of the page: the ``figure`` of what it just computed, and its strip.
+    def live(name: str, figure: "Figure", what: str) -> html.Html | reading.Picture:
+        """In a cell of the page: the ``figure`` of ``what`` it just computed, and its strip.
 
-        The page sets it where it says ``name``; ``what`` took so many ``seconds``.
+        The page sets it where it says ``name``.
         """
         if reading.begun():
             return reading.picture(name, figure)
         _hand_over(name, figure)
-        return html.live(seconds, what)
+        return html.live(what)
 
 
 def _hand_over(name: str, figure: "Figure") -> None:

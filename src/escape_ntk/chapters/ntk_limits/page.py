@@ -34,10 +34,8 @@ def eigenvalues(runs: Runs):
 
 
 def show_live(
-    sizes: Sequence[int], measured: np.ndarray, foreseen: np.ndarray, seconds: float
+    sizes: Sequence[int], measured: np.ndarray, foreseen: np.ndarray
 ) -> html.Html | reading.Picture:
     """In a cell of the page: the figure of what the reader just computed, and its strip."""
     figure = figures.live_staircase(sizes, measured, foreseen)
-    return chapter.live(
-        "fig-live-staircase", figure, seconds, "shares learned, measured and foreseen"
-    )
+    return chapter.live("fig-live-staircase", figure, "shares learned, measured and foreseen")

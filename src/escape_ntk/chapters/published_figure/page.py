@@ -86,10 +86,10 @@ def shares(runs: Runs):
     return figures.shares_over_time(runs(e.figure_points(SEEDS, lambdas=(1e-2,))))
 
 
-def show_live(times, flow, descent, seconds: float) -> html.Html | reading.Picture:
-    """In a cell of the page: its live figure, and the strip that says how long that took."""
+def show_live(times, flow, descent) -> html.Html | reading.Picture:
+    """In a cell of the page: its live figure, and its strip."""
     figure = figures.live_overlay(times, flow, descent)
-    return chapter.live("fig-live", figure, seconds, "descent and flow together")
+    return chapter.live("fig-live", figure, "descent and flow together")
 
 
 @chapter.table(

@@ -19,7 +19,7 @@ PENALTIES = {"population": 1, "empirical": 2, "low_degree": 3, "norm": 4}
 @in_style
 def penalty_ablation(runs: Sequence[Run]) -> Figure:
     """Four final values over λ_2, one line for each λ_1: mean and range of the draws."""
-    figure, axes = new_axes(4, 5.2, 2, sharex=True)
+    figure, axes = new_axes(4, 4.3, 2, sharex=True)
     panels = {
         "test": ("test error", False),
         "quadratic_1": ("share of the quadratic\nin $f_Q$", False),
