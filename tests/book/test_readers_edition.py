@@ -95,7 +95,8 @@ def test_nothing_is_used_that_no_cell_before_has_made():
 
 def test_control_without_its_folded_imports_a_name_is_missing(tmp_path):
     notebook = nbformat.read(ROOT / "readers/idea.ipynb", 4)
-    notebook.cells = [cell for cell in notebook.cells if not cell.source.startswith("from escape_ntk.chapters import idea")]
+    needed = "from escape_ntk.chapters import idea"
+    notebook.cells = [cell for cell in notebook.cells if not cell.source.startswith(needed)]
     nbformat.write(notebook, tmp_path / "idea.ipynb")
     assert "idea: Undefined name `show_samples`" in undefined(tmp_path / "idea.ipynb")
 
