@@ -141,7 +141,7 @@ def test_with_an_address_a_link_shows_what_the_page_is(small):
 
 def test_with_a_repository_a_page_can_be_mended(small):
     links = [a["href"] for a in read(small / "book/setup.html").select(".foot-facts a")]
-    edit, report = links
+    _, edit, report = links  # the first is the printed book
     assert edit == "https://github.com/Owner/name/edit/trunk/book/setup.md"
     assert report.startswith("https://github.com/Owner/name/issues/new?title=On+the+page+")
     assert f"url    = {{{ADDRESS}book/setup.html}}" in (small / "book/setup.html").read_text(
