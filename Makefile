@@ -32,10 +32,7 @@ PIP_TOOLS   := pip-tools==7.6.2
 
 .PHONY: book
 book: $(STAMP)  ## Build the book: _build/html/index.html (VERBOSE=1: where its time goes)
-	@# --all: every page is read again, so that a warning is seen on each run and not only on
-	@# the first; outputs come from the cache, and cells run only when something changed.
-	@$(BIN)/python book/tools/execute.py
-	@$(BIN)/jupyter-book build . --all --warningiserror --keep-going
+	@$(BIN)/python book/tools/build.py
 
 .PHONY: serve
 serve: book  ## Build the book and serve it at http://127.0.0.1:PORT

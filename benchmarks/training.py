@@ -30,7 +30,7 @@ from escape_ntk.models.pairs import NetworkFeatures, PairFeatures
 from escape_ntk.models.taylor import linear_term, quadratic_term
 from escape_ntk.risk.projectors import TrainingProjector
 from escape_ntk.risk.regularizer import Penalties, RegularizedRisk
-from escape_ntk.study.curve import Curve, draw_problem, observer
+from escape_ntk.study.curve import Curve, Observer, draw_problem
 
 RECORD = Path(__file__).with_suffix(".json")
 PUBLISHED = (1000, 100, 10_000)
@@ -102,8 +102,10 @@ def network_gradient() -> float:
 def measuring() -> float:
     """All that a record of a curve measures, over its products: two on all inputs."""
     problem = draw_problem(Curve(1, 0.0))
-    observe, state = observer(problem), 0.01 * torch.randn(2, Curve.m // 2, Curve.d)
-    return in_turns(lambda: observe(state), Bare(problem).record, 3)[2]
+    observe, state = Observer(problem), 0.01 * torch.randn(2, Curve.m // 2, Curve.d)
+    states = [state] * observe.at_once
+    whole = in_turns(lambda: observe.many(states), Bare(problem).record, 3)[2]
+    return whole / observe.at_once
 
 
 class Bare:

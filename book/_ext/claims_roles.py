@@ -6,7 +6,8 @@
 * ``{measured}`figure-flow/test:.2%` `` becomes a measured value of the ledger, formatted:
   the path walks through the claim's ``measured`` mapping.
 
-The ledger is evaluated once a build.  An unknown claim or path is a warning, hence an error.
+The ledger is evaluated once for the package and the records as they are, and kept beside the
+outputs of the cells.  An unknown claim or path is a warning, hence an error.
 
 Looked at: ``{glue:text}`` of myst-nb formats a number as well, but one that a cell has glued, under
 a name for each; every page with a number of the ledger would carry cells that glue it, and pages
@@ -16,20 +17,41 @@ without cells could have none.  Substitutions of myst-parser hold what ``_config
 from __future__ import annotations
 
 import functools
+import json
+from pathlib import Path
 
 from docutils import nodes
+from source_cache import cache_folder
 from sphinx.util.docutils import SphinxRole
 
 from escape_ntk.chapters import evaluate_all
 from escape_ntk.records.store import RecordStore, default_root
 
+ROOT = Path(__file__).parents[2]
 SCORECARD = "book/scorecard"
 
 
 @functools.cache
 def ledger() -> dict[str, dict]:
     """Every claim's row by its id."""
-    return {row["id"]: row for row in evaluate_all(RecordStore(default_root()))}
+    root = default_root()
+    return {row["id"]: row for row in _rows(root, ROOT if root == ROOT / "book/records" else None)}
+
+
+def _rows(records: Path, checkout: Path | None) -> list[dict]:
+    """The ledger of ``records``; kept where these, and all that judges them, are of a checkout."""
+    if checkout is None:
+        return evaluate_all(RecordStore(records))
+    place = cache_folder(checkout) / "ledger.json"
+    if place.is_file():
+        return json.loads(place.read_text("utf-8"))
+    rows = evaluate_all(RecordStore(records))
+    if cache_folder(checkout) == place.parent:  # nothing has changed while it was evaluated
+        place.parent.mkdir(parents=True, exist_ok=True)
+        beside = place.with_suffix(".new")
+        beside.write_text(json.dumps(rows), "utf-8")
+        beside.replace(place)
+    return rows
 
 
 def measured(text: str) -> str:

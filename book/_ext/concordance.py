@@ -11,6 +11,7 @@ repeats.  sphinx-proof numbers statements and lists them in an index, without cl
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -33,6 +34,12 @@ Content = Sequence[str | nodes.Node]
 """Paragraphs of a cell: MyST text, or nodes."""
 
 
+@functools.cache
+def _evidence(root: Path) -> Evidence:
+    """Gathered once for all four tables: every source of the package and its tests is parsed."""
+    return gather(root, claims_roles.ledger())
+
+
 def code(name: code_map.Name) -> str:
     """``module.Class`` of an experiment, as MyST."""
     return f"`{'.'.join(name).removeprefix('chapters.')}`"
@@ -49,7 +56,7 @@ class Concordance(SphinxDirective):
         kind = self.arguments[0]
         if kind not in KINDS:
             raise self.error(f"expected one of {', '.join(KINDS)}; got {kind!r}")
-        evidence = gather(Path(self.env.srcdir), claims_roles.ledger())
+        evidence = _evidence(Path(self.env.srcdir))
         if kind == KINDS[0]:
             logger = logging.getLogger(__name__)
             for problem in problems(evidence):

@@ -12,6 +12,7 @@ and takes no other file into its key; ``nb_execution_mode: force`` of myst-nb ex
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 #: Folders and files, relative to the root of the repository, that decide what a cell prints.
@@ -22,14 +23,20 @@ GENERATED = ("__pycache__", ".egg-info")
 
 def source_hash(root: Path, inputs: tuple[str, ...] = INPUTS) -> str:
     """Return a hash over names and contents of all ``inputs`` below ``root``."""
+    return hash_of(root, files(root, inputs))
+
+
+def hash_of(root: Path, paths: Iterable[Path]) -> str:
+    """Return a hash over names, as seen from ``root``, and contents of ``paths``."""
     digest = hashlib.sha256()
-    for path in sorted(_files(root, inputs)):
+    for path in sorted(paths):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
 
 
-def _files(root: Path, inputs: tuple[str, ...]) -> list[Path]:
+def files(root: Path, inputs: Iterable[str]) -> list[Path]:
+    """All files of ``inputs`` below ``root`` that people wrote."""
     found: list[Path] = []
     for name in inputs:
         start = root / name

@@ -277,8 +277,7 @@ def test_what_dangles_is_a_warning_of_the_build(concordance, monkeypatch, caplog
                 document=SimpleNamespace(settings=SimpleNamespace(env=environment))
             )
 
-    monkeypatch.setattr(concordance.claims_roles, "ledger", dict)
-    monkeypatch.setattr(concordance, "gather", lambda root, ledger: None)
+    monkeypatch.setattr(concordance, "_evidence", lambda root: None)
     monkeypatch.setattr(concordance, "problems", lambda evidence: loose)
     assert Quiet("functions").run() == ["a table"] and caplog.messages == []
     assert Quiet("theorems").run() == ["a table"]

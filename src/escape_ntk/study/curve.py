@@ -5,7 +5,7 @@ by plain gradient descent, with any λ_1 and λ_2.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from escape_ntk import checks
 from escape_ntk.models.data import draw_inputs, published_target, random_direction
 from escape_ntk.models.network import activation, draw_weights
-from escape_ntk.models.pairs import from_pairs
+from escape_ntk.models.pairs import PairFeatures, from_pairs
 from escape_ntk.risk.problem import Problem, mean_square
 from escape_ntk.risk.regularizer import Penalties, RegularizedRisk, norm_2_4_to_the_4
 from escape_ntk.study.point import PROJECTED, Draws, Point, Result
@@ -26,6 +26,10 @@ from escape_ntk.training.flow import gradient_flow
 from escape_ntk.training.run import UNSAVED, Run
 
 METHODS = ("flow", "descent")
+AT_ONCE = 8
+"""States of a curve that are measured together: more of them cost memory, fewer time."""
+KERNEL_ROWS = 250
+"""Fresh inputs whose kernel with the training inputs is computed at a time."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class Curve(Point):
         """Train and measure: (summary, arrays) for the record."""
         problem = draw_problem(self)
         risk, start, times = self.risk(problem), problem.zero_state(), self.record_times
-        observe = observer(problem)
+        observe = Observer(problem)
         if self.method == "descent":
             trained = gradient_descent(
                 risk,
@@ -133,23 +137,55 @@ def draw_problem(c: Curve) -> Problem:
     return Problem(target, weights, act, X, fresh, c.n_k, c.draws.inputs)
 
 
-def observer(problem: Problem) -> Callable[[Tensor], dict[str, float]]:
+class Observer:
     """Losses, leaks, sizes, and how much of each part of f* each term carries on fresh inputs.
 
     Named as by :class:`~escape_ntk.risk.problem.Problem`; R_1 is the mean over the fresh inputs.
     ``test_linear`` and ``test_quadratic``: mean squares of f_L and f_Q there.
-    """
-    parts = problem.target.part_values(problem.fresh)  # (parts, n_test)
-    shares, goal = parts / parts.square().mean(1, keepdim=True), parts.sum(0)
-    kept = problem.test.cross_gram(problem.features)  # (n_test, n): fresh outputs of Aᵀc
 
-    def observe(state: Tensor) -> dict[str, float]:
+    The features of the fresh inputs, most of what a curve would hold, are computed anew in blocks
+    of a few rows, for all states that are measured together: an
+    :class:`~escape_ntk.training.trajectory.ObservesMany`.
+    """
+
+    at_once: int = AT_ONCE
+
+    def __init__(self, problem: Problem):
+        self.problem = problem
+        parts = problem.target.part_values(problem.fresh)  # (parts, n_test)
+        self.shares = parts / parts.square().mean(1, keepdim=True)
+        self.goal = parts.sum(0)
+        # (n_test, n): fresh outputs of Aᵀc
+        self.kept = problem.X.new_empty(len(problem.fresh), len(problem.X))
+        for rows, features in self._fresh(KERNEL_ROWS):
+            self.kept[rows] = features.cross_gram(problem.features)
+
+    def __call__(self, state: Tensor) -> dict[str, float]:
+        """All measurements of one state."""
+        return self.many([state])[0]
+
+    def many(self, states: Sequence[Tensor]) -> list[dict[str, float]]:
+        """All measurements of each state; the features of the fresh inputs are computed once."""
+        terms = self.goal.new_empty(len(states), 2, len(self.goal))
+        for rows, features in self._fresh(self.problem.features.chunk):
+            for state, (linear, quadratic) in zip(states, terms, strict=True):
+                linear[rows], quadratic[rows] = features.terms(state)
+        return [self._measured(*one) for one in zip(states, terms, strict=True)]
+
+    def _fresh(self, size: int) -> Iterator[tuple[slice, PairFeatures]]:
+        """Blocks of the fresh inputs, with their features."""
+        p = self.problem
+        for start in range(0, len(p.fresh), size):
+            rows = slice(start, start + size)
+            yield rows, p.kind(p.fresh[rows], p.weights, p.activation)
+
+    def _measured(self, state: Tensor, fresh: Tensor) -> dict[str, float]:
+        problem, (fresh_linear, fresh_quadratic) = self.problem, fresh
         linear, quadratic = problem.features.terms(state)
-        fresh_linear, fresh_quadratic = problem.test.terms(state)
-        leak = fresh_linear - kept @ problem.projector.dual_coefficients(linear)
+        leak = fresh_linear - self.kept @ problem.projector.dual_coefficients(linear)
         out = {
             "train": mean_square(linear + quadratic - problem.y),
-            "test": mean_square(fresh_linear + fresh_quadratic - goal),
+            "test": mean_square(fresh_linear + fresh_quadratic - self.goal),
             "R_2": mean_square(problem.projector.high_outputs(linear)),
             "R_1": mean_square(leak),
             "test_linear": mean_square(fresh_linear),
@@ -157,9 +193,7 @@ def observer(problem: Problem) -> Callable[[Tensor], dict[str, float]]:
             "norm_F": float(from_pairs(state).norm()),
             "norm_2_4": float(norm_2_4_to_the_4(state)[0]) ** 0.25,
         }
-        for j, share in enumerate(shares):
+        for j, share in enumerate(self.shares):
             out[f"linear_{j}"] = float((fresh_linear * share).mean())
             out[f"quadratic_{j}"] = float((fresh_quadratic * share).mean())
         return out
-
-    return observe

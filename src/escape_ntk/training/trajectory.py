@@ -4,7 +4,7 @@ import enum
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -14,6 +14,22 @@ from escape_ntk import checks
 
 Observe = Callable[[Any], Mapping[str, float]]
 """Maps a state, whatever is trained, to named measurements."""
+
+
+@runtime_checkable
+class ObservesMany(Protocol):
+    """An :data:`Observe` that measures several states more cheaply together, with equal numbers."""
+
+    at_once: int
+    """How many states are worth keeping until they are measured."""
+
+    def __call__(self, state: Any) -> Mapping[str, float]:
+        """One state."""
+        ...
+
+    def many(self, states: Sequence[Any]) -> Sequence[Mapping[str, float]]:
+        """One row for each."""
+        ...
 
 
 class Outcome(enum.StrEnum):
@@ -139,7 +155,8 @@ class Recorder:
 
     ``best`` names a measurement, for example the validation error: the state where it is least, of
     equals the first, is ``kept["best"]``.  ``keep`` numbers times whose states are ``kept["0"]``….
-    A tensor is handed to ``observe`` as a copy: what it writes there changes nothing.
+    A tensor is handed to ``observe`` as a copy: what it writes there changes nothing.  An
+    :class:`ObservesMany` gets several, a while after they were recorded, unless ``best`` asks.
     Times that are not ≥ 0, finite and increasing, a place in ``keep`` that is none, and other names
     than at the first time raise :class:`~escape_ntk.checks.InputError`.
     """
@@ -165,6 +182,7 @@ class Recorder:
         remedy = "a function of the state that returns named numbers"
         self.observe = checks.function("observe", observe, remedy)
         self.rows: list[dict[str, float]] = []
+        self._waiting: list[Any] = []  # copies of the states after those of the rows
         self.best = None if best is None else checks.instance("best", best, str, 'best="test"')
         places = "keep=(0, 5): places among the times"
         self.keep = frozenset(checks.items("keep", keep, int, places))
@@ -179,25 +197,40 @@ class Recorder:
     @property
     def next_time(self) -> float:
         """The next declared time, or infinity when all are recorded."""
-        k = len(self.rows)
+        k = self._count
         return float(self.times[k]) if k < len(self.times) else np.inf
 
-    def record(self, state: Any) -> None:
-        """Measure ``state`` as the next declared time."""
-        row = self._measured(state)
-        if len(self.rows) in self.keep:
-            self.kept[str(len(self.rows))] = state.clone()
-        if self.best is not None:
-            least = min(
-                (r[self.best] for r in self.rows if not np.isnan(r[self.best])), default=np.inf
-            )
-            if row[self.best] < least:
-                self.kept["best"] = state.clone()
-        self.rows.append(row)
+    @property
+    def _count(self) -> int:
+        """How many times are recorded, measured or not."""
+        return len(self.rows) + len(self._waiting)
 
-    def _measured(self, state: Any) -> dict[str, float]:
-        """What ``observe`` says of ``state``, if it is named numbers."""
-        seen = self.observe(state.clone() if isinstance(state, Tensor) else state)
+    def record(self, state: Any) -> None:
+        """Measure ``state`` as the next declared time, now or together with later ones."""
+        if self._count in self.keep:
+            self.kept[str(self._count)] = state.clone()
+        self._waiting.append(state.clone() if isinstance(state, Tensor) else state)
+        copied = isinstance(state, Tensor) and self.best is None
+        many = self.observe.at_once if isinstance(self.observe, ObservesMany) and copied else 1
+        if len(self._waiting) >= many:
+            self._measure()
+        if self.best is not None:
+            before = (r[self.best] for r in self.rows[:-1] if not np.isnan(r[self.best]))
+            if self.rows[-1][self.best] < min(before, default=np.inf):
+                self.kept["best"] = state.clone()
+
+    def _measure(self) -> None:
+        """Measure whatever waits."""
+        waiting, self._waiting = self._waiting, []
+        if len(waiting) > 1 and isinstance(self.observe, ObservesMany):
+            seen = self.observe.many(waiting)
+        else:
+            seen = map(self.observe, waiting)
+        for row in seen:
+            self.rows.append(self._row(row))
+
+    def _row(self, seen: Any) -> dict[str, float]:
+        """What ``observe`` said of a state, if it is named numbers."""
         try:
             row = {str(name): float(value) for name, value in seen.items()}
         except (AttributeError, TypeError, ValueError, RuntimeError):
@@ -222,6 +255,7 @@ class Recorder:
 
     def values(self) -> dict[str, np.ndarray]:
         """One array per measurement, NaN where the run ended before."""
+        self._measure()
         names = self.rows[0] if self.rows else {}
         out = {name: np.full(len(self.times), np.nan) for name in names}
         for i, row in enumerate(self.rows):
@@ -231,9 +265,9 @@ class Recorder:
 
     def dump(self) -> dict[str, np.ndarray]:
         """Arrays from which :meth:`restore` continues."""
-        k = len(self.rows)
+        columns, k = self.values(), len(self.rows)
         kept = {f"kept/{name}": state.cpu().numpy().copy() for name, state in self.kept.items()}
-        return kept | {f"recorded/{name}": column[:k] for name, column in self.values().items()}
+        return kept | {f"recorded/{name}": column[:k] for name, column in columns.items()}
 
     def restore(self, saved: Mapping[str, np.ndarray], device: torch.device | str = "cpu") -> None:
         """Continue from the arrays of :meth:`dump`; kept states go to ``device``."""
@@ -244,6 +278,7 @@ class Recorder:
         self.kept = {name: torch.from_numpy(np.array(v)).to(device) for name, v in kept.items()}
         count = len(next(iter(columns.values()))) if columns else 0
         self.rows = [{name: float(v[i]) for name, v in columns.items()} for i in range(count)]
+        self._waiting = []
 
 
 def log_times(t_end: float, n_times: int, *, start: float = 1.0) -> np.ndarray:

@@ -310,7 +310,7 @@ class PublishedLandscape(Point):
         """Value, gradient and lowest curvature, each over time, and the losses at the end."""
         curve = self.curve(n_test=2000)
         problem = curves.draw_problem(curve)
-        risk, start, losses = curve.risk(problem), problem.zero_state(), curves.observer(problem)
+        risk, start, losses = curve.risk(problem), problem.zero_state(), curves.Observer(problem)
         scale = abs(lowest_curvature(risk, start, tolerance=1e-2).eigenvalue)
 
         def observe(state: Tensor) -> dict[str, float]:

@@ -16,7 +16,7 @@ from escape_ntk.models.data import draw_inputs
 from escape_ntk.models.pairs import STEP_FACTOR, PairFeatures
 from escape_ntk.risk.problem import Problem
 from escape_ntk.risk.regularizer import Penalties
-from escape_ntk.study.curve import Curve, draw_problem, observer
+from escape_ntk.study.curve import Curve, Observer, draw_problem
 from escape_ntk.study.point import Result
 from escape_ntk.training.run import UNSAVED, Run
 from escape_ntk.training.trajectory import Outcome, Recorder
@@ -75,7 +75,7 @@ class NoisyLeakCurve(Curve):
         problem, penalties = draw_problem(self), self.penalties
         draw = torch.Generator().manual_seed(NOISE + self.seed)
         state, done, part = problem.zero_state(), 0, run.part()
-        recorder, saved = Recorder(self.record_times, observer(problem)), part.load()
+        recorder, saved = Recorder(self.record_times, Observer(problem)), part.load()
         if saved is not None:
             recorder.restore(saved)
             state, done = torch.from_numpy(saved["state"].copy()), int(saved["done"])
