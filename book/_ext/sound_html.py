@@ -17,6 +17,7 @@ mend no markup.
 from __future__ import annotations
 
 import html
+import json
 import re
 import struct
 from pathlib import Path
@@ -42,7 +43,17 @@ IN_LINE = re.compile(
 )
 FONTS = "_static/mathjax/output/chtml/fonts/woff-v2/MathJax_{}.woff"
 FIRST = "Zero", "Main-Regular", "Math-Italic"
-"""Fonts of almost every formula.  Without the first, which is empty, lines are too high."""
+ASK = """<script class="first-fonts">
+  if (location.protocol !== "file:")
+    for (const href of {}) {{
+      const link = document.createElement("link");
+      Object.assign(link, {{ rel: "preload", as: "font", type: "font/woff", crossOrigin: "", href }});
+      document.head.append(link);
+    }}
+</script>
+"""
+"""Fetches the fonts of almost every formula, except from a file, where browsers refuse to.  Without
+the first font, which is empty, lines are too high."""
 PICTURE = re.compile(r'<img\b(?![^>]*\s(?:width|height)=)[^>]*?\ssrc="[^"]*?([^"/]+)"')
 SIZE = re.compile(r'\bviewBox="[-\d.]+ [-\d.]+ ([\d.]+) ([\d.]+)"')
 NOTE = (
@@ -111,11 +122,8 @@ def _mend(app, pagename, templatename, context, doctree) -> None:
         pictures = {name: root / path for path, name in app.builder.images.items()}
         context["body"] = spaced(sized(mended(context["body"]), pictures))
         if 'class="math' in context["body"]:
-            fonts = (context["pathto"](FONTS.format(name), 1) for name in FIRST)
-            context["metatags"] = (context.get("metatags") or "") + "".join(
-                f'<link rel="preload" as="font" type="font/woff" crossorigin href="{font}" />\n'
-                for font in fonts
-            )
+            fonts = [context["pathto"](FONTS.format(name), 1) for name in FIRST]
+            context["metatags"] = (context.get("metatags") or "") + ASK.format(json.dumps(fonts))
 
 
 def setup(app) -> dict[str, object]:

@@ -24,6 +24,8 @@ from websockets.sync.client import ClientConnection, connect
 FIREFOXES = ("firefox-esr", "firefox", "/Applications/Firefox.app/Contents/MacOS/firefox")
 NO_FIREFOX = f"no Firefox found: expected one of {', '.join(FIREFOXES)}"
 SECONDS = 120
+LEFT = "NS_BINDING_ABORTED"
+"""The error of a request that was under way when its page was left."""
 """For an answer, at most."""
 
 # A conversation with its maker, and processes of its own for what comes from elsewhere, are what a
@@ -110,7 +112,10 @@ class Tab:
             self.findings.console += [told["text"]] if told["level"] == "error" else []
         elif event == "network.beforeRequestSent":
             self.findings.note_host(url, self._host)
-        elif event == "network.fetchError" or told["response"]["status"] >= 400:
+        elif event == "network.fetchError":
+            if told["errorText"] != LEFT:
+                self.findings.failed.append(url)
+        elif told["response"]["status"] >= 400:
             self.findings.failed.append(url)
 
 
