@@ -47,7 +47,8 @@ ASK = """<script class="first-fonts">
   if (location.protocol !== "file:")
     for (const href of {}) {{
       const link = document.createElement("link");
-      Object.assign(link, {{ rel: "preload", as: "font", type: "font/woff", crossOrigin: "", href }});
+      Object.assign(link, {{ rel: "preload", as: "font", type: "font/woff", crossOrigin: "" }});
+      link.href = href;
       document.head.append(link);
     }}
 </script>

@@ -24,9 +24,9 @@ from websockets.sync.client import ClientConnection, connect
 FIREFOXES = ("firefox-esr", "firefox", "/Applications/Firefox.app/Contents/MacOS/firefox")
 NO_FIREFOX = f"no Firefox found: expected one of {', '.join(FIREFOXES)}"
 SECONDS = 120
+"""For an answer, at most."""
 LEFT = "NS_BINDING_ABORTED"
 """The error of a request that was under way when its page was left."""
-"""For an answer, at most."""
 
 # A conversation with its maker, and processes of its own for what comes from elsewhere, are what a
 # test has no need of; nothing slides while it is looked at.
