@@ -89,10 +89,11 @@ def cost_rows(runs: Runs) -> list[list[str]]:
             points = [p for p in e.climbs("both", SEEDS, [method]) if (p.k, p.d) == (k, max(dims))]
             records = runs(points)
             labels = [[labels_of(r, level) for r in records] for level in (CHIEF, FINE)]
-            gradients = np.median([r.arrays["gradients"][-1] for r in records])
+            spent = np.median([r.arrays["gradients"][-1] for r in records])
             seconds = min(r.provenance["wall_seconds"] for r in records)
             counts = [_median(values) for values in labels]
-            rows.append([LABELS[method], str(k), *counts, f"{gradients:.0f}", f"{seconds:.0f}"])
+            gradients = "–" if counts[1] == "–" else f"{spent:.0f}"
+            rows.append([LABELS[method], str(k), *counts, gradients, f"{seconds:.0f}"])
     return rows
 
 
