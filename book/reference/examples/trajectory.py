@@ -39,3 +39,26 @@ third = trajectory.Recorder([0.0, 1.0, 2.0], observe, best="size", keep=[0])
 for scale in (3.0, 1.0, 2.0):
     third.record(scale * torch.ones(2, 1, 2))
 assert third.kept["best"][0, 0, 0] == 1.0 and third.kept["0"][0, 0, 0] == 3.0
+
+
+class Together:
+    """Measures four states in one pass."""
+
+    at_once = 4
+
+    def __call__(self, state: torch.Tensor) -> dict[str, float]:
+        return self.many([state])[0]
+
+    def many(self, states) -> list[dict[str, float]]:
+        return [
+            {"size": float(norm)}
+            for norm in torch.stack([*states]).flatten(1).norm(dim=1)
+        ]
+
+
+many: trajectory.ObservesMany = Together()
+fourth = trajectory.Recorder(steps, many)
+for scale in (3.0, 1.0, 2.0):
+    fourth.record(scale * torch.ones(2, 1, 2))
+assert np.allclose(fourth.values()["size"][:3], [6.0, 2.0, 4.0])
+assert len(many.many([end, end])) == 2
