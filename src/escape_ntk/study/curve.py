@@ -26,7 +26,7 @@ from escape_ntk.training.flow import gradient_flow
 from escape_ntk.training.run import UNSAVED, Run
 
 METHODS = ("flow", "descent")
-AT_ONCE = 8
+AT_ONCE = 14
 """States of a curve that are measured together: more of them cost memory, fewer time."""
 KERNEL_ROWS = 250
 """Fresh inputs whose kernel with the training inputs is computed at a time."""

@@ -43,7 +43,7 @@ def home(runs: Runs):
 
 @chapter.figure("ledger")
 def ledger(runs: Runs) -> html.Html:
-    """How many claims have each verdict, and how many controls do worse: for the home page."""
+    """How many claims have each verdict, and how many controls fail: for the home page."""
     rows = chapters.evaluate_all(runs.store)
     counts = Counter(row["verdict"] for row in rows)
     seen = [verdict for verdict in html.WORDS if counts[verdict]]
@@ -51,7 +51,7 @@ def ledger(runs: Runs) -> html.Html:
     holds = counts["reproduced"] + counts["partly"]
     return html.table(
         [html.badge(v, f"scorecard.html?verdict={v}#all-claims") for v in seen]
-        + ["controls that do worse, of claims that hold or hold in part"],
+        + ["checks that fail, as they should, with a hypothesis broken"],
         [[f"{counts[v]} of {len(rows)}" for v in seen] + [f"{failed} of {holds}"]],
     )
 
