@@ -152,7 +152,7 @@ def both_k_below_one(ratios: Mapping[int, Numbers]) -> Finding:
     """:func:`ratio_below_one` of the runs of every k together; each k apart is told too."""
     together = ratio_below_one(np.concatenate([*ratios.values()]))
     apart = {f"k_{k}": ends("ratio", mean_interval(values)) for k, values in ratios.items()}
-    return replace(together, measured=together.measured | apart)
+    return replace(together, measured={**together.measured, **apart})
 
 
 @chapter.claim(
