@@ -211,3 +211,9 @@ def test_controls_change_only_what_they_say():
     after = recurring_hypotheses.GAUSSIAN(before)
     assert after.runs[0] == {**before.runs[0], "inputs": ("gaussian",)}
     assert before.runs[0]["inputs"] == ("sphere",) and dataclasses.is_dataclass(after)
+
+
+def test_rounding_is_told_by_its_bar_alike_on_every_machine():
+    assert c.below(3e-15, 1e-6, "agree") == c.below(7e-15, 1e-6, "agree")
+    failed = c.below(2e-5, 1e-6, "agree")
+    assert failed.outcome is c.Outcome.NOT_MET and failed.detail == "agree to 2e-05"

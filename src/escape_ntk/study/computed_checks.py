@@ -36,6 +36,7 @@ from escape_ntk.study.hypotheses import (
     Setting,
     act_of,
     answer,
+    below,
     derivative,
     sizes,
 )
@@ -157,7 +158,7 @@ def spectrum_of_unit_weights(setting: Setting) -> Answer:
         else:
             kept = record.arrays["eigenvalues"][0]
         gaps.append(float(np.abs(kept / own[: len(kept)] - 1).max()))
-    return answer(max(gaps) < 1e-6, f"recorded eigenvalues agree to {max(gaps):.0e}")
+    return below(max(gaps), 1e-6, "recorded eigenvalues agree")
 
 
 # ---------------------------------------------------------------- invariance, projectors, signs
@@ -176,7 +177,7 @@ def invariant_kernel(setting: Setting) -> Answer:
         K = kernel(X, X, act)
         gap = (kernel(X @ Q, X @ Q, act) - K).norm() / K.norm()
         worst = max(worst, float(gap))
-    return answer(worst < 1e-8, f"changed by {worst:.0e} under a rotation")
+    return below(worst, 1e-8, "changed under a rotation")
 
 
 def _finite(X: torch.Tensor, Y: torch.Tensor, act: Activation, weights: torch.Tensor):
@@ -237,7 +238,7 @@ def population_projector(*, beside: Sequence[str] = ()) -> Check:
             if tool.endswith("Projector") and tool not in beside
         }
         worst = max((_mixing(run, tool) for (*_, tool), run in made.items()), default=1.0)
-        return answer(worst < 1e-5, f"share {worst:.0e} of Σ's image mixed in")
+        return below(worst, 1e-5, "share of Σ's image mixed in")
 
     return check
 
@@ -274,7 +275,7 @@ def orthogonal_projector(setting: Setting) -> Answer:
                 twice = twice + t
             worst = max(worst, float((twice - once).norm() / t.norm()), abs(float(skew)))
             kinds.add(tool)
-    return answer(bool(kinds) and worst < 1e-6, f"{', '.join(sorted(kinds))}: to {worst:.0e}")
+    return below(worst if kinds else math.inf, 1e-6, f"{', '.join(sorted(kinds))}:")
 
 
 def gram_rank(rank: Callable[[Run], int]) -> Check:
@@ -313,7 +314,7 @@ def infinite_width(setting: Setting) -> Answer:
     for r in setting.records:
         own = ntk_spectrum(act_of(r.config), int(r.config["d"])).trace
         worst = max(worst, abs(float(r.arrays["eigenvalues"].mean()) / own - 1))
-    return answer(worst < 1e-4, f"traces agree to {worst:.0e}")
+    return below(worst, 1e-4, "traces agree")
 
 
 def between_powers(setting: Setting) -> Answer:
