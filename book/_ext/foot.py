@@ -20,11 +20,10 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import letters
+import state
 import yaml
 from launch import Repository, configured
 
-PRINTED = "_build/pdf/escape-ntk.pdf"
-"""The whole book, where `make pdf` puts it; the site has it in its root."""
 PAPER = "nichani2022identifying"
 OPEN = (
     '<script>if (location.hash === "#cite") document.getElementById("cite").open = true;</script>'
@@ -87,7 +86,7 @@ def mending(repository: Repository | None, source: str | None, page: str) -> lis
 
 def printed(root: Path, pagename: str) -> list[str]:
     """The link from a page to the whole book as a PDF; none where it has not been printed."""
-    pdf = root / PRINTED
+    pdf = root / state.PRINTED
     if not pdf.is_file():
         return []
     target = posixpath.relpath(pdf.name, posixpath.dirname(pagename) or ".")
@@ -125,7 +124,7 @@ def _add_foot(app, pagename: str, templatename: str, context: dict, doctree) -> 
 
 
 def _copy_printed(app, exception) -> None:
-    pdf = Path(app.srcdir) / PRINTED
+    pdf = Path(app.srcdir) / state.PRINTED
     if not exception and app.builder.format == "html" and pdf.is_file():
         shutil.copy2(pdf, app.outdir)
 

@@ -26,6 +26,8 @@ NAME = "sources.json"
 """Beside the environment of Sphinx, with which it goes."""
 PASSED_BY = ("_build", "build", "dist", "venv", "results")
 """Beginnings of names at the root of the repository that no page is made from, besides a dot's."""
+PRINTED = "_build/pdf/escape-ntk.pdf"
+"""The book as `make pdf` has printed it, to which the foot of every page links (``foot``)."""
 RECORDS = "ESCAPE_NTK_RECORDS"
 """``records.database.ROOT_VARIABLE``, from a module that takes a second to import."""
 
@@ -52,7 +54,7 @@ def state(root: Path) -> State:
             ground.append(path)
     return {
         "pages": pages,
-        "around": f"{_commit(root)} {hash_of(root, around)}",
+        "around": f"{_commit(root)} {_printed(root)} {hash_of(root, around)}",
         "ground": " ".join([hash_of(root, ground), *_elsewhere()]),
     }
 
@@ -68,6 +70,12 @@ def _commit(root: Path) -> str:
         return subprocess.run(run, capture_output=True, text=True, check=False).stdout.strip()
     except OSError:
         return ""
+
+
+def _printed(root: Path) -> str:
+    """Which print there is, by size and date: it is large, and its contents need not be read."""
+    pdf = root / PRINTED
+    return f"{pdf.stat().st_size} {pdf.stat().st_mtime_ns}" if pdf.is_file() else ""
 
 
 def _elsewhere() -> Iterator[str]:

@@ -156,6 +156,15 @@ def test_a_commit_other_packages_and_other_records_are_seen(state, root, monkeyp
     assert state.state(root)["ground"] != chosen["ground"]
 
 
+def test_a_printed_book_is_offered_by_the_next_build(state, root):
+    before = state.state(root)
+    write(root, state.PRINTED, "leaves")
+    printed = state.state(root)
+    assert printed["around"] != before["around"] and printed["ground"] == before["ground"]
+    write(root, "_build/pdf/other.pdf", "leaves")
+    assert state.state(root) == printed  # control: nothing links to it
+
+
 # ---------------------------------------------------------------- what is built
 
 

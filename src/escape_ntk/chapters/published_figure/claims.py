@@ -268,31 +268,21 @@ chapter.claim(
     after=SEEN,
 )
 
-chapter.claim(
-    "figure-one-coefficient-curves",
-    "All three panels, with one coefficient for both leaks, λ(nR_2 + R_1): the published curves "
-    "over the whole time.",
-    source="C+M",
-    target="sixteen published curves, as for the sum without R_1",
-    tolerance=WHOLE,
-    broken="λ multiplies the mean over the training set",
-    judge=worst_miss,
-    measure=whole(CURVES, e.SUM_SCALED_R1),
-    after=SEEN,
-)
-
-chapter.claim(
-    "figure-small-r1-curves",
-    "All three panels, with λ on the sum and the fixed λ_1 = 0.1: the published curves over the "
-    "whole time.",
-    source="C+M",
-    target="sixteen published curves, as for the sum without R_1",
-    tolerance=WHOLE,
-    broken="λ multiplies the mean over the training set",
-    judge=worst_miss,
-    measure=whole(CURVES, e.SUM_SMALL_R1),
-    after=SEEN,
-)
+for name, setting, hypothesis in (
+    ("one-coefficient", "one coefficient for both leaks, λ(nR_2 + R_1)", e.SUM_SCALED_R1),
+    ("small-r1", "λ on the sum and the fixed λ_1 = 0.1", e.SUM_SMALL_R1),
+):
+    chapter.claim(
+        f"figure-{name}-curves",
+        f"All three panels, with {setting}: the published curves over the whole time.",
+        source="C+M",
+        target="sixteen published curves, as for the sum without R_1",
+        tolerance=WHOLE,
+        broken="λ multiplies the mean over the training set",
+        judge=worst_miss,
+        measure=whole(CURVES, hypothesis),
+        after=SEEN,
+    )
 
 chapter.claim(
     "figure-cost-curve",
