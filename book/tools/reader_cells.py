@@ -106,9 +106,13 @@ class Code:
         self.visible = [cell for cell in cells if not is_hidden(cell)]
         self._next = self._seen = 0
 
+    def key(self, name: str) -> str:
+        """What the cell that shows the figure ``name`` of the page calls it."""
+        return self.keys.get(name, name)
+
     def of_figure(self, name: str) -> NotebookNode:
         """The hidden cell that shows the figure ``name``: by its key, or else the live one."""
-        key = re.escape(self.keys.get(name, name))
+        key = re.escape(self.key(name))
         for call in (rf'\bshow\w*\("{key}"', r"\bshow_live\("):
             for cell in self.cells:
                 if is_hidden(cell) and re.search(call, cell.source):
@@ -179,15 +183,15 @@ class Pieces:
 
     def _figure(self, node: Tag) -> list[str]:
         name = str(node["id"])
-        cell = self.code.of_figure(name)
-        self.drawings[name] = next(o.data[SVG] for o in cell.outputs if SVG in o.get("data", ()))
+        cell, key = self.code.of_figure(name), self.code.key(name)
+        self.drawings[key] = next(o.data[SVG] for o in cell.outputs if SVG in o.get("data", ()))
         words = str(node.find("img")["alt"])
         caption = node.find("figcaption")
         text = Writer(self.links).blocks(caption.children)
         number = node.select_one(".caption-number").get_text().strip()
         text[0] = text[0].replace(number, f"**{number}.**", 1)
-        made = figure(name, number, cell.source, words)
-        made.metadata[DRAWING] = hashlib.sha256(self.drawings[name].encode()).hexdigest()
+        made = figure(key, number, cell.source, words)
+        made.metadata[DRAWING] = hashlib.sha256(self.drawings[key].encode()).hexdigest()
         return [*self._silent(cell), self._mark(made), *text]
 
 
@@ -207,10 +211,10 @@ def listing(cell: NotebookNode) -> NotebookNode:
     )
 
 
-def figure(name: str, number: str, source: str, words: str) -> NotebookNode:
+def figure(key: str, number: str, source: str, words: str) -> NotebookNode:
     """A folded cell that shows a figure; ``words`` say what is there to who cannot see it."""
     return new_code_cell(
-        f"# @title {number}\n{source}", metadata={**FOLDED, KEY: name, "alt": words}
+        f"# @title {number}\n{source}", metadata={**FOLDED, KEY: key, "alt": words}
     )
 
 
@@ -228,7 +232,7 @@ def notebook(
 ) -> tuple[NotebookNode, dict[str, str]]:
     """The edition of ``page`` from its ``article`` on the site and its cells of ``code``.
 
-    Also the drawings of its figures, as SVG by their names.
+    Also the drawings of its figures, as SVG by what their cells call them.
     """
     links = Links(page, book.address, book.pages)
     pieces = Pieces(page, article, code, links)

@@ -77,7 +77,7 @@ def glued(text: str) -> dict[str, str]:
 
 
 def shown(cell: NotebookNode) -> str | None:
-    """The name of the figure that a cell shows, if it shows one."""
+    """What a cell calls the figure that it shows, if it shows one."""
     return cell.metadata.get(reader_cells.KEY)
 
 

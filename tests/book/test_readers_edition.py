@@ -170,6 +170,19 @@ def test_it_is_small_enough_for_every_viewer(path, tool):
 # ---------------------------------------------------------------- in an empty folder
 
 
+def asked(cell: nbformat.NotebookNode) -> list[str]:
+    """The recorded figures that a cell asks for."""
+    return re.findall(r'\bshow(?!_live)\w*\("([\w-]+)"\)', cell.source)
+
+
+@EACH
+def test_without_records_a_figure_is_found_under_the_name_that_its_cell_asks_for(path):
+    cells = nbformat.read(path, 4).cells
+    wanted = [(asked(c), c.metadata[reading.KEY]) for c in cells if reading.KEY in c.metadata]
+    assert [pair for pair in wanted if pair[0] and pair[0] != [pair[1]]] == [], REMEDY
+    assert any(names for names, _ in wanted) or path.stem == "your-network"
+
+
 def printed(cell: nbformat.NotebookNode) -> str:
     return "".join(output.get("text", "") for output in cell.outputs)
 
