@@ -54,14 +54,13 @@ def explicit_solution(
     ):
         power_law(size, d, [r.arrays[key] for r in norms], colour, label, k - 1)
     size.set(xlabel="dimension $d$", ylabel="size of $W^*$")
-    for ax, place in zip(axes, ("lower left", "upper right", "upper left"), strict=True):
-        ax.legend(fontsize=8, loc=place)
+    for ax, place in zip(axes, ("lower left", "upper right", "lower right"), strict=True):
+        ax.legend(fontsize=7, handlelength=1.2, loc=place)
     error.set_ylim(bottom=error.get_ylim()[0] / 20)
     leaks.set_xticks(m[::2], [str(x) for x in m[::2]])
     leaks.xaxis.set_minor_locator(NullLocator())
     low, high = size.get_ylim()
-    if high < 10 * low:
-        size.set_ylim(low / 2, high * 2)
+    size.set_ylim(low / 6, high * (2 if high < 10 * low else 1))
     return figure
 
 
