@@ -46,14 +46,20 @@ def _configure(app, config) -> None:
 
 
 class Launched(SphinxDirective):
-    """``{launched}``: content for a book with buttons; without them it is left out."""
+    """``{launched}``: content for a book with buttons; without them it is left out.
+
+    ``{address}`` and ``{branch}`` in it are those of the repository.
+    """
 
     has_content = True
 
     def run(self) -> list[nodes.Node]:
         """The content, or nothing."""
-        if not self.config.html_theme_options.get("launch_buttons"):
+        options = self.config.html_theme_options
+        if not options.get("launch_buttons"):
             return []
+        for name, key in {"{address}": "repository_url", "{branch}": "repository_branch"}.items():
+            self.content.data = [line.replace(name, options[key]) for line in self.content.data]
         return self.parse_content_to_nodes()
 
 

@@ -35,7 +35,8 @@ exclude_patterns = ["**/*.ipynb", "_build"]
 root_doc = "book/index"
 """
 PAGES_OF_IT = {
-    "index": "# Home\n\n```{toctree}\ncode\n```\n\n```{launched}\nThe *rocket*.\n```\n",
+    "index": "# Home\n\n```{toctree}\ncode\n```\n\n```{launched}\nThe *rocket*. "
+    "From {address}, branch {branch}.\n```\n",
     "code": HEAD + "# Code\n\n```{code-cell} python\n1 + 1\n```\n\n{nb-download}`code.ipynb`\n",
 }
 
@@ -114,6 +115,7 @@ def test_without_an_address_nothing_speaks_of_one(built):
         assert launching(path) == [], path
     texts = {k: (v / "book/index.html").read_text("utf-8") for k, v in built.items()}
     assert "<em>rocket</em>" in texts["with"] and "rocket" not in texts["without"]
+    assert f"From {ADDRESS}, branch main." in texts["with"]
 
 
 def test_no_link_of_the_small_book_dangles(built):
