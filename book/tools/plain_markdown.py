@@ -21,7 +21,7 @@ SPLIT = r"^\\begin\{split\}\s*(\\begin\{aligned\}.*\\end\{aligned\})\s*\\end\{sp
 """What Sphinx puts around lines that are aligned already."""
 LIST = "claims"
 """Class of a badge with the list that it opens; a notebook has the badge, and a link."""
-UNSEEN = "headerlink", "sr-only"
+UNSEEN = "headerlink", "sr-only", "symbols-link"
 """Classes of what only the site can use."""
 
 
@@ -218,6 +218,8 @@ class Writer:
 
     def _details(self, node: Tag) -> list[str]:
         title, *rest = _children(node)
+        if not rest:  # opens rows of a table, which a notebook has whole
+            return []
         return folded(self.line(title.children).replace("**", ""), self.blocks(rest))
 
     def _provenance(self, node: Tag) -> list[str]:

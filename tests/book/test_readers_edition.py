@@ -102,6 +102,12 @@ def test_control_without_its_folded_imports_a_name_is_missing(tmp_path):
 
 
 @EACH
+def test_what_folds_opens_on_something(path):
+    empty = re.compile(r"</summary>\s*</details>")
+    assert [found for text in markdown(path) for found in empty.findall(text)] == [], REMEDY
+
+
+@EACH
 def test_every_formula_is_closed(path):
     for text in markdown(path):
         for block in re.sub(r"\$\$.*?\$\$", "", text, flags=re.S).split("\n\n"):
@@ -254,6 +260,12 @@ LINES = {
     '<div class="solution"><p>S</p><section><p>a</p></section></div>': (
         "<details><summary>S</summary>\n\na\n\n</details>"
     ),
+    "<details><summary>S</summary><p>a</p></details>": (
+        "<details><summary>S</summary>\n\na\n\n</details>"
+    ),
+    "<p>a</p><details><summary>All 30 rows</summary></details>": "a",
+    r'<div class="term symbols"><div class="math">\[x\]</div><a class="symbols-link" href="n.html">'
+    'Symbols</a><span role="tooltip">x: an input</span></div>': "$$\nx\n$$",
 }
 
 
