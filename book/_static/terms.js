@@ -6,14 +6,15 @@
   "use strict";
 
   const LISTS = ".claims[open]:not(.conditions *)";
+  const BOX = ":scope > [role=tooltip]";
   const isShown = (term) =>
     !("dismissed" in term.dataset) && term.matches(":hover, :focus-within");
 
   function place(term) {
-    const [link, definition] = term.children;
+    const definition = term.querySelector(BOX);
     definition.style.removeProperty("translate");
     const box = definition.getBoundingClientRect();
-    const word = link.getBoundingClientRect();
+    const word = term.firstElementChild.getBoundingClientRect();
     const head = document.querySelector(".bd-header-article")?.getBoundingClientRect().bottom ?? 0;
     if (box.bottom > innerHeight && word.top - box.height > head) {
       definition.style.translate = `0 ${word.top - box.bottom}px`;
@@ -27,15 +28,16 @@
         if (!isShown(term)) delete term.dataset.dismissed;
         place(term);
       }));
+      const link = term.querySelector(":scope > a");
       let first = false;
       term.addEventListener("pointerdown", (event) => {
         first = event.pointerType === "touch" && !("tapped" in term.dataset);
       }, true);
-      term.firstElementChild.addEventListener("click", (event) => {
+      link.addEventListener("click", (event) => {
         if (!first) return;
         event.preventDefault();
         term.dataset.tapped = "";
-        term.firstElementChild.focus();
+        link.focus();
       });
       term.addEventListener("focusout", () => delete term.dataset.tapped);
     });

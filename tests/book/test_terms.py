@@ -112,3 +112,27 @@ def test_a_definition_has_plain_text_for_its_links(terms):
     assert [type(part).__name__ for part in parts] == ["Text", "strong", "math"]
     assert "".join(part.astext() for part in parts) == "See Setup!x^2"
     assert not [n for part in parts for n in part.findall(nodes.reference)]
+
+
+def test_a_formula_has_symbols(terms):
+    tex = r"f_Q(x;W)=\frac1{2\sqrt m}\sum_r a_r\,\sigma''(w_r\cdot x)\,f_L(x_i;P_{>k}W)^2"
+    found = [name for name in terms.symbols(tex) if not name.startswith("\\")]
+    assert found == ["f_Q", "x", "W", "m", "a_r", "w_r", "f_L", "P_{>k}"]
+    assert r"\sigma" in terms.symbols(tex)
+
+
+def test_a_symbol_means_what_its_table_says_first(terms):
+    def row(symbols: str, meaning: str) -> nodes.row:
+        cells = [
+            nodes.entry("", nodes.paragraph("", "", *part))
+            for part in (
+                [nodes.math("", symbol) for symbol in symbols.split(", ")],
+                [nodes.Text(meaning)],
+            )
+        ]
+        return nodes.row("", *cells)
+
+    rows = [row("x, X", "an input"), row("f(x; W)", "the network"), row("x", "another")]
+    table = nodes.tbody("", *rows, row(r"\lVert W\rVert_F", "a norm"))
+    found = {name: parts[0].astext() for name, parts in terms.meanings(table).items()}
+    assert found == {"x": "an input", "X": "an input", "f": "the network"}

@@ -13,6 +13,8 @@ from playwright.sync_api import Browser, Locator, Page
 
 PAGE = "book/joint.html"
 """With definitions in sentences, statements and lists, and formulas in some."""
+WITH_SYMBOLS = "book/idea.html"
+"""A page whose displayed formulas say what their symbols mean."""
 SOON = 400
 """Milliseconds after which a definition is there: it waits a little for a passing pointer."""
 GLOSSARY = "book/glossary.html"
@@ -85,6 +87,29 @@ def test_definitions_are_shown_and_put_away(browser, site, width):
     assert len(terms) > 5
     terms.append(page.locator(".term.tag").first)  # of many that are alike
     assert {i: f for i, term in enumerate(terms) if (f := faults(page, term))} == {}
+    page.close()
+
+
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+def test_symbols_of_a_formula_are_explained(browser, site, width):
+    """Beside its link as a term is, and where the formula itself is pointed at."""
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto(f"{site}/{WITH_SYMBOLS}")
+    page.evaluate(headless.FORMULAS)
+    found = page.locator(".term.symbols").all()
+    assert len(found) == page.locator("article div.math").count() >= 3
+    assert {i: f for i, term in enumerate(found) if (f := faults(page, term))} == {}
+    for term in found:
+        formula, box = term.locator("> div.math"), term.locator(f"> {BOX}")
+        assert box.locator(".symbol").count() >= 3
+        formula.scroll_into_view_if_needed()
+        formula.hover()
+        page.wait_for_timeout(SOON)
+        assert seen(box) and misplaced(page, box) == []
+        above, below = formula.bounding_box(), box.bounding_box()
+        apart = above["y"] + above["height"] <= below["y"] + 1
+        assert apart or below["y"] + below["height"] <= above["y"] + 1
+        page.mouse.move(0, 0)
     page.close()
 
 
