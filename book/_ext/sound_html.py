@@ -4,7 +4,8 @@
 * The bibliography is a list of list items; ``doc-biblioentry`` is deprecated (DPUB-ARIA 1.1).
 * A head of a table that says nothing is an empty cell; one that says something heads its column.
 * No line ends between a formula and what touches it, the stop after it or a parenthesis.
-* A name of code in a table may end a line after a dot, a stroke or an underscore.
+* A name of code may end a line after a dot, a stroke or an underscore, where it has to end one.
+* In tables no line ends within an interval, and letters with an index stand as mathematics does.
 * A picture says how large it is, and a formula in a line about how wide, so that the page leaves
   them their place before they are there; the letters of formulas are asked for at once.
 * A page with formulas says, where no script runs, what it is that the reader sees.
@@ -24,6 +25,8 @@ from pathlib import Path
 
 import formula_width
 
+from escape_ntk.display.html import typeset
+
 MENDED = (
     (re.compile(r' id="(?:proof|exercise|solution)-content"'), ""),
     (re.compile(r' role="doc-biblioentry"'), ' role="listitem"'),
@@ -37,6 +40,18 @@ TOUCHED = re.compile(
 )
 """A formula in a line, with what touches it on both sides; a line may end after a dash."""
 CELL = re.compile(r"<td\b.*?</td>", re.DOTALL)
+NUMBER = r'(?:<span class="measured">)?[+−-]?\d*\.?\d+(?:e[^\s<,\])]*)?(?:</span>)?'
+INTERVAL = re.compile(
+    r'<span class="math\b[^>]*>[^<]*</span>'
+    rf"|((?:{NUMBER} )?[\[(]{NUMBER}(?:, |–| to ){NUMBER}[\])])"
+)
+"""A number with its interval, or the interval alone; or a formula, which is left as it is."""
+RESULTS = re.compile(r'(?<=<div class="results">)<table>.*?</table>', re.DOTALL)
+NAMED = re.compile(r'(?<=<th scope="col">)[^<]+|(?<=<caption>)[^<]+')
+"""Words over a table or a column."""
+PLAIN = re.compile(r"(?<=<td>)[^<]+(?=</td>)")
+INDEXED = re.compile(r"(?<![\w'])[A-Za-z]?[A-Za-zα-ω]_(?:min|[A-Zkλ\d])(?!\w)")
+"""A letter with an index, in words that may hold names of code too."""
 CODE = re.compile(r'(?<=<span class="pre">)[^<]+(?=</span>)')
 IN_LINE = re.compile(
     r'(<span class="math notranslate nohighlight")>(\\\(.*?\\\))</span>', re.DOTALL
@@ -74,8 +89,22 @@ def _unbroken(formula: re.Match[str]) -> str:
     return f'<span class="unbroken">{formula[0]}</span>' if touched else formula[0]
 
 
-def _let_names_break(cell: re.Match[str]) -> str:
-    return CODE.sub(lambda name: re.sub(r"([._/])(?=\w)", r"\1<wbr>", name[0]), cell[0])
+def _let_break(name: re.Match[str]) -> str:
+    return re.sub(r"([._/])(?=\w)", r"\1<wbr>", name[0])
+
+
+def _hold_intervals(cell: re.Match[str]) -> str:
+    return INTERVAL.sub(
+        lambda found: f'<span class="unbroken">{found[0]}</span>' if found[1] else found[0], cell[0]
+    )
+
+
+def _set(words: re.Match[str]) -> str:
+    return typeset(html.unescape(words[0]))
+
+
+def _set_letters(table: re.Match[str]) -> str:
+    return PLAIN.sub(lambda cell: INDEXED.sub(_set, cell[0]), NAMED.sub(_set, table[0]))
 
 
 def mended(body: str) -> str:
@@ -83,7 +112,7 @@ def mended(body: str) -> str:
     for wrong, right in MENDED:
         body = wrong.sub(right, body)
     body = TOUCHED.sub(_unbroken, SIGNATURE.sub(_lines, body))
-    body = CELL.sub(_let_names_break, body)
+    body = CELL.sub(_hold_intervals, RESULTS.sub(_set_letters, CODE.sub(_let_break, body)))
     return NOTE + body if 'class="math' in body else body
 
 

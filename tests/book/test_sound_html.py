@@ -47,11 +47,51 @@ def test_no_line_ends_between_a_formula_and_what_touches_it(mended, written, exp
     assert mended(written).endswith(expected)
 
 
-def test_names_in_cells_may_end_a_line(mended):
+def test_names_may_end_a_line(mended):
     name = '<code class="docutils"><span class="pre">a.b_c(x).</span></code>'
-    assert mended(f"<p>{name}</p>") == f"<p>{name}</p>"
     broken = name.replace("a.b_c", "a.<wbr>b_<wbr>c")
-    assert mended(f"<td>{name}</td><p>{name}</p>") == f"<td>{broken}</td><p>{name}</p>"
+    assert mended(f"<td>{name}</td><p>{name}</p>") == f"<td>{broken}</td><p>{broken}</p>"
+    assert mended("<pre>a.b_c</pre>") == "<pre>a.b_c</pre>"
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (".27 [.20, .35], 10 seeds", f"{unbroken('.27 [.20, .35]')}, 10 seeds"),
+        ("[−0.41, +0.5]", unbroken("[−0.41, +0.5]")),
+        ("3.72 (3.62–4.33)", unbroken("3.72 (3.62–4.33)")),
+        ("3.7 (3 to 1e-5)", unbroken("3.7 (3 to 1e-5)")),
+        ("0.25 (5 of 10)", "0.25 (5 of 10)"),
+        ("shape [9, n]", "shape [9, n]"),
+    ],
+)
+def test_no_line_of_a_table_ends_within_an_interval(mended, written, expected):
+    assert mended(f"<td>{written}</td>") == f"<td>{expected}</td>"
+    assert mended(f"<p>{written}</p>") == f"<p>{written}</p>"
+
+
+def test_an_interval_within_a_formula_is_left(mended):
+    cell = f"<td>on {formula('[-1, 1]')}</td>"
+    assert mended(cell).endswith(cell)
+
+
+def test_measured_intervals_are_held_too(mended):
+    value = '<span class="measured">{}</span>'
+    words = f"{value.format('−0.502')} [{value.format('−.51')}, {value.format('−.49')}]"
+    assert mended(f"<td><p>{words}</p></td>") == f"<td><p>{unbroken(words)}</p></td>"
+
+
+def test_letters_of_a_table_are_set_as_mathematics(mended):
+    table = '<table><caption>{}</caption><th scope="col">{}</th><td>{}</td></table>'
+    written = "at n = 3 n_2", "‖W_L‖ &lt; d", "λ_2 of f_L, layer_norm, x_norm"
+    shown = table.format(
+        "at <i>n</i> = 3 <i>n</i><sub>2</sub>",
+        "‖<i>W</i><sub><i>L</i></sub>‖ &lt; <i>d</i>",
+        "<i>λ</i><sub>2</sub> of <i>f</i><sub><i>L</i></sub>, layer_norm, x_norm",
+    )
+    results = '<div class="results">{}</div>'
+    assert mended(results.format(table.format(*written))) == results.format(shown)
+    assert mended(table.format(*written)) == table.format(*written)
 
 
 def test_pages_are_mended(html):
