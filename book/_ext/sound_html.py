@@ -100,7 +100,7 @@ def _hold_intervals(cell: re.Match[str]) -> str:
 
 
 def _set(words: re.Match[str]) -> str:
-    return typeset(html.unescape(words[0]))
+    return typeset(html.unescape(words[0])).replace("</i><i>", "")
 
 
 def _set_letters(table: re.Match[str]) -> str:

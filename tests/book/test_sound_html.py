@@ -83,10 +83,10 @@ def test_measured_intervals_are_held_too(mended):
 
 def test_letters_of_a_table_are_set_as_mathematics(mended):
     table = '<table><caption>{}</caption><th scope="col">{}</th><td>{}</td></table>'
-    written = "at n = 3 n_2", "‖W_L‖ &lt; d", "λ_2 of f_L, layer_norm, x_norm"
+    written = "at n = 3 n_2", "‖W_L‖ &lt; λR_1", "λ_2 of f_L, layer_norm, x_norm"
     shown = table.format(
         "at <i>n</i> = 3 <i>n</i><sub>2</sub>",
-        "‖<i>W</i><sub><i>L</i></sub>‖ &lt; <i>d</i>",
+        "‖<i>W</i><sub><i>L</i></sub>‖ &lt; <i>λR</i><sub>1</sub>",
         "<i>λ</i><sub>2</sub> of <i>f</i><sub><i>L</i></sub>, layer_norm, x_norm",
     )
     results = '<div class="results">{}</div>'
