@@ -4,7 +4,7 @@
 * The bibliography is a list of list items; ``doc-biblioentry`` is deprecated (DPUB-ARIA 1.1).
 * A head of a table that says nothing is an empty cell; one that says something heads its column.
 * No line ends between a formula and what touches it, the stop after it or a parenthesis.
-* A name of code may end a line after a dot, a stroke or an underscore, where it has to end one.
+* A long name of code, and any in a table, may end a line after a dot, a stroke or an underscore.
 * In tables no line ends within an interval, and letters with an index stand as mathematics does.
 * A picture says how large it is, and a formula in a line about how wide, so that the page leaves
   them their place before they are there; the letters of formulas are asked for at once.
@@ -53,6 +53,8 @@ PLAIN = re.compile(r"(?<=<td>)[^<]+(?=</td>)")
 INDEXED = re.compile(r"(?<![\w'])[A-Za-z]?[A-Za-zα-ω]_(?:min|[A-Zkλ\d])(?!\w)")
 """A letter with an index, in words that may hold names of code too."""
 CODE = re.compile(r'(?<=<span class="pre">)[^<]+(?=</span>)')
+LONG = re.compile(r'(?<=<span class="pre">)[^<]{25,}(?=</span>)')
+"""A name that may be longer than a line of a phone."""
 IN_LINE = re.compile(
     r'(<span class="math notranslate nohighlight")>(\\\(.*?\\\))</span>', re.DOTALL
 )
@@ -93,6 +95,10 @@ def _let_break(name: re.Match[str]) -> str:
     return re.sub(r"([._/])(?=\w)", r"\1<wbr>", name[0])
 
 
+def _let_names_break(cell: re.Match[str]) -> str:
+    return CODE.sub(_let_break, cell[0])
+
+
 def _hold_intervals(cell: re.Match[str]) -> str:
     return INTERVAL.sub(
         lambda found: f'<span class="unbroken">{found[0]}</span>' if found[1] else found[0], cell[0]
@@ -112,7 +118,8 @@ def mended(body: str) -> str:
     for wrong, right in MENDED:
         body = wrong.sub(right, body)
     body = TOUCHED.sub(_unbroken, SIGNATURE.sub(_lines, body))
-    body = CELL.sub(_hold_intervals, RESULTS.sub(_set_letters, CODE.sub(_let_break, body)))
+    body = CELL.sub(_let_names_break, LONG.sub(_let_break, body))
+    body = CELL.sub(_hold_intervals, RESULTS.sub(_set_letters, body))
     return NOTE + body if 'class="math' in body else body
 
 

@@ -47,10 +47,12 @@ def test_no_line_ends_between_a_formula_and_what_touches_it(mended, written, exp
     assert mended(written).endswith(expected)
 
 
-def test_names_may_end_a_line(mended):
-    name = '<code class="docutils"><span class="pre">a.b_c(x).</span></code>'
-    broken = name.replace("a.b_c", "a.<wbr>b_<wbr>c")
-    assert mended(f"<td>{name}</td><p>{name}</p>") == f"<td>{broken}</td><p>{broken}</p>"
+@pytest.mark.parametrize("word, long", [("c", False), ("c" * 25, True)])
+def test_names_may_end_a_line_in_a_table_and_where_they_are_long(mended, word, long):
+    name = f'<code class="docutils"><span class="pre">a.b_{word}(x).</span></code>'
+    broken = name.replace("a.b_", "a.<wbr>b_<wbr>")
+    within = broken if long else name
+    assert mended(f"<td>{name}</td><p>{name}</p>") == f"<td>{broken}</td><p>{within}</p>"
     assert mended("<pre>a.b_c</pre>") == "<pre>a.b_c</pre>"
 
 
