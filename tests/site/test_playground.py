@@ -110,6 +110,19 @@ def test_every_task_is_answered_from_its_runs(bare):
     assert "3 Only" in buttons.nth(2).inner_text() and by_run["fQ alone"][1] in answers[2]
 
 
+def test_on_a_phone_a_task_shows_what_it_does(bare):
+    bare.set_viewport_size({"width": 390, "height": 700})
+    bare.emulate_media(reduced_motion="reduce")
+    bare.goto(bare.address)
+    top = "(q) => document.querySelector(q).getBoundingClientRect().top / innerHeight"
+    assert bare.evaluate(top, ".playground-status") > 1
+    bare.locator(".playground-tasks button").first.click()
+    finished(bare, 2)
+    assert 0 <= bare.evaluate(top, ".playground-question") < 0.2
+    assert bare.evaluate(top, ".playground-status") < 0.5
+    assert bare.evaluate(top, ".playground-chart") < 0.8
+
+
 def test_a_long_run_is_stopped(bare):
     bare.goto(f"{bare.address}#d=40&n=600&m=2000&lambda=100")
     bare.get_by_role("button", name="Run").click()

@@ -327,7 +327,15 @@
       next();
       say(`Training ${made.map((r) => `run ${r.id} (${described(r.settings)})`).join(", ")}.`);
       show(made[0]);
+      reveal();
       if (made.every((r) => r.outcome)) heard(made[0]);
+    }
+
+    /* On a small screen what happens is below the controls: go there. */
+    function reveal() {
+      if (panels.getBoundingClientRect().top < 0.8 * innerHeight) return;
+      const behavior = still.matches ? "auto" : "smooth";
+      (question.hidden ? status : question).scrollIntoView({ behavior, block: "start" });
     }
 
     function drop(run) {
