@@ -12,6 +12,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from escape_ntk.display.marks import table
+from escape_ntk.display.panels import POINTS, pieces
 from escape_ntk.display.style import COLOURS, in_style, new_axes
 from escape_ntk.display.svg import DATA, KEEP, as_svg
 
@@ -137,26 +138,44 @@ def side_by_side(sharey: bool, legend: bool):
 @pytest.mark.parametrize("legend", [True, False])
 def test_panels_are_cut_and_each_has_its_scale(sharey, legend):
     figure = side_by_side(sharey, legend)
-    drawing, _, pieces = files.split(as_svg(figure))
+    drawing, _, cut = files.split(as_svg(figure))
     plt.close(figure)
-    widths = [len(row) for row in pieces["panels"]]
-    assert widths == ([1, 2, 2] if sharey else [1, 1, 1]) and len(pieces["legend"]) == legend
-    frames = [row[-1] for row in pieces["panels"]]
+    widths = [len(row) for row in cut["panels"]]
+    assert widths == ([1, 2, 2] if sharey else [1, 1, 1]) and len(cut["legend"]) == legend
+    frames = [row[-1] for row in cut["panels"]]
     assert frames[0][0] == 0 and all(a[2] == b[0] for a, b in pairwise(frames))
     if sharey:
-        left, _, right, _ = pieces["panels"][2][0]
+        left, _, right, _ = cut["panels"][2][0]
         assert left == 0 and 20 < right < frames[0][2]
-    tall = files.in_one_column(drawing, pieces)
+    tall = files.in_one_column(drawing, cut)
     assert tall.count("<use href") == sum(widths) + legend
+
+
+def test_the_copy_of_a_scale_brings_nothing_of_what_stands_beside_it():
+    figure = side_by_side(sharey=True, legend=False)
+    first, *others = figure.axes
+    first.set_ylim(-0.12, 1.35)  # the longest number, −0.2, is not drawn
+    for ax in others:
+        ax.set_ylabel("another error")
+    figure.set_dpi(POINTS)
+    figure.draw_without_rendering()
+    picture = figure.get_tightbbox().padded(0.1)
+    copied, *_ = pieces(figure, picture)["panels"][1][1]
+    label = first.yaxis.label.get_window_extent().x1 - picture.x0 * POINTS
+    far, near, *_ = sorted(
+        t.get_window_extent().x0 - picture.x0 * POINTS for t in first.get_yticklabels()
+    )
+    plt.close(figure)
+    assert far < label < copied < near
 
 
 def test_what_cannot_be_cut_stays_whole():
     figure = side_by_side(False, False)
     figure.suptitle("over all panels")
-    drawing, _, pieces = files.split(as_svg(figure))
+    drawing, _, cut = files.split(as_svg(figure))
     plt.close(figure)
-    assert pieces == {"panels": [], "legend": []}
-    assert files.in_one_column(drawing, pieces) is None
+    assert cut == {"panels": [], "legend": []}
+    assert files.in_one_column(drawing, cut) is None
 
 
 def test_legend_is_set_in_lines():

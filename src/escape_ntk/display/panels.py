@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
+from matplotlib.text import Text
 from matplotlib.transforms import Bbox, BboxBase
 
 POINTS = 72.0
@@ -112,8 +113,15 @@ def _entries(legend: Legend, figure: Figure, picture: Bbox, top: float, bottom: 
 
 def _has_scale(ax: Axes) -> bool:
     """Whether numbers or names stand at the panel's vertical scale."""
+    return bool(_numbers(ax))
+
+
+def _numbers(ax: Axes) -> list[Text]:
+    """Those at the panel's vertical scale; matplotlib has some beyond its ends, not drawn."""
+    low, high = sorted(ax.get_ylim())
     labels = ax.yaxis.get_majorticklabels()
-    return any(text.get_visible() and text.get_text() for text in labels)
+    shown = [text for text in labels if text.get_visible() and text.get_text()]
+    return [text for text in shown if low <= text.get_position()[1] <= high]
 
 
 def _share(left: Sequence[Axes], right: Sequence[Axes]) -> bool:
@@ -129,8 +137,7 @@ def _share(left: Sequence[Axes], right: Sequence[Axes]) -> bool:
 def _scale(axs: Sequence[Axes], figure: Figure, picture: Bbox) -> tuple[float, float]:
     """Where the numbers of the vertical scales begin, and where their panels do."""
     frame = min(_box(ax.get_window_extent(), figure, picture)[0] for ax in axs)
-    texts = [text for ax in axs for text in ax.yaxis.get_majorticklabels()]
-    shown = [t.get_window_extent() for t in texts if t.get_visible() and t.get_text()]
+    shown = [text.get_window_extent() for ax in axs for text in _numbers(ax)]
     return min([_box(extent, figure, picture)[0] - 1 for extent in shown], default=frame), frame
 
 
