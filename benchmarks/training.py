@@ -14,11 +14,13 @@ which PYTHONPATH names.
 import argparse
 import json
 import math
+import random
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from timing import in_own_process, in_turns, machine, peak, store, stored, timed
+from timing import REPEATS, in_own_process, in_turns, machine, peak, store, stored, timed
 from torch import Tensor
 from torch.func import jvp
 
@@ -28,6 +30,7 @@ from escape_ntk.models.data import draw_inputs
 from escape_ntk.models.network import activation, draw_weights, paired_network
 from escape_ntk.models.pairs import NetworkFeatures, PairFeatures
 from escape_ntk.models.taylor import linear_term, quadratic_term
+from escape_ntk.numerics.stats import censored_slope, log_slope
 from escape_ntk.risk.projectors import TrainingProjector
 from escape_ntk.risk.regularizer import Penalties, RegularizedRisk
 from escape_ntk.study.curve import Curve, Observer, draw_problem
@@ -38,7 +41,9 @@ PUBLISHED = (1000, 100, 10_000)
 THREE = ((300, 30, 2000), PUBLISHED, (3200, 40, 4000))
 """Where peers are timed."""
 SIGMOID = "sigmoid(z-1)"
-GROWTH = (1, 2, 4)
+GROWTH = tuple(2 ** (j / 2) for j in range(7))
+GROWING = ("gradient", "with R_2", "kernel")
+"""What is followed as n, d and m grow eightfold."""
 
 
 # ---------------------------------------------------------------- what is timed
@@ -166,27 +171,53 @@ def curve(population: float) -> dict[str, float]:
     }
 
 
-def growth(name: str) -> dict[str, float]:
-    """Slopes of a gradient's seconds and its bytes in n, d or m, by least squares in logs."""
+class Growing:
+    """One size of what grows: a call to time, and the bytes that are held for it."""
+
+    def __init__(self, kind: str, **size: int):
+        small = Small(**size)
+        features, X = small.features, small.X
+        if kind == "kernel":
+            self.call = lambda: features.cross_gram(features)
+            kept = [features.first, X.new_empty(len(X), len(X))]
+        else:
+            risk = small.risk(**({"empirical": 10.0} if kind == "with R_2" else {}))
+            self.call = lambda: risk.value_and_gradient(small.state)
+            self.call()
+            kept = [features.first, features.second, *features._buffers, small.state]
+            if kind == "with R_2":
+                kept += [risk.projector._basis, *risk.projector._gram_pairs]
+        self.bytes = sum(t.numel() * t.element_size() for t in kept)
+
+    def seconds(self) -> float:
+        """Of one call, after one that is not counted."""
+        self.call()
+        return timed(self.call)[1]
+
+
+def growth(name: str) -> dict[str, dict]:
+    """Slopes in n, d or m of seconds and bytes, in logs: [slope, low, high], and the slope alone.
+
+    All sizes in turns, each time in another order, so that a drift of the machine meets them alike.
+    The line goes through one median a size: what departs from a power law widens the interval.
+    Bytes are counted, so they have none.
+    """
+    order, found = random.Random(0), {}
     base = dict(zip("ndm", (500, 50, 2000), strict=True))
-    times, bytes_ = [], []
-    for factor in GROWTH:
-        small = Small(**(base | {name: base[name] * factor}))
-        risk = small.risk()
-        call = lambda risk=risk, small=small: risk.value_and_gradient(small.state)  # noqa: E731
-        call()
-        times.append(min(timed(call)[1] for _ in range(7)))
-        held = [small.features.first, small.features.second, *small.features._buffers, small.state]
-        bytes_.append(sum(t.numel() * t.element_size() for t in held))
-    return {"seconds": slope(times), "bytes": slope(bytes_)}
-
-
-def slope(values: list[float]) -> float:
-    """Of log values over log GROWTH."""
-    x = torch.tensor(GROWTH).double().log()
-    y = torch.tensor(values).double().log()
-    x = x - x.mean()
-    return float((x @ y) / (x @ x))
+    sizes = [2 * round(base[name] * factor / 2) for factor in GROWTH]
+    for kind in GROWING:
+        each = {size: Growing(kind, **(base | {name: size})) for size in sizes}
+        taken = {size: [] for size in sizes}
+        for _ in range(REPEATS):
+            for size in order.sample(sizes, len(sizes)):
+                taken[size].append(each[size].seconds())
+        medians = [statistics.median(taken[size]) for size in sizes]
+        slope = censored_slope(sizes, medians, [False] * len(sizes))
+        found[kind] = {
+            "seconds": [slope.value, slope.low, slope.high],
+            "bytes": log_slope(sizes, [each[size].bytes for size in sizes]),
+        }
+    return found
 
 
 def threads(count: int) -> dict[str, float]:

@@ -34,6 +34,11 @@ PEERS = (
     ("autograd", "training", "autograd through f_L + f_Q"),
     ("torch_func", "training", "torch.func, a forward derivative of a forward derivative"),
 )
+GROWING = {
+    "gradient": "a gradient",
+    "with R_2": "a gradient with λ₂ > 0",
+    "kernel": "the matrix of the tangent kernel",
+}
 TRIED = {
     "constant": "the error's constant by the stages",
     "eager": "less safety, fewer radii",
@@ -119,13 +124,16 @@ def kernels() -> tuple[list[str], list[list[str]]]:
 
 
 def growth() -> tuple[list[str], list[list[str]]]:
-    """Slopes of log seconds and log bytes."""
+    """Slopes of log seconds, with intervals, and of log bytes."""
     told = found("training")["found"]["now"]
-    header = ["in", "slope of the seconds", "of the memory"]
+    header = ["of", "in", "slope of the seconds", "of the memory"]
     rows = []
-    for name in "ndm":
-        own = told[f"growth in {name}"]
-        rows.append([name, f"{own['seconds']:.2f}", f"{own['bytes']:.2f}"])
+    for kind, words in GROWING.items():
+        for name in "ndm":
+            own = told[f"growth in {name}"][kind]
+            value, low, high = own["seconds"]
+            seconds = f"{value:.2f} [{low:.2f}, {high:.2f}]"
+            rows.append([words, name, seconds, f"{own['bytes']:.2f}"])
     return header, rows
 
 
