@@ -20,8 +20,8 @@ from sphinx.util.docutils import SphinxDirective
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 WHAT = {
-    "gradient": ("a gradient, n = 1000, d = 100, m = 10 000", "four products", "1.25"),
-    "gradient with R_2": ("the same with λ₂ > 0", "one without", "1"),
+    "gradient": ("a gradient, λ₂ > 0, n = 1000, d = 100, m = 10 000", "four products", "1.25"),
+    "gradient with R_2": ("the same", "one with λ₂ = 0", "1"),
     "gradient of the network": ("a gradient of the network itself", "its products, σ, σ′", ""),
     "measuring": ("all that a record measures, on 10 000 fresh inputs", "its products", ""),
     "leak": ("a gradient of R₁ in closed form", "three products", ""),
@@ -39,6 +39,8 @@ GROWING = {
     "with R_2": "a gradient with λ₂ > 0",
     "kernel": "the matrix of the tangent kernel",
 }
+COLUMNS = ("before", "now", "least", "with λ₂")
+"""Of the table of all sizes."""
 TRIED = {
     "constant": "the error's constant by the stages",
     "eager": "less safety, fewer radii",
@@ -75,19 +77,20 @@ def products() -> tuple[list[str], list[list[str]]]:
 
 
 def sizes() -> tuple[list[str], list[list[str]]]:
-    """The gradient at all sizes of the book, by d."""
+    """The gradient at all sizes of the book, by d: before; now, the least, and with λ_2."""
     told = found("training")["found"]
     by_d: dict[str, dict[str, list[float]]] = {}
     for at in ("before", "now"):
-        for _, d, _, value in told[at]["sizes of the book"]["rows"]:
+        for _, d, _, *values in told[at]["sizes of the book"]["rows"]:
             name = "8 to 16" if d <= 16 else "17 to 32" if d <= 32 else "more than 32"
-            by_d.setdefault(name, {}).setdefault(at, []).append(value)
-    header = ["d", "sizes", "median before", "median now", "largest now"]
+            for what, value in zip((at, "least", "with λ₂"), values, strict=False):
+                by_d.setdefault(name, {}).setdefault(what, []).append(value)
+    header = ["d", "sizes", *(f"median {what}" for what in COLUMNS), "largest now"]
     rows = [
         [
             name,
             str(len(v["now"])),
-            *(ratio(statistics.median(v[at])) for at in v),
+            *(ratio(statistics.median(v[what])) for what in COLUMNS),
             ratio(max(v["now"])),
         ]
         for name, v in sorted(by_d.items(), key=lambda item: -max(item[1]["now"]))

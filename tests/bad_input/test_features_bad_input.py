@@ -1,5 +1,7 @@
 """Features, projector and risk put together the wrong way."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -37,10 +39,13 @@ def test_projector_of_other_inputs_is_refused(made):
 @pytest.mark.parametrize("bad", [(2, 6, 5), (2, 5, 4), (6, 4)])
 def test_state_of_another_shape_is_refused(made, bad):
     features = made[2]
-    for evaluate in (features.terms, features.terms_and_pullback):
+    least_squares = partial(features.least_squares, y=torch.zeros(9))
+    for evaluate in (features.terms, features.terms_and_pullback, least_squares):
         with pytest.raises(checks.ShapeError) as error:
             evaluate(torch.zeros(bad))
         assert says_all(error)
+    with pytest.raises(checks.ShapeError, match="y"):
+        features.least_squares(features.zero_state(), torch.zeros(8))
 
 
 def test_state_of_another_dtype_is_refused(made):

@@ -6,6 +6,7 @@ As control, the same calls with sound arguments go through.
 import math
 import re
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -291,7 +292,8 @@ def test_pair_features_refuse_gradients_that_their_buffers_cannot_give(what):
     given = X.clone().requires_grad_(what == "inputs")
     features = PairFeatures(given, WEIGHTS, SIGMOID)
     state = torch.ones(2, P, D, dtype=F64, requires_grad=what == "state")
-    for call in (features.terms, features.terms_and_pullback):
+    least_squares = partial(features.least_squares, y=torch.zeros(len(X), dtype=F64))
+    for call in (features.terms, features.terms_and_pullback, least_squares):
         assert "state.detach()" in refused(lambda call=call: call(state), InputError)
     with torch.no_grad():  # control
         plain = PairFeatures(X, WEIGHTS, SIGMOID).terms(state.detach())

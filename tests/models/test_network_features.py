@@ -62,6 +62,19 @@ def test_the_pullback_is_the_gradient_of_torch():
     torch.testing.assert_close(pullback(*pull), wanted)
 
 
+def test_least_squares_of_the_network_against_torch():
+    """Control: those of f_L + f_Q, which the class below it has, are others."""
+    X, weights, state = case(seed=3)
+    y = torch.linspace(-1, 1, len(X), dtype=F64)
+    variable = state.clone().requires_grad_()
+    wanted = paired_network(weights, SIGMOID)(X, from_pairs(variable)) - y
+    (expected,) = torch.autograd.grad(wanted.square().mean(), variable)
+    own = NetworkFeatures(X, weights, SIGMOID).least_squares(state, y)
+    torch.testing.assert_close(own, (wanted.detach(), expected))
+    taylor = PairFeatures(X, weights, SIGMOID).least_squares(state, y)
+    assert float((taylor[1] - expected).norm()) > 1e-3 * float(expected.norm())
+
+
 def test_a_step_of_descent_is_one_of_the_network_in_all_weights():
     """With R_2 on its linear term, against torch's own gradient in the m weights."""
     X, weights, state = case(n=9, seed=4)

@@ -132,6 +132,25 @@ def test_pullback_against_autograd(device):
     torch.testing.assert_close(gradient, expected, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("chunk", [1, 3, 1024])
+def test_least_squares_against_autograd(device, chunk):
+    """In one pass as by f_L, f_Q and their pullback.  Control: of f_L alone it is another one."""
+    X, weights, state = case(device=device)
+    y = torch.randn(len(X), generator=torch.Generator().manual_seed(1), dtype=F64).to(device)
+    features = PairFeatures(X, weights, SIGMOID, chunk=chunk)
+    residual, gradient = features.least_squares(state, y)
+
+    variable = state.clone().requires_grad_()
+    f_linear, f_quadratic = all_weights_terms(X, weights, variable)
+    wanted = f_linear + f_quadratic - y
+    (expected,) = torch.autograd.grad(wanted.square().mean(), variable, retain_graph=True)
+    torch.testing.assert_close(residual, wanted.detach(), rtol=1e-12, atol=1e-13)
+    torch.testing.assert_close(gradient, expected, rtol=1e-12, atol=1e-13)
+    (other,) = torch.autograd.grad((f_linear - y).square().mean(), variable)
+    assert float((gradient - other).norm()) > 1e-2 * float(gradient.norm())
+
+
 def test_features_stay_as_they_were():
     """The pullback works in its buffers: a second evaluation gives the same numbers."""
     X, weights, state = case()
@@ -140,6 +159,7 @@ def test_features_stay_as_they_were():
     g = torch.ones(len(X), dtype=F64)
     gradients = [features.terms_and_pullback(state)[2](g, g) for _ in range(2)]
     assert torch.equal(*gradients)
+    assert torch.equal(*(features.least_squares(state, g)[1] for _ in range(2)))
     assert torch.equal(torch.stack(features.terms(state)), torch.stack(before))
 
 

@@ -37,6 +37,14 @@ assert torch.allclose(
 )
 assert torch.allclose((gradient[1] * state[1]).sum(), f_l.sum())
 
+# Least squares, in one pass over the inputs.
+y = torch.zeros(n, dtype=torch.float64)
+residual, gradient = features.least_squares(state, y)
+_, _, pullback = features.terms_and_pullback(state)
+slope = 2 / n * residual
+assert torch.allclose(residual, f_l + f_q)
+assert torch.allclose(gradient, pullback(slope, slope))
+
 # Half the tangent kernel: a step η on (u, v) is a step 2η on (s, t).
 slopes = act.first(X @ w.T)
 kernel = (X @ X.T) * (slopes @ slopes.T) / p

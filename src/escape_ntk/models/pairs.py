@@ -24,12 +24,13 @@ from escape_ntk.models.network import activation as as_activation
 _Pullback = Callable[[Tensor, Tensor], Tensor]
 STEP_FACTOR = 2.0
 """Gradient descent with step η in (u, v) is gradient descent with step 2η in (s, t).  [D]"""
-_BLOCK = 2**18
+_BLOCK = 2**17
 """Numbers in an array of one block of rows: on a processor a few of them stay in its caches."""
 _BLOCK_ELSEWHERE = 2**25
 """On other devices, which are kept busy by much at a time."""
-_MOST_ROWS = 512
-"""Rows in a block on a processor: beyond, products gain nothing."""
+_LEAST_ROWS, _MOST_ROWS = 64, 512
+"""Rows in a block on a processor: beyond, products gain nothing; a block of fewer than 2d reads and
+writes more of the gradient than of its own numbers."""
 
 
 def to_pairs(U: Float[Tensor, "m d"]) -> Float[Tensor, "2 m//2 d"]:
@@ -87,7 +88,7 @@ class PairFeatures:
     Holds σ'(w_r·x_i)/√m and σ''(w_r·x_i)/(2√m), each (n, p), m = 2p, computed once: an evaluation
     costs two products (n, d)×(d, p), its pullback two more.  All else is done block by block, while
     the products are still in a cache.  Memory: 2np numbers, plus 2·n·p for the pullback or
-    2·chunk·p for values alone.
+    2·chunk·p for values, and for least squares.
 
     Arguments:
 
@@ -135,6 +136,7 @@ class PairFeatures:
             self.first[rows] = activation.first(z) / math.sqrt(m)
             self.second[rows] = activation.second(z) / (2 * math.sqrt(m))
         self._buffers: tuple[Tensor, Tensor] | None = None
+        self._block: Tensor | None = None
         self._evaluation = 0  # number of the evaluation whose products the buffers hold
 
     def __len__(self) -> int:
@@ -183,6 +185,35 @@ class PairFeatures:
             linear[rows], quadratic[rows] = self._products(rows, state, xs[rows], xt[rows])
         self._evaluation += 1
         return linear, quadratic, partial(self._pull_back, self._evaluation, xs, xt)
+
+    def least_squares(
+        self, state: Float[Tensor, "2 p d"], y: Float[Tensor, " n"]
+    ) -> tuple[Tensor, Tensor]:
+        """(χ, ∇_{(s,t)} (1/n)Σ_i χ_i²) of shapes (n,) and (2, p, d), with χ = f_L + f_Q − y.
+
+        In one pass over the inputs, since χ_i needs no other input than x_i: with
+        C = σ'/√m + σ''/(2√m)∘(Xsᵀ), f_L + f_Q = Σ_r C∘(Xtᵀ) and ∇_t = Cᵀ((2/n)χ∘X).  [D]
+
+        What requires a gradient raises :class:`~escape_ntk.checks.InputError`, arrays that do not
+        fit :class:`~escape_ntk.checks.ShapeError`.
+        """
+        self._check_layout(state)
+        self._check_gradient(state)
+        checks.layout("y", y, (len(self),), like=self.X)
+        residual, gradient = torch.empty_like(y), self.zero_state()
+        if self._block is None:
+            self._block = self.X.new_empty(min(self.chunk, len(self)), 2, self.n_pairs)
+        for rows in self._blocks():
+            x, second = self.X[rows], self.second[rows]
+            products = self._block[: len(x)]
+            torch.mm(x, state.flatten(0, 1).T, out=products.flatten(1))
+            xs, xt = products.unbind(1)
+            along_t = torch.addcmul(self.first[rows], second, xs, out=xs)
+            residual[rows] = torch.linalg.vecdot(along_t, xt) - y[rows]
+            slope = (2 / len(self) * residual[rows, None]) * x
+            gradient[0].addmm_(xt.mul_(second).T, slope)
+            gradient[1].addmm_(along_t.T, slope)
+        return residual, gradient
 
     def _pull_back(
         self, evaluation: int, xs: Tensor, xt: Tensor, g_linear: Tensor, g_quadratic: Tensor
@@ -248,6 +279,14 @@ class PairFeatures:
 
     def _products(self, rows: slice, state: Tensor, xs: Tensor, xt: Tensor):
         """Fill xs = σ''/(2√m)∘(Xsᵀ), xt = Xtᵀ and contract them to f_L and f_Q."""
+        self._check_gradient(state)
+        s, t = state
+        torch.mm(self.X[rows], s.T, out=xs).mul_(self.second[rows])
+        torch.mm(self.X[rows], t.T, out=xt)
+        return torch.linalg.vecdot(self.first[rows], xt), torch.linalg.vecdot(xs, xt)
+
+    def _check_gradient(self, state: Tensor) -> None:
+        """Refuse what would carry one."""
         if torch.is_grad_enabled() and (state.requires_grad or self.first.requires_grad):
             raise checks.InputError(
                 checks.message(
@@ -256,10 +295,6 @@ class PairFeatures:
                     remedy="state.detach() and terms_and_pullback, or NetworkFeatures",
                 )
             )
-        s, t = state
-        torch.mm(self.X[rows], s.T, out=xs).mul_(self.second[rows])
-        torch.mm(self.X[rows], t.T, out=xt)
-        return torch.linalg.vecdot(self.first[rows], xt), torch.linalg.vecdot(xs, xt)
 
     def _blocks(self):
         n = len(self.X)
@@ -269,7 +304,8 @@ class PairFeatures:
 def _rows_at_once(weights: Tensor) -> int:
     """Rows of a block where arrays (rows, p) are worked on."""
     if weights.device.type == "cpu":
-        return min(_MOST_ROWS, max(32, _BLOCK // len(weights)))
+        p, d = weights.shape
+        return min(_MOST_ROWS, max(_LEAST_ROWS, 2 * d, _BLOCK // p))
     return max(1, _BLOCK_ELSEWHERE // len(weights))
 
 
@@ -313,6 +349,15 @@ class NetworkFeatures(PairFeatures):
             linear[rows], rest[rows] = self._values(rows, *moved)
             kept.append(moved[:2])
         return linear, rest, partial(self._pull_back_moved, kept)
+
+    def least_squares(
+        self, state: Float[Tensor, "2 p d"], y: Float[Tensor, " n"]
+    ) -> tuple[Tensor, Tensor]:
+        """(χ, ∇_{(s,t)} (1/n)Σ_i χ_i²) of shapes (n,) and (2, p, d), with χ = f − y."""
+        linear, rest, pullback = self.terms_and_pullback(state)
+        residual = linear + rest - y
+        slope = 2 / len(self) * residual
+        return residual, pullback(slope, slope)
 
     def _pull_back_moved(
         self, moved: list[tuple[Tensor, Tensor]], g_linear: Tensor, g_rest: Tensor

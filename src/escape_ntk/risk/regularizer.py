@@ -208,18 +208,12 @@ class RegularizedRisk:
 
     def value_and_gradient(self, state: Float[Tensor, "2 p d"]):
         """(:class:`RiskValue`, ∇_{(s,t)} L_λ of shape (2, p, d))."""
-        p, n = self.penalties, len(self.features)
-        linear, quadratic, pullback = self.features.terms_and_pullback(state)
-        residual = self.prediction(linear, quadratic) - self.y
-        values = {"loss": residual.square().mean()}
-        slope = 2 / n * residual
-        pull_linear = torch.zeros_like(slope) if self.model == "quadratic" else slope
-        pull_quadratic = torch.zeros_like(slope) if self.model == "linear" else slope
-        if p.empirical:
-            high = self.projector.high_outputs(linear)
-            values["empirical"] = high.square().mean()
-            pull_linear = pull_linear + 2 * p.empirical / n * high
-        gradient = pullback(pull_linear, pull_quadratic)
+        p = self.penalties
+        if self.model == "joint" and not p.empirical:
+            residual, gradient = self.features.least_squares(state, self.y)
+            values = {"loss": residual.square().mean()}
+        else:
+            values, gradient = self._by_terms(state)
         if p.population:
             values["population"], slope = self.population_leak(state[1])
             gradient[1].add_(slope, alpha=p.population)
@@ -231,6 +225,21 @@ class RegularizedRisk:
             values["norm"] = fourth.square()
             gradient.add_(slope, alpha=2 * p.norm * float(fourth))
         return RiskValue(**{name: float(v) for name, v in values.items()}), gradient
+
+    def _by_terms(self, state: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Values and the gradient of loss + λ_2R_2: where f_L and f_Q have slopes of their own."""
+        n, weight = len(self.features), self.penalties.empirical
+        linear, quadratic, pullback = self.features.terms_and_pullback(state)
+        residual = self.prediction(linear, quadratic) - self.y
+        values = {"loss": residual.square().mean()}
+        slope = 2 / n * residual
+        pull_linear = torch.zeros_like(slope) if self.model == "quadratic" else slope
+        pull_quadratic = torch.zeros_like(slope) if self.model == "linear" else slope
+        if weight:
+            high = self.projector.high_outputs(linear)
+            values["empirical"] = high.square().mean()
+            pull_linear = pull_linear + 2 * weight / n * high
+        return values, pullback(pull_linear, pull_quadratic)
 
 
 def _same_weights(name: str, part: object, features: PairFeatures) -> None:
