@@ -207,7 +207,7 @@ class Growing:
             kept = [features.first, features.second, small.state]
             kept += features._buffers or [features._block]
             if kind == "with R_2":
-                kept += [risk.projector._basis, *risk.projector._gram_pairs]
+                kept += [risk.projector._basis, risk.projector._vectors]
         self.bytes = sum(t.numel() * t.element_size() for t in kept)
 
     def seconds(self) -> float:

@@ -282,6 +282,10 @@ MUTANTS = {
         HERMITE,
     ),
     "numerics.stats": ("log_slope", wrong(-0.6)),
+    "numerics.eigenpairs": (
+        "leading_eigenpairs",
+        wrong((torch.zeros(1000).double(), torch.zeros(1000, 20).double())),
+    ),
     "numerics.lanczos": (
         "extreme_eigenpairs",
         wrong((torch.zeros(2).double(), torch.zeros(2, 2, 6))),

@@ -10,6 +10,7 @@ from escape_ntk.checks import CutoffWarning, InputError, NonFiniteError, RankErr
 from escape_ntk.models.data import draw_inputs
 from escape_ntk.models.network import Activation, activation, draw_weights
 from escape_ntk.models.pairs import PairFeatures
+from escape_ntk.numerics.eigenpairs import LEAST_ROWS
 from escape_ntk.risk.leaks import GaussianLeak, SphereLeak
 from escape_ntk.risk.projectors import (
     RCOND,
@@ -222,6 +223,23 @@ def test_eigenvectors_are_those_of_the_explicit_features():
     torch.testing.assert_close(vectors @ vectors.T, torch.eye(4, dtype=F64), rtol=0, atol=1e-10)
     projected = (vectors.T @ (vectors @ t.flatten())).view_as(t)
     torch.testing.assert_close(projected, TrainingProjector(features, 4).low(t))
+
+
+def test_eigenvectors_beyond_those_of_the_projector_are_found_when_they_are_asked_for():
+    """Of many inputs it holds n_k of them.  Control: the memorised labels need all twenty."""
+    features, t = case(n=LEAST_ROWS)
+    projector, A = TrainingProjector(features, 4), explicit_features(features)
+    held = [projector._vectors.shape]
+    V = torch.linalg.svd(A, full_matrices=False)[2]
+    torch.testing.assert_close(projector.low(t).flatten(), V[:4].T @ (V[:4] @ t.flatten()))
+    vectors = projector.eigenvectors(12).flatten(1)
+    held.append(projector._vectors.shape)
+    torch.testing.assert_close((vectors @ V[:12].T).abs(), torch.eye(12, dtype=F64))
+    y = torch.randn(LEAST_ROWS, generator=seeded(), dtype=F64)
+    shorter = torch.linalg.lstsq(A, projector.high_outputs(y), driver="gelsd").solution
+    torch.testing.assert_close(projector.memorize(y).flatten(), shorter)
+    held.append(projector._vectors.shape)
+    assert held == [(LEAST_ROWS, count) for count in (4, 12, P * D)]
 
 
 def test_more_eigenvectors_than_the_rank_are_refused():

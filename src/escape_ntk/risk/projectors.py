@@ -16,6 +16,7 @@ from torch import Tensor
 from escape_ntk import checks
 from escape_ntk.models.modules import ModuleFeatures
 from escape_ntk.models.pairs import STEP_FACTOR, PairFeatures
+from escape_ntk.numerics.eigenpairs import leading_eigenpairs
 from escape_ntk.numerics.lanczos import extreme_eigenpairs
 from escape_ntk.risk.leaks import PopulationLeak
 
@@ -83,12 +84,9 @@ class TrainingProjector:
         rcond = checks.number("rcond", rcond, least=0)
         checks.layout("features.X", features.X, tuple(features.X.shape))
         n = len(features)
-        gram = features.cross_gram(features)  # pyright: ignore[reportArgumentType]
-        gram = checks.array("the Gram matrix of the features", gram, (n, n)).double()
-        values, vectors = torch.linalg.eigh((gram + gram.T) / 2)
-        values, vectors = values.flip(0), vectors.flip(1)
-        self.eigenvalues = features.kernel_factor * values
         self.features = features
+        values, vectors = leading_eigenpairs(self._gram(), n if asked is None else min(asked, n))
+        self.eigenvalues = features.kernel_factor * values
         self.n_k = kept = last_step(values) if asked is None else asked
         self.rank = int((values > rcond * values[0]).sum())
         if kept > self.rank:
@@ -100,7 +98,7 @@ class TrainingProjector:
                 )
             )
         warn_of_ties(values, kept, rcond)
-        self._gram_pairs = values, vectors
+        self._values, self._vectors = values, vectors  # (n,), and (n, n_k) or more columns
         self._basis = vectors[:, :kept].to(gram_dtype := features.X.dtype).contiguous()  # (n, n_k)
         self._inverse = (1 / values[:kept]).to(gram_dtype)  # (n_k,)
 
@@ -133,7 +131,6 @@ class TrainingProjector:
 
     def eigenvectors(self, count: int | None = None) -> Float[Tensor, "count *shape"]:
         """v_j = Aᵀu_j/√Λ_j, j = 1…count (n_k by default): unit movements t, by eigenvalue."""
-        values, vectors = self._gram_pairs
         top = checks.integer("count", self.n_k if count is None else count, least=1)
         if top > self.rank:
             raise checks.RankError(
@@ -143,7 +140,7 @@ class TrainingProjector:
                     remedy="lower count, or use more training points",
                 )
             )
-        columns = (vectors[:, :top] / values[:top].sqrt()).to(self._basis)
+        columns = (self._gram_vectors(top) / self._values[:top].sqrt()).to(self._basis)
         return torch.stack([self.features.linear_pullback(c) for c in columns.T])
 
     def memorize(self, y: Float[Tensor, " n"]) -> Float[Tensor, "*shape"]:
@@ -152,11 +149,23 @@ class TrainingProjector:
         It lies in P_{>k} ∩ span of the training features: the *memorising* directions.
         """
         checks.array("y", y, (len(self.features),), like=self.features.X)
-        values, vectors = self._gram_pairs
-        kept = slice(self.n_k, self.rank)
-        rotated = vectors[:, kept].T @ y.double()
-        alpha = vectors[:, kept] @ (rotated / values[kept])
+        outside = self._gram_vectors(self.rank)[:, self.n_k :]
+        rotated = outside.T @ y.double()
+        alpha = outside @ (rotated / self._values[self.n_k : self.rank])
         return self.features.linear_pullback(alpha.to(y))
+
+    def _gram(self) -> Tensor:
+        """A Aᵀ, symmetric to the last digit, in float64."""
+        features, n = self.features, len(self.features)
+        gram = features.cross_gram(features)  # pyright: ignore[reportArgumentType]
+        gram = checks.array("the Gram matrix of the features", gram, (n, n)).double()
+        return (gram + gram.T) / 2
+
+    def _gram_vectors(self, count: int) -> Tensor:
+        """u_1 … u_count as columns; those beyond what the projector needs are found now."""
+        if count > self._vectors.shape[1]:
+            _, self._vectors = leading_eigenpairs(self._gram(), count)
+        return self._vectors[:, :count]
 
 
 class PopulationProjector:

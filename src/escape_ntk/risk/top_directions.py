@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from escape_ntk import checks
 from escape_ntk.models.modules import ModuleFeatures
+from escape_ntk.numerics.eigenpairs import leading_eigenpairs
 from escape_ntk.numerics.lanczos import NoConvergenceError
 from escape_ntk.risk.projectors import RCOND, last_step, warn_of_ties
 
@@ -119,7 +120,7 @@ def top_directions(
     count = min(wanted + 1, kernel.N, kernel.P)
     with kernel.bar:
         values, directions = (
-            _by_gram(kernel)
+            _by_gram(kernel, kernel.N if isinstance(n_k, str) else wanted)
             if route == "gram"
             else _by_krylov(kernel, count, tolerance, max_passes)
         )
@@ -269,15 +270,14 @@ def _check_kernel(product: Tensor) -> Tensor:
     return product
 
 
-def _by_gram(kernel: _Kernel) -> tuple[Tensor, "_Maker"]:
-    """All eigenvalues of K, and a maker of the first directions."""
+def _by_gram(kernel: _Kernel, most: int) -> tuple[Tensor, "_Maker"]:
+    """All eigenvalues of K, and a maker of the first directions, ``most`` or fewer."""
     if kernel.keeps:
         rows = [block for _, block in kernel.blocks()]
         gram = _double(torch.cat([kernel.push(block) for block in rows], dim=1))
     else:
         gram = _double(kernel.features.cross_gram(kernel.features))
-    values, vectors = torch.linalg.eigh(_check_kernel(gram + gram.T) / 2)
-    values, vectors = values.flip(0), vectors.flip(1)
+    values, vectors = leading_eigenpairs(_check_kernel(gram + gram.T) / 2, most)
     kernel.bar.update()
 
     def directions(count: int) -> tuple[Tensor, Tensor, Tensor]:

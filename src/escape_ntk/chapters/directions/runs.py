@@ -15,6 +15,7 @@ from escape_ntk.kernels.spectrum import ntk_spectrum
 from escape_ntk.models.data import draw_inputs, random_direction, random_signs
 from escape_ntk.models.network import activation, draw_weights
 from escape_ntk.models.pairs import PairFeatures
+from escape_ntk.numerics.eigenpairs import leading_eigenpairs
 from escape_ntk.numerics.polynomials import cumulative_multiplicity, gegenbauer_sum
 from escape_ntk.numerics.stats import rms
 from escape_ntk.risk.constructions import RankOneMovement, represent_power
@@ -75,8 +76,8 @@ class GramSpectrum(Point):
         X = draw_inputs(self.n, self.d, self.draws.inputs, generator, dtype=F64)
         spectrum = ntk_spectrum(act, self.d)
         gram = infinite_ntk(X, X, act)
-        values, vectors = torch.linalg.eigh(gram)
-        values, vectors = values.flip(0), vectors.flip(1)[:, :n_k]
+        values, vectors = leading_eigenpairs(gram, n_k)
+        vectors = vectors[:, :n_k]
         low = (spectrum.eigenvalues * spectrum.multiplicities)[: self.k + 1]
         gram -= gegenbauer_sum((X @ X.T / self.d).clamp_(-1, 1), low, self.d)
         sin2 = ((gram @ vectors) * vectors).sum(0) / values[:n_k]
