@@ -24,13 +24,15 @@ from escape_ntk.models.network import activation as as_activation
 _Pullback = Callable[[Tensor, Tensor], Tensor]
 STEP_FACTOR = 2.0
 """Gradient descent with step η in (u, v) is gradient descent with step 2η in (s, t).  [D]"""
-_BLOCK = 2**17
+_BLOCK = 2**18
 """Numbers in an array of one block of rows: on a processor a few of them stay in its caches."""
+_PULLED = 2**17
+"""The same where the block is pulled back at once, which takes two of them."""
 _BLOCK_ELSEWHERE = 2**25
 """On other devices, which are kept busy by much at a time."""
-_LEAST_ROWS, _MOST_ROWS = 64, 512
-"""Rows in a block on a processor: beyond, products gain nothing; a block of fewer than 2d reads and
-writes more of the gradient than of its own numbers."""
+_LEAST_ROWS, _MOST_ROWS = 32, 512
+"""Rows in a block on a processor: beyond, products gain nothing.  One that is also pulled back has
+2d at least: with fewer it reads and writes more of the gradient than of its own numbers."""
 
 
 def to_pairs(U: Float[Tensor, "m d"]) -> Float[Tensor, "2 m//2 d"]:
@@ -128,6 +130,8 @@ class PairFeatures:
         self.n_pairs, self.dim = weights.shape
         given = _rows_at_once(weights) if chunk is None else chunk
         self.chunk = checks.integer("chunk", given, least=1)
+        pulled = _rows_at_once(weights, _PULLED, 2 * self.dim) if chunk is None else chunk
+        self._rows_pulled = pulled
         m = 2 * self.n_pairs
         self.first = torch.empty(len(X), self.n_pairs, dtype=X.dtype, device=X.device)
         self.second = torch.empty_like(self.first)
@@ -202,8 +206,8 @@ class PairFeatures:
         checks.layout("y", y, (len(self),), like=self.X)
         residual, gradient = torch.empty_like(y), self.zero_state()
         if self._block is None:
-            self._block = self.X.new_empty(min(self.chunk, len(self)), 2, self.n_pairs)
-        for rows in self._blocks():
+            self._block = self.X.new_empty(min(self._rows_pulled, len(self)), 2, self.n_pairs)
+        for rows in self._blocks(self._rows_pulled):
             x, second = self.X[rows], self.second[rows]
             products = self._block[: len(x)]
             torch.mm(x, state.flatten(0, 1).T, out=products.flatten(1))
@@ -296,16 +300,15 @@ class PairFeatures:
                 )
             )
 
-    def _blocks(self):
-        n = len(self.X)
-        return [slice(i, min(i + self.chunk, n)) for i in range(0, n, self.chunk)]
+    def _blocks(self, size: int | None = None):
+        n, size = len(self.X), size or self.chunk
+        return [slice(i, min(i + size, n)) for i in range(0, n, size)]
 
 
-def _rows_at_once(weights: Tensor) -> int:
+def _rows_at_once(weights: Tensor, block: int = _BLOCK, least: int = 0) -> int:
     """Rows of a block where arrays (rows, p) are worked on."""
     if weights.device.type == "cpu":
-        p, d = weights.shape
-        return min(_MOST_ROWS, max(_LEAST_ROWS, 2 * d, _BLOCK // p))
+        return min(_MOST_ROWS, max(least, _LEAST_ROWS, block // len(weights)))
     return max(1, _BLOCK_ELSEWHERE // len(weights))
 
 
