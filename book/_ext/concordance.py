@@ -18,6 +18,7 @@ from pathlib import Path
 
 import claims_roles
 import code_map
+import gathered
 import hypotheses
 import statements
 import tables
@@ -52,7 +53,7 @@ class Concordance(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """The table asked for; with the first, what dangles."""
-        self.env.note_reread()  # it depends on every other page
+        gathered.note(self.env)
         kind = self.arguments[0]
         if kind not in KINDS:
             raise self.error(f"expected one of {', '.join(KINDS)}; got {kind!r}")

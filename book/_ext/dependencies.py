@@ -13,6 +13,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import dependence
+import gathered
 import statements
 import tables
 from docutils import nodes
@@ -25,7 +26,7 @@ class Dependencies(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Both; a circle is a warning."""
-        self.env.note_reread()  # it depends on every other page
+        gathered.note(self.env)
         root = Path(self.env.srcdir)
         pages = statements.pages(root)
         texts = {name: (root / f"{name}.md").read_text("utf-8") for name in pages}

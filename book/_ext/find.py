@@ -12,8 +12,10 @@ for each system, and knows neither numbers of statements nor spellings.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from sphinx.search import languages
@@ -35,6 +37,7 @@ CITE = ("How to cite this book", "Cite", "Citation", "BibTeX")
 """Titles under which the citation at the foot of the home page is found."""
 
 
+@functools.cache
 def american(word: str) -> str:
     """``word`` with an American ending, if it has a British one."""
     for ending, other in SPELLINGS:
@@ -56,37 +59,44 @@ class TwoSpellings(SearchEnglish):
         "};\n"
     )
 
+    def init(self, options: dict) -> None:
+        """Begin with no stem known: every page has most words of the others."""
+        super().init(options)
+        self._stem = functools.cache(super().stem)
+
     def stem(self, word: str) -> str:
         """The stem of the word in its American spelling."""
-        return super().stem(american(word.lower()))
+        return self._stem(american(word.lower()))
 
 
 NUMBERED = tuple(NODE_TYPES.values())
 """Kinds of statements that sphinx-proof numbers."""
 
 
-def statements(env, page: str) -> list[tuple[str, str]]:
-    """Kind and number of each numbered statement of a page, with its anchor."""
+def statements(doctree, numbers: Mapping[str, Mapping]) -> list[tuple[str, str]]:
+    """Kind and number of each numbered statement of a page, with its anchor.
+
+    ``numbers``: those of the page, by kind and anchor, as Sphinx keeps them.
+    """
     found = []
-    for node in env.get_doctree(page).findall(lambda n: type(n) in NUMBERED):
+    for node in doctree.findall(lambda n: type(n) in NUMBERED):
         kind = node.get("countertype") or node.get("realtype")
-        number = env.toc_fignumbers.get(page, {}).get(kind, {}).get(node["ids"][0])
+        number = numbers.get(kind, {}).get(node["ids"][0])
         if number:
             name = f"{node['realtype'].title()} {'.'.join(map(str, number))}"
             found.append((name, node["ids"][0]))
     return found
 
 
-def _name_statements(app) -> list:
-    """Put statements and the citation among the titles of the index, before it is written."""
-    if (index := getattr(app.builder, "indexer", None)) is None:
-        return []
-    titles, home = index._all_titles, str(app.config.root_doc)  # it has no public way in
-    for page in titles:
-        named = statements(app.env, page)
-        named += [(title, "cite") for title in CITE if page == home]
-        titles[page] = list(dict.fromkeys([*titles[page], *named]))
-    return []
+def _name_statements(app, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """Put statements and the citation among the titles of the index, as a page is written."""
+    index = getattr(app.builder, "indexer", None)
+    if doctree is None or index is None or pagename not in index._all_titles:
+        return
+    named = statements(doctree, app.env.toc_fignumbers.get(pagename, {}))
+    named += [(title, "cite") for title in CITE if pagename == app.config.root_doc]
+    titles = index._all_titles[pagename]  # it has no public way in
+    index._all_titles[pagename] = list(dict.fromkeys([*titles, *named]))
 
 
 def _leave_out(app, env) -> None:
@@ -104,5 +114,5 @@ def setup(app) -> dict[str, object]:
     """Register with Sphinx."""
     app.connect("config-inited", _configure)
     app.connect("env-updated", _leave_out)
-    app.connect("html-collect-pages", _name_statements)
+    app.connect("html-page-context", _name_statements)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

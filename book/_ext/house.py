@@ -1,4 +1,4 @@
-"""Sphinx extension: the house of the package, drawn and listed from its sources at every build.
+"""Sphinx extension: the house of the package, drawn and listed from its sources.
 
 ``{house-plan}`` draws the packages and the imports between them (``plan`` among the tools);
 ``.. house:: NAMES`` lists modules, each with the first sentence of its docstring.
@@ -47,7 +47,6 @@ class House(SphinxDirective):
                 linked = f":mod:`{name} <escape_ntk.{name}>`"
                 shown = f"``{name}``" if inside in MACHINERY else linked
                 lines.append(f"* {shown}: {escaped(doc)}")
-        self.env.note_reread()
         return self.parse_text_to_nodes("\n".join(lines))
 
 
@@ -56,7 +55,6 @@ class HousePlan(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """The picture, in the page itself, so that it has the colour of the text."""
-        self.env.note_reread()
         sources = imports.sources()
         packages = imports.between_packages(imports.graph(sources))
         return [nodes.raw("", plan.drawn(packages, imports.sizes(sources)), format="html")]

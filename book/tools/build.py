@@ -23,7 +23,9 @@ def built(root: Path, now: state.State) -> bool:
     environment, site = root / ENVIRONMENT, root / SITE
     read = [path.relative_to(environment) for path in environment.rglob("*.doctree")]
     there = [Path("index.html"), *(path.with_suffix(".html") for path in read)]
-    return state.kept(environment) == now and all((site / path).is_file() for path in there)
+    before = state.kept(environment)
+    same = before is not None and before["sources"] == now
+    return same and all((site / path).is_file() for path in there)
 
 
 def options(before: state.State | None, now: state.State) -> list[str]:
@@ -42,7 +44,8 @@ def main(root: Path = ROOT) -> None:
     from jupyter_book.cli.main import build
 
     execute.main(root)
-    build([str(root), *options(state.kept(root / ENVIRONMENT), now)])
+    before = state.kept(root / ENVIRONMENT)
+    build([str(root), *options(before and before["sources"], now)])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """What the book is built from, as hashes, and those of the last build that went well.
 
-Three parts: each *page*; what lies *around* and changes how pages are written, or what pages say
-that are read at every build anyway; and the *ground*, all else, on which the reading of every page
-may rest.  A build goes well if it ends without an error and without a warning: only then is the
+Three parts: each *page*; what lies *around* and changes how pages are written, or the pages that
+are made from it (``gathered``); and the *ground*, all else, on which the reading of every page may
+rest.  A build goes well if it ends without an error and without a warning: only then is the
 state kept in which it began, so that what is wrong is said again by every build until it is mended.
 
 Looked at: Sphinx compares dates of files, and knows nothing of what extensions read; ``make`` does
@@ -38,6 +38,13 @@ class State(TypedDict):
     pages: dict[str, str]
     around: str
     ground: str
+
+
+class Kept(TypedDict):
+    """A build that went well: the state in which it began, and the hash of ``across``."""
+
+    sources: State
+    across: str
 
 
 def state(root: Path) -> State:
@@ -86,16 +93,16 @@ def _elsewhere() -> Iterator[str]:
         yield hash_of(Path(chosen), files(Path(chosen), ["."]))
 
 
-def kept(folder: Path) -> State | None:
-    """The state of the last build with its environment in ``folder``, if that went well."""
+def kept(folder: Path) -> Kept | None:
+    """The last build with its environment in ``folder``, if that went well."""
     try:
         return json.loads((folder / NAME).read_text("utf-8"))
     except (OSError, ValueError):
         return None
 
 
-def keep(folder: Path, now: State) -> None:
-    """Say that a build of ``now`` went well."""
+def keep(folder: Path, now: Kept) -> None:
+    """Say that a build went well."""
     beside = folder / f"{NAME}.new"
     beside.write_text(json.dumps(now), "utf-8")
     beside.replace(folder / NAME)

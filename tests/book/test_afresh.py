@@ -1,7 +1,8 @@
 """What has changed is built anew, what is wrong is said again, and nothing else is done.
 
 A small book: the page *value* shows what stands in a file of the package, *link* the title of
-*value*, and nothing tells Sphinx of either.
+*value* and the number of an equation on it, *quote* the whole of *value*, and nothing but *quote*
+tells Sphinx.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from sphinx.util.docutils import SphinxDirective, docutils_namespace
 from escape_ntk.records.database import ROOT_VARIABLE
 
 pytestmark = pytest.mark.usefixtures("extensions")
+EQUATIONS = "\n```{math}\n:label: one\nx\n```\n\n```{math}\n:label: two\ny\n```\n"
 PAGES = {
-    "book/index.md": "# Home\n\n```{toctree}\nvalue\nlink\nalone\n```\n",
-    "book/value.md": "(there)=\n# First\n\n```{value}\n```\n",
-    "book/link.md": "# Link\n\nTo {ref}`there`.\n",
-    "book/alone.md": "# Alone\n\nNothing.\n",
+    "book/index.md": "# Home\n\n```{toctree}\nvalue\nlink\nquote\nalone\n```\n",
+    "book/value.md": f"(there)=\n# First\n\n```{{value}}\n```\n{EQUATIONS}",
+    "book/link.md": "# Link\n\nTo {ref}`there` and {eq}`two`.\n",
+    "book/quote.md": "# Quote\n\n```{quote}\n```\n",
+    "book/alone.md": "# Alone\n\nNothing.\n\n```{index} entry\n```\n",
 }
 ELSEWHERE = {
     "src/package/value.txt": "old",
@@ -79,27 +82,48 @@ class Value(SphinxDirective):
         return [nodes.paragraph("", text)]
 
 
-class Built:
-    """One build of the small book: what it said, and which pages it read."""
+class Quote(SphinxDirective):
+    """Shows the source of another page, and says so."""
 
-    def __init__(self, root: Path, *extensions: str):
-        self.root, self.read, said = root, [], StringIO()
+    def run(self) -> list[nodes.Node]:
+        """One paragraph."""
+        self.env.note_dependency("book/value.md")
+        text = (Path(self.env.srcdir) / "book/value.md").read_text("utf-8")
+        return [nodes.paragraph("", text)]
+
+
+class Built:
+    """One build of the small book: what it said, which pages it read, which it wrote."""
+
+    def __init__(self, root: Path, *extensions: str, into: str = "_build"):
+        self.site, self.read, self.wrote, said = root / into / "html", [], set(), StringIO()
         config = {
             "extensions": ["myst_parser", *extensions],
             "root_doc": "book/index",
             "exclude_patterns": ["_build", "tests", "readers"],
+            "numfig": True,
         }
-        places = (root, None, root / "_build/html", root / "_build/.doctrees", "html", config)
+        places = (root, None, self.site, root / into / ".doctrees", "html", config)
         with docutils_namespace():
             app = Sphinx(*places, status=None, warning=said, warningiserror=True, keep_going=True)
             app.add_directive("value", Value, override=True)
+            app.add_directive("quote", Quote, override=True)
             app.connect("source-read", lambda app, page, text: self.read.append(page))
+            app.connect("html-page-context", self._note)
             app.build()
         self.said, self.failed = re.sub(r"\x1b\[[\d;]*m", "", said.getvalue()), app.statuscode
 
+    def _note(self, app, page, template, context, doctree) -> None:
+        self.wrote |= {page.removeprefix("book/")} if doctree is not None else set()
+
     def page(self, name: str) -> str:
         """What the site shows."""
-        return (self.root / f"_build/html/book/{name}.html").read_text("utf-8")
+        return (self.site / f"book/{name}.html").read_text("utf-8")
+
+    def files(self) -> dict[str, bytes]:
+        """All that the site consists of."""
+        found = (path for path in self.site.rglob("*") if path.is_file())
+        return {path.relative_to(self.site).as_posix(): path.read_bytes() for path in found}
 
 
 # ---------------------------------------------------------------- what has changed
@@ -184,7 +208,7 @@ def test_one_page_is_read_again_and_what_others_say_of_it_is_new(root):
     assert set(Built(root, "afresh").read) == {name.removesuffix(".md") for name in PAGES}
     write(root, "book/value.md", PAGES["book/value.md"].replace("First", "Second"), older=True)
     again = Built(root, "afresh")
-    assert again.read == ["book/value"]
+    assert again.read == ["book/quote", "book/value"]
     assert "Second" in again.page("link") and "First" not in again.page("link")
 
 
@@ -225,6 +249,129 @@ def test_a_build_that_breaks_off_does_not_count(root, build, state, monkeypatch)
 
 def _broken(self):
     raise RuntimeError("broken")
+
+
+# ---------------------------------------------------------------- what is written
+
+ALWAYS = {"index"}
+"""Sphinx writes the home page at every build."""
+CHANGES = {  # of the page *value*: what in it, and into what
+    "words": ("```{value}", "Words.\n\n```{value}", False),
+    "title": ("# First", "# Second", True),
+    "numbers": ("```{math}\n:label: one\nx\n```\n", "", True),
+    "section": ("# First", "# First\n\n## New", True),
+    "label": ("(there)=", "(there)=\n(here)=", True),
+}
+"""The last: whether other pages may say something of it."""
+
+
+def change(root: Path, name: str) -> None:
+    """Change the page *value*."""
+    before, after, _ = CHANGES[name]
+    assert before in PAGES["book/value.md"]
+    write(root, "book/value.md", PAGES["book/value.md"].replace(before, after), older=True)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_after_a_change_the_site_is_the_one_that_is_built_from_nothing(root, name):
+    """Byte for byte, the index of the search included; only what may have changed is written."""
+    Built(root, "afresh")
+    change(root, name)
+    again = Built(root, "afresh")
+    own = {"value", "quote"} | ALWAYS
+    assert again.wrote == ({page.split("/")[1][:-3] for page in PAGES} if CHANGES[name][2] else own)
+    assert again.files() == Built(root, "afresh", into="_build/new").files()
+
+
+@pytest.mark.parametrize("name", ["title", "numbers"])
+def test_control_where_pages_are_taken_to_say_nothing_of_one_another_one_is_stale(
+    root, extensions, monkeypatch, name
+):
+    monkeypatch.setattr(importlib.import_module("across"), "digest", lambda env: "")
+    Built(root, "afresh")
+    change(root, name)
+    again = Built(root, "afresh")
+    assert "link" not in again.wrote
+    assert again.page("link") != Built(root, "afresh", into="_build/new").page("link")
+
+
+def test_control_a_page_that_does_not_say_what_it_rests_on_is_stale(root, monkeypatch):
+    monkeypatch.setattr(Quote, "run", lambda self: [nodes.paragraph("", self.env.doc2path("x"))])
+    Built(root, "afresh")
+    change(root, "words")
+    assert Built(root, "afresh").wrote == {"value"} | ALWAYS
+
+
+def test_what_lies_around_has_all_pages_written_and_listings_of_sources_made_anew(root):
+    listing = root / "_build/html/_modules/package.html"
+    Built(root, "afresh")
+    write(root, "_build/html/_modules/package.html", "")
+    change(root, "words")
+    assert "link" not in Built(root, "afresh").wrote and listing.exists()
+    write(root, "tests/test_value.py", "changed")
+    assert "link" in Built(root, "afresh").wrote and not listing.exists()
+
+
+def test_a_page_that_was_removed_is_written_again(root):
+    (Built(root, "afresh").site / "book/alone.html").unlink()
+    assert Built(root, "afresh").wrote == {"alone"} | ALWAYS
+
+
+def test_without_the_extension_the_index_loses_the_entries_of_pages_that_are_not_written(root):
+    """A control for the comparison of sites: Sphinx alone does not pass it."""
+    for _ in range(2):
+        built = Built(root)
+        write(root, "book/value.md", f"{PAGES['book/value.md']}\nmore")
+        os.utime(root / "book/value.md", (2**31, 2**31))
+    index = (built.site / "searchindex.js").read_text("utf-8")
+    assert '"entry"' not in index
+    assert '"entry"' in (Built(root, into="_build/new").site / "searchindex.js").read_text("utf-8")
+
+
+def test_the_search_keeps_the_statements_of_pages_that_are_not_written(root):
+    extensions = ("sphinx_proof", "afresh", "early_assets", "find")
+    theorem = "# Alone\n\n```{prf:theorem} T\n:label: t\nNothing.\n```\n"
+    write(root, "book/alone.md", theorem)
+    first = Built(root, *extensions)
+    change(root, "words")
+    again = Built(root, *extensions)
+    assert "alone" not in again.wrote
+    for index in (built.files()["searchindex.js"].decode() for built in (first, again)):
+        assert '"Theorem 1": [[0, "t"]]' in index
+    assert again.files() == Built(root, *extensions, into="_build/new").files()
+
+
+@pytest.fixture(scope="module")
+def plain(extensions):
+    return importlib.import_module("across").plain
+
+
+def test_what_is_the_same_reads_the_same_in_every_order(plain):
+    class Thing:
+        def __init__(self, **facts):
+            vars(self).update(facts)
+
+    one = Thing(a={1: {"x", "y"}, 2: nodes.title("", "A long title of many words")}, b=[1, 2])
+    two = Thing(b=[1, 2], a={2: nodes.title("", "A long title of many words"), 1: {"y", "x"}})
+    assert plain(one) == plain(two)
+    two.b.reverse()
+    assert plain(one) != plain(two)  # the order of a list counts
+
+
+def test_control_what_differs_anywhere_reads_otherwise(plain):
+    long = "A title that is longer than what a text shows of itself"
+    for one, two in (
+        (nodes.Text(f"{long}, one"), nodes.Text(f"{long}, two")),
+        (nodes.title("", long, ids=["a"]), nodes.title("", long, ids=["b"])),
+        ({"a": 1}, {"a": 2}),
+        ({"a"}, ["a"]),
+        ("1", 1),
+        (object(), object()),
+    ):
+        assert plain(one) != plain(two)
+    circle = {}
+    circle["own"] = circle
+    assert plain(circle) == plain({"own": circle}["own"])
 
 
 # ---------------------------------------------------------------- make book

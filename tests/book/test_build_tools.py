@@ -21,22 +21,19 @@ class Application:
     """One that keeps its listeners, with the metadata of two pages."""
 
     def __init__(self):
-        self.listeners, self.extensions = {}, []
+        self.listeners = {}
         runs = {"slow": {"exec_data": {"runtime": 9.0}}, "text": {}}
-        self.env = type("Env", (), {"nb_metadata": runs})()
+        self.env = type("Env", (), {"nb_metadata": runs, "docname": "slow"})()
 
-    def connect(self, event, listener):
+    def connect(self, event, listener, priority=500):
         self.listeners[event] = listener
-
-    def setup_extension(self, name):
-        self.extensions.append(name)
 
 
 def test_phases_are_timed_only_when_asked(phases, monkeypatch):
     monkeypatch.delenv("VERBOSE", raising=False)
     quiet = Application()
     phases.setup(quiet)
-    assert not quiet.listeners and not quiet.extensions
+    assert not quiet.listeners
 
 
 def test_each_phase_is_told_once_and_the_cells_that_took_longest(phases, monkeypatch):
@@ -45,11 +42,16 @@ def test_each_phase_is_told_once_and_the_cells_that_took_longest(phases, monkeyp
     phases.setup(app)
     logger = type("Logger", (), {"info": lambda self, text, *rest: said.append(text % rest)})()
     monkeypatch.setattr(phases.logging, "getLogger", lambda name: logger)
-    for event in ("env-before-read-docs", "env-updated", "env-updated", "env-check-consistency"):
+    app.listeners["env-before-read-docs"](app)
+    app.listeners["source-read"](app, "slow", [])
+    app.listeners["doctree-read"](app, None)
+    for event in ("env-updated", "env-updated", "env-check-consistency"):
         app.listeners[event](app)
     app.listeners["build-finished"](app, None)
     assert sum("cells executed" in line for line in said) == 1
-    assert said[3].endswith("until pages written") and said[-1].split() == "9.0 s in slow".split()
+    assert said[3].endswith("until pages written")
+    assert said[4].endswith("of reading, of 1 pages:") and said[5].endswith("s in slow")
+    assert said[-1].split() == "9.0 s in slow".split()
 
 
 @pytest.fixture
