@@ -1,7 +1,8 @@
-/* Definitions of terms, and lists that open over the text.  The style sheet shows one while its term, or it itself, is pointed at or
-   has the focus.  This adds: Escape puts it away; it stands above its term where there is no room
-   below; on a touch screen the first tap shows it and the second follows the link.  A badge's list
-   is put away by Escape too, which gives the badge the focus, and by a click beside it. */
+/* Definitions of terms, and lists that open over the text.  The style sheet shows one while its
+   term, or it itself, is pointed at or has the focus.  This adds: Escape puts it away; it stands
+   above its term where there is no room below, and over it where there is none above; on a touch
+   screen the first tap shows it and the second follows the link.  A badge's list is put away by
+   Escape too, which gives the badge the focus, and by a click beside it. */
 (() => {
   "use strict";
 
@@ -16,9 +17,10 @@
     const box = definition.getBoundingClientRect();
     const word = term.firstElementChild.getBoundingClientRect();
     const head = document.querySelector(".bd-header-article")?.getBoundingClientRect().bottom ?? 0;
-    if (box.bottom > innerHeight && word.top - box.height > head) {
-      definition.style.translate = `0 ${word.top - box.bottom}px`;
-    }
+    if (box.bottom <= innerHeight) return;
+    const above = word.top - box.height;
+    const top = above > head ? above : Math.max(head, innerHeight - box.height);
+    definition.style.translate = `0 ${top - box.top}px`;
   }
 
   function start() {
