@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import TypedDict
+from typing import TypedDict, cast
 
 from source_cache import files, hash_of
 
@@ -94,11 +94,16 @@ def _elsewhere() -> Iterator[str]:
 
 
 def kept(folder: Path) -> Kept | None:
-    """The last build with its environment in ``folder``, if that went well."""
+    """The last build with its environment in ``folder``, if that went well.
+
+    None too where it was another edition of these tools that kept it.
+    """
     try:
-        return json.loads((folder / NAME).read_text("utf-8"))
+        told = json.loads((folder / NAME).read_text("utf-8"))
     except (OSError, ValueError):
         return None
+    same = isinstance(told, dict) and told.keys() == Kept.__annotations__.keys()
+    return cast("Kept", told) if same else None
 
 
 def keep(folder: Path, now: Kept) -> None:

@@ -180,6 +180,15 @@ def test_a_commit_other_packages_and_other_records_are_seen(state, root, monkeyp
     assert state.state(root)["ground"] != chosen["ground"]
 
 
+def test_what_another_edition_of_the_tools_kept_does_not_count(state, tmp_path):
+    kept = {"sources": state.state(tmp_path), "across": "0"}
+    state.keep(tmp_path, kept)
+    assert state.kept(tmp_path) == kept
+    for other in (kept["sources"], {**kept, "more": 1}, [], "kept"):
+        state.keep(tmp_path, other)
+        assert state.kept(tmp_path) is None
+
+
 def test_a_printed_book_is_offered_by_the_next_build(state, root):
     before = state.state(root)
     write(root, state.PRINTED, "leaves")
