@@ -87,7 +87,12 @@ class Tolerance:
         return Allowed(self.relative)
 
 
-EVERYWHERE = Tolerance(1e-9)
+ROUNDED = {
+    "why": "zero but for rounding: all norms of the control are the same",
+    "names": ["quadntk-several-1 negative_control.measured.*"],
+    "absolute": 1e-12,
+}
+EVERYWHERE = Tolerance(1e-9, (ROUNDED,))
 """Of the ledger: fits and means of stored numbers, in float64, that rounding moves by 1e-12."""
 
 

@@ -88,7 +88,7 @@ def nearer(record: Record, broken: bool) -> float:
 
     Other test images: half of the set further on.
     """
-    f, quadratic, linear = record.arrays["predictions"]
+    f, quadratic, linear = record.arrays["predictions"].astype(np.float64)
     if broken:
         quadratic = np.roll(quadratic, len(quadratic) // 2)
     return float(np.linalg.norm(f - quadratic) / np.linalg.norm(f - linear))
