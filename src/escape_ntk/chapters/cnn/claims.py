@@ -19,12 +19,10 @@ from escape_ntk.study.claims import (
     Verdict,
     at_least,
     at_most,
-    ratio_below_one,
     ratio_one,
 )
 
 POINTS = e.full_points(e.SEEDS)
-LONG = e.long_points(e.SEEDS)
 EARLY = 10.0
 """Epochs at which the network is still near its start."""
 
@@ -197,56 +195,4 @@ chapter.claim(
     judge=apart(at_most(1.0)),
     measure=by_activation(POINTS, over_kernel),
     after="the claim",
-)
-
-
-# ---------------------------------------------------------------- five times as long
-
-chapter.claim(
-    "cnn-long-equal",
-    "At the training loss at which f_L + f_Q ends after 1500 epochs, f has its test loss.",
-    source="M",
-    target="ratio 1",
-    tolerance="95 % interval of the mean over five seeds within [0.8, 1.25], ReLU and GELU apart",
-    broken="at equal time, the end of the budget",
-    judge=apart(ratio_one(0.8, 1.25)),
-    measure=by_activation(LONG, at_equal_training_loss),
-)
-
-
-@chapter.claim(
-    "cnn-long-kernel",
-    "After 1500 epochs f_L + f_Q has a lower test loss than f_L trained endlessly.",
-    source="D+M",
-    target="ratio below 1",
-    tolerance="95 % interval of the mean over five seeds below 1, partly if the mean is; ReLU and "
-    "GELU apart",
-    broken="after 300 epochs",
-    judge=apart(ratio_below_one),
-    after="the number of epochs, after one seed with ReLU at 1500",
-)
-def quadratic_over_kernel(runs: Runs, broken: bool) -> ByActivation:
-    """Test loss of f_L + f_Q over that of f_L trained endlessly."""
-    return by_activation(
-        POINTS if broken else LONG,
-        lambda r, _: r.summary["test_loss_quadratic"] / r.summary["test_loss_limit"],
-    )(runs, broken)
-
-
-def network_over_quadratic(record: Record, broken: bool) -> float:
-    """Test loss of f over that of f_L + f_Q."""
-    s, name = record.summary, "test_loss_network"
-    return (early(record, name) if broken else s[name]) / s["test_loss_quadratic"]
-
-
-chapter.claim(
-    "cnn-long-order",
-    "After 1500 epochs f has at most half the test loss of f_L + f_Q.",
-    source="M",
-    target="ratio at most 1/2",
-    tolerance="each of five seeds, ReLU and GELU apart",
-    broken="f after ten epochs",
-    judge=apart(at_most(0.5)),
-    measure=by_activation(LONG, network_over_quadratic),
-    after="the claim, after one seed with ReLU at 1500",
 )

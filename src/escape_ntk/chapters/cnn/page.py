@@ -7,7 +7,7 @@ import numpy as np
 
 from escape_ntk.chapters.cnn import chapter, figures
 from escape_ntk.chapters.cnn import runs as e
-from escape_ntk.chapters.cnn.claims import LONG, POINTS
+from escape_ntk.chapters.cnn.claims import POINTS
 from escape_ntk.display import html
 from escape_ntk.display.svg import as_svg
 from escape_ntk.records.store import Record
@@ -59,31 +59,6 @@ def ends(runs: Runs) -> list[list[str]]:
             ]
             out.append([activation, label, *cells])
     return out
-
-
-@chapter.table(
-    "long-ends",
-    ["", "", "training loss", "test loss", "test loss at half"],
-    "After 1500 epochs; means and 95 % intervals over five seeds. At half: the recorded moment "
-    "nearest to 750 epochs",
-)
-def long_ends(runs: Runs) -> list[list[str]]:
-    """Losses at the end of five times the budget, and the test loss at half of it."""
-    out = []
-    for activation in e.ACTIVATIONS:
-        records = runs(p for p in LONG if p.activation == activation)
-        times = records[0].arrays["times"]
-        half = int(np.abs(times - times[-1] / 2).argmin())
-        for model in e.MODELS:
-            ends = [_interval([r.summary[f"{k}_{model}"] for r in records]) for k in LOSSES]
-            middle = _interval([float(r.arrays[f"test_loss_{model}"][half]) for r in records])
-            out.append([activation, model, *ends, middle])
-        limit = _interval([r.summary["test_loss_limit"] for r in records])
-        out.append([activation, "linear, endlessly", "", limit, ""])
-    return out
-
-
-LOSSES = ("train_loss", "test_loss")
 
 
 @chapter.figure("cifar10")
