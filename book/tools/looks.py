@@ -10,12 +10,8 @@ from escape_ntk.display.svg import DATA, KEEP, PIECES
 
 GROUND, INK = "#121212", "#e4e8ed"
 """The theme's page in the dark, and what is drawn on it in place of black."""
-LEAST_CONTRAST = 3.0
-"""Of a line or mark with its ground: WCAG 2.1, 1.4.11."""
-LEAST_CONTRAST_OF_TEXT = 4.5
-"""WCAG 2.1, 1.4.3."""
-TEXT = "text"
-"""How the names that matplotlib gives to groups of letters begin."""
+LEAST_CONTRAST = 4.5
+"""Of letters with their ground (WCAG 2.1, 1.4.3), and of lines, which may be as thin."""
 WHOLE = "figure_1"
 """Name that matplotlib gives to the group of everything."""
 MOST_ACROSS = 0.75
@@ -116,13 +112,13 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def dark(color: str, least: float = LEAST_CONTRAST) -> str:
+def dark(color: str) -> str:
     """A colour on the dark page: greys change places, others stay, lightened if they must be."""
     channels = _channels(color)
     if max(channels) - min(channels) < NEUTRAL:
         return _mixed(INK, GROUND, sum(channels) / (3 * 255))
     steps = (_mixed(color, "#ffffff", i / 40) for i in range(41))
-    return next(c for c in steps if contrast(c, GROUND) >= least)
+    return next(c for c in steps if contrast(c, GROUND) >= LEAST_CONTRAST)
 
 
 def in_the_dark(drawing: str) -> str:
@@ -133,14 +129,13 @@ def in_the_dark(drawing: str) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _recolor(element: ElementTree.Element, least: float = LEAST_CONTRAST) -> None:
+def _recolor(element: ElementTree.Element) -> None:
     name = element.get("id", "")
-    least = LEAST_CONTRAST_OF_TEXT if name.startswith(TEXT) else least
     if name.startswith((KEEP, "QuadMesh")):
         element.set("fill", "#000000")
         return
     for key in ("style", "fill", "stroke"):
         if key in element.attrib:
-            element.set(key, COLOR.sub(lambda m: dark(m[0], least), element.get(key)))
+            element.set(key, COLOR.sub(lambda m: dark(m[0]), element.get(key)))
     for child in element:
-        _recolor(child, least)
+        _recolor(child)

@@ -5,7 +5,7 @@
 
 What is within its tolerance stays as it is stored, so that a new run or claim changes its own entry
 alone, on whatever machine.  With labels (``mlp``, ``setup-*``) only those are looked at.  ``--all``
-stores every number anew, and the machine with them.  Tolerances in golden.json are never changed.
+stores every number anew.  Tolerances in golden.json are never changed.
 """
 
 import argparse
@@ -50,10 +50,8 @@ def golden(patterns: Sequence[str], everything: bool) -> Iterator[str | Moved]:
         today = stored.entry(points.POINTS[label], points.run(points.POINTS[label]))
         runs[label] = kept_or_new(label, runs[label], today, tolerance)
     runs = {label: entry for label, entry in runs.items() if entry != ABSENT}
-    machine = stored.machine() if everything else old["machine"]
-    new = {**old, "machine": machine, "plans": stored.plans(), "runs": runs}
+    new = {**old, "plans": stored.plans(), "runs": runs}
     stored.save(GOLDEN, new)
-    yield from stored.moved("machine", old["machine"], machine, EXACT)
     for part in ("plans", "runs"):
         for label in dict.fromkeys((*old[part], *new[part])):
             pair = (tree[part].get(label, ABSENT) for tree in (old, new))

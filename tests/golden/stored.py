@@ -1,6 +1,6 @@
 """What is stored of computed numbers, and how today's are compared with them.
 
-``golden.json`` holds the machine that wrote most of it, the tolerances, and for each tiny run its
+``golden.json`` holds the tolerances, wide enough for other processors, and for each tiny run its
 configuration, its class's defaults, its summary and its whole arrays.  ``ledger.json`` holds the
 rows of the claims ledger.  Text, integers, booleans and None are compared exactly, floats relative
 to the larger of themselves and a millionth of the largest in their array.
@@ -10,19 +10,15 @@ import dataclasses
 import hashlib
 import json
 import math
-import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from escape_ntk import chapters
-from escape_ntk.records.provenance import environment
 from escape_ntk.study.plans import SCALES
 from escape_ntk.study.point import Point
 from escape_ntk.study.sweep import LiveResult
@@ -31,17 +27,6 @@ GOLDEN = Path(__file__).with_name("golden.json")
 LEDGER = Path(__file__).with_name("ledger.json")
 FLOOR = 1e-6
 """No number is held to less than its tolerance times this share of the largest in its array."""
-
-
-def machine() -> dict[str, str]:
-    """What numbers may depend on, beside the code, in their last digits."""
-    facts = environment()
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpu": facts["cpu"],
-        "vector": torch.backends.cpu.get_cpu_capability(),
-        **{name: metadata.version(name) for name in ("torch", "numpy", "scipy")},
-    }
 
 
 @dataclass(frozen=True)
@@ -58,31 +43,29 @@ class Allowed:
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The tolerances of ``golden.json`` as they hold on this machine: ``here`` or ``elsewhere``.
+    """The tolerances of ``golden.json``, the same on every machine: entries come from several.
 
-    An exception is ``{"why", "names", "here", "elsewhere", "absolute", "counts"}``, all but the
-    first two optional; the first with a pattern that fits ``label name`` holds.
+    An exception is ``{"why", "names", "relative", "absolute", "counts"}``, all but the first two
+    optional; the first with a pattern that fits ``label name`` holds.
     """
 
     relative: float
     exceptions: tuple[Mapping[str, Any], ...] = ()
-    place: str = "here"
 
     @classmethod
     def of(cls, golden: Mapping[str, Any]) -> "Tolerance":
-        """Those of the file, for this machine."""
+        """Those of the file."""
         stated = golden["tolerance"]
-        place = "here" if golden["machine"] == machine() else "elsewhere"
-        return cls(stated[place], tuple(stated["exceptions"]), place)
+        return cls(stated["relative"], tuple(stated["exceptions"]))
 
     def at(self, label: str, name: str) -> Allowed:
         """What is allowed of one number."""
         for exception in self.exceptions:
             if any(fnmatchcase(f"{label} {name}", pattern) for pattern in exception["names"]):
                 return Allowed(
-                    exception.get(self.place, self.relative),
+                    exception.get("relative", self.relative),
                     exception.get("absolute", 0.0),
-                    exception.get("counts", False) and self.place == "elsewhere",
+                    exception.get("counts", False),
                 )
         return Allowed(self.relative)
 

