@@ -81,12 +81,14 @@ SUM_SCALED_R1 = Hypothesis(
     "λ₂ = nλ and λ₁ = λ: one coefficient for both leaks",
     population_slope=1.0,
     empirical_slope=N_TRAIN,
+    n_seeds=10,
 )
 SUM_SMALL_R1 = Hypothesis(
     "sum + R₁/10",
     "λ₂ = nλ, and R₁ active with the fixed small λ₁ = 0.1",
     population=0.1,
     empirical_slope=N_TRAIN,
+    n_seeds=10,
 )
 AS_PRINTED = Hypothesis(
     "as printed",
