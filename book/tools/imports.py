@@ -49,7 +49,7 @@ def sources(package: Path = PACKAGE) -> dict[str, str]:
 
 
 @cache
-def imported(source: str) -> list[str]:
+def imported(source: str) -> tuple[str, ...]:
     """Full dotted names that a module imports, wherever the statement stands."""
     found = []
     for node in ast.walk(ast.parse(source)):
@@ -59,7 +59,7 @@ def imported(source: str) -> list[str]:
             if node.level:
                 raise AssertionError(f"a relative import, line {node.lineno}: spell it out")
             found += [f"{node.module}.{alias.name}" for alias in node.names]
-    return found
+    return tuple(found)
 
 
 def graph(modules: Mapping[str, str]) -> Graph:

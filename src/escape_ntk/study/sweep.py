@@ -9,6 +9,7 @@ import dataclasses
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import (
@@ -197,7 +198,8 @@ class _Pools:
                     checks.message(
                         expected=f"workers that finish the {len(left)} points left",
                         got=f"{ROUNDS} pools that died on them, the first {left[0]}",
-                        remedy="fewer workers (memory?), or this point alone with workers=1",
+                        remedy="fewer workers (memory?), or this point alone with workers=1; in a "
+                        'script, workers only below `if __name__ == "__main__":`',
                     )
                 ) from broken
             left = left[size:] + left[:size]
@@ -246,11 +248,11 @@ class _Pools:
 
 
 def _context() -> BaseContext:
-    """Workers forked from a process that has imported all and run nothing, where there is fork.
+    """On Linux workers are forked from a process that has imported everything and run nothing.
 
-    Elsewhere each imports for itself, some seconds of a core.
+    Elsewhere a fork after such imports is unsafe or there is none, and each imports for itself.
     """
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
