@@ -46,8 +46,10 @@
       if (target.classList?.contains("goes-on")) mark(target, true);
     }, { capture: true, passive: true });
     document.querySelectorAll(BOXES).forEach((box) => watch.observe(box));
-    window.MathJax?.startup?.promise?.then(() =>
-      document.querySelectorAll(BOXES).forEach((box) => { watch.observe(box); letIn(box); }));
+    document.addEventListener("typeset", ({ detail }) => detail.forEach((formula) => {
+      const boxes = [formula.closest(BOXES), ...formula.querySelectorAll("mjx-container")];
+      boxes.forEach((box) => box && watch.observe(box)); // it looks again at one that it knows
+    }));
     const bar = document.getElementById("pst-primary-sidebar");
     if (bar && !bar.hasAttribute("role")) {
       bar.setAttribute("role", "complementary");

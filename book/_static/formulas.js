@@ -1,4 +1,9 @@
-/* Long formulas, once MathJax has typeset them.
+/* Formulas: in which order MathJax typesets them, and how long ones end a line.
+
+   What the window shows is typeset at once, the rest in pieces while nothing else is to do, all of
+   it before a page is printed.  So a page can be read long before its last formula is there.  A
+   browser that does not keep what is read in its place when something above it grows (overflow-anchor)
+   typesets all in one piece, and so does a page that is made for paper.
 
    In a line of text, and where a displayed one has no lines of its own, a long formula may end a
    line as in TeX: after a relation or an operation outside parentheses.  MathJax 3 gives it no such
@@ -8,6 +13,7 @@
 (() => {
   "use strict";
 
+  const AT_ONCE = 60; // formulas, about a tenth of a second
   const LONG = 16; // letters and signs: below, a formula that fits stays on one line
   const [ORD, OP, BIN, REL, OPEN, CLOSE, PUNCT] = [0, 1, 2, 3, 4, 5, 6]; // MathJax's classes of TeX
   const ROWS = "mjx-mrow, mjx-texatom, mjx-mstyle, mjx-mpadded";
@@ -125,12 +131,14 @@
     }));
   }
 
-  /* The formulas of the page that may end a line, long ones already at some places. */
+  /* The formulas typeset since, which may end a line, long ones already at some places. */
+  const seen = new WeakSet();
   function formulas() {
     const found = [];
     for (const { root, typesetRoot: box, display } of MathJax.startup.document.math) {
       const row = box?.querySelector(":scope > mjx-math");
-      if (!row) continue;
+      if (!row || seen.has(box)) continue;
+      seen.add(box);
       const block = display ? box : blockOf(box);
       found.push({ root, box, row, block, undo: [], seen: "" });
       if (length(row) <= LONG) continue;
@@ -189,13 +197,58 @@
     });
   }
 
-  function start() {
-    const all = formulas();
-    const watch = new ResizeObserver(() => fit(all));
-    new Set(all.map(({ block }) => block)).forEach((block) => watch.observe(block));
-    fit(all);
+  const all = [];
+  const watch = new ResizeObserver(() => fit(all));
+
+  /* Others learn of it by the event typeset, with the elements. */
+  function follow(elements) {
+    const found = formulas();
+    all.push(...found);
+    new Set(found.map(({ block }) => block)).forEach((block) => watch.observe(block));
+    fit(found);
+    document.dispatchEvent(new CustomEvent("typeset", { detail: elements }));
   }
 
-  document.addEventListener("DOMContentLoaded", () =>
-    window.MathJax?.startup?.promise?.then(start));
+  /* The formulas to typeset next: those in the window or near it, then some of those below, then of
+     all others, among them the hidden ones. */
+  function next(due) {
+    const places = new Map(due.map((e) => [e, e.getBoundingClientRect()]));
+    const near = due.filter((e) => {
+      const { width, top, bottom } = places.get(e);
+      return width && bottom > -innerHeight / 2 && top < 1.5 * innerHeight;
+    });
+    if (near.length) return near;
+    const below = due.filter((e) => places.get(e).top > 0);
+    return (below.length ? below : due).slice(0, AT_ONCE);
+  }
+
+  const idle = window.requestIdleCallback ?? ((go) => setTimeout(go, 20));
+  const pause = () => new Promise((done) => { idle(done, { timeout: 200 }); });
+
+  /* What MathJax does when it is ready: its promise is kept when every formula is typeset. */
+  async function typeset() {
+    const due = new Set(document.querySelectorAll(".math"));
+    const typesetOf = (elements) => {
+      elements.forEach((e) => {
+        due.delete(e);
+        e.classList.add("typeset");
+      });
+      follow(elements);
+    };
+    window.addEventListener("beforeprint", () => {
+      const rest = [...due];
+      if (!rest.length) return;
+      MathJax.typeset(rest);
+      typesetOf(rest);
+    });
+    const inOnePiece = matchMedia("print").matches || !CSS.supports("overflow-anchor: auto");
+    while (due.size) {
+      const some = inOnePiece ? [...due] : next([...due]);
+      await MathJax.typesetPromise(some);
+      typesetOf(some);
+      if (due.size) await pause();
+    }
+  }
+
+  if (window.MathJax) window.MathJax.startup = { ...window.MathJax.startup, pageReady: typeset };
 })();
