@@ -10,9 +10,6 @@ from __future__ import annotations
 from formulas import HINT
 from playwright.sync_api import Page
 
-NARROWEST = 360
-"""A small phone, in CSS pixels."""
-
 FAULTS = """async ({hint, paper}) => {
     await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
     const fault = (e) => {

@@ -22,7 +22,9 @@ from playwright.sync_api import Page
 
 PHONE, TABLET = 390, 768
 WIDTHS = (2560, 1200, 1024, TABLET, PHONE, 320)
-"""At 1200 the text between two side bars is narrowest."""
+HARDEST = (1200, 320)
+"""Of all widths from a tablet's on, and of those of phones, the one where text and notes beside it
+are narrowest (a test measures that): 1200 between two side bars."""
 ZOOMED = 640
 """What a window of 1280 pixels holds at 200 %, in CSS pixels."""
 PAPER = 718

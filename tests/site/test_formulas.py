@@ -5,7 +5,7 @@ from __future__ import annotations
 import formulas
 import headless
 import pytest
-from formulas import HINT, PAPER, PHONE, WIDTHS
+from formulas import HARDEST, HINT, PAPER, PHONE, WIDTHS
 from headless import DESKTOP, SITE
 
 WIDE = max(WIDTHS) + 100
@@ -24,11 +24,35 @@ def opened(browser):
         yield load
 
 
-def test_the_window_and_the_medium_are_as_before(opened, site):
-    page = opened(f"{site}/book/notation.html")
-    formulas.clipped_formulas(page)
+@pytest.mark.parametrize("path", ["book/end-to-end", "book/reference/risk"])
+def test_no_formula_is_cut_at_the_widths_between(opened, site, path):
+    """Every page is seen at the hardest ones; here all, and then the window is as before."""
+    page = opened(f"{site}/{path}.html")
+    assert formulas.clipped_formulas(page) == []
     assert page.viewport_size["width"] == DESKTOP
     assert page.evaluate("matchMedia('screen').matches && innerWidth") == DESKTOP
+
+
+NARROW = (*range(320, 768, 64), 390, 767)
+BROAD = (*range(768, 1408, 64), 991, 992, 1199, 1280, 1920, 2560)
+"""Windows, in pixels."""
+# What the narrowest paragraph of the text and the narrowest note beside it leave for a formula.
+ROOM = """() => ['article p', 'aside.margin'].map((what) => Math.min(
+    ...[...document.querySelectorAll(`.bd-article-container ${what}`)]
+        .map((e) => e.getBoundingClientRect().width).filter((width) => width)))"""
+
+
+@pytest.mark.parametrize(("widths", "hardest"), [(BROAD, HARDEST[0]), (NARROW, HARDEST[1])])
+def test_nowhere_is_less_room_than_at_the_hardest_widths(opened, site, widths, hardest):
+    page, rooms = opened(f"{site}/book/setup.html"), {}
+    page.evaluate(headless.FORMULAS)
+    for width in (hardest, *widths):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.evaluate("document.getAnimations().forEach((a) => a.finish())")
+        rooms[width] = page.evaluate(ROOM)
+    least = [min(room) for room in zip(*rooms.values(), strict=True)]
+    assert rooms[hardest] == pytest.approx(least, abs=1)
+    assert rooms[1280 if hardest > 768 else 390][1] > least[1] + 1  # control
 
 
 def test_at_200_percent_a_page_has_half_the_room(opened, site):
@@ -52,7 +76,7 @@ LARGE = ((390, 24), (360, 24), (360, 32), (1280, 32))
 """Width of the window, and size of the letters, in pixels."""
 
 
-@pytest.mark.parametrize(("path", "sizes"), [("setup", LARGE), ("quadntk", LARGE[2:3])])
+@pytest.mark.parametrize(("path", "sizes"), [("setup", LARGE), ("regularizer", LARGE[2:3])])
 def test_in_large_text_no_formula_is_cut(opened, site, path, sizes):
     """In theorems and exercises too; control: they are where none may end a line or scroll."""
     page = opened(f"{site}/book/{path}.html")

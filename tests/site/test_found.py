@@ -25,6 +25,12 @@ def read(path: Path) -> BeautifulSoup:
     return BeautifulSoup(path.read_text("utf-8"), "html.parser")
 
 
+def read_frame(path: Path) -> BeautifulSoup:
+    """A page without its article, which takes longest to read."""
+    text = re.sub(r"<article\b.*</article>", "", path.read_text("utf-8"), flags=re.S)
+    return BeautifulSoup(text, "html.parser")
+
+
 def said(page: BeautifulSoup, name: str) -> list[str]:
     """What the head of a page says under a name."""
     return [m["content"] for m in page.find_all("meta", attrs={"name": name})] + [
@@ -42,7 +48,7 @@ def test_a_page_says_what_it_is_about(path):
 
 
 def test_no_two_pages_say_the_same():
-    heads = [read(SITE / path) for path in PAGES if path.startswith("book/")]
+    heads = [read_frame(SITE / path) for path in PAGES if path.startswith("book/")]
     for words in ([h.title.get_text() for h in heads], [said(h, "description")[0] for h in heads]):
         assert [text for text, times in Counter(words).items() if times > 1] == []
 

@@ -27,12 +27,12 @@ from playwright.sync_api import Browser, Page
 WIDTHS = (PHONE, DESKTOP)
 THEMES = ("light", "dark")
 RULES = {
-    (PHONE, "light"): barriers.RULES,
+    (PHONE, "light"): barriers.RULES_OF_WIDTH,
     (DESKTOP, "light"): barriers.RULES,
     (DESKTOP, "dark"): barriers.RULES_OF_COLOURS,
 }
-"""What axe-core is asked at each look.  Dark on a phone only test_access.py asks it, of some pages:
-colours come from the theme, hardly any from the width."""
+"""What axe-core is asked at each look: everything at a desk, where nothing is hidden, and elsewhere
+what can differ there.  On a phone test_access.py asks it everything, of some pages."""
 
 # Every picture that can be seen is scrolled to, and there after at most some seconds.
 SCROLL_THROUGH = """async () => {
@@ -94,7 +94,7 @@ class Visit:
     own_bytes: int
     """Of what a phone loads of its own, scrolled to the end."""
     clipped: list[str] = field(default_factory=list)
-    """Formulas cut, at each width and on paper."""
+    """Formulas cut, where they have least room and on paper."""
     half_shown: list[str] = field(default_factory=list)
     """Boxes that show a part and do not say so, on a small phone; cut ones, there and on paper."""
     looks: dict[tuple[int, str], Look] = field(default_factory=dict)
@@ -128,13 +128,11 @@ def visit(browser: Browser, url: str, good: set[str] | None = None) -> Visit:
                 page.set_viewport_size(view | {"width": width})
                 look_around(page, width, visited, good)
         # With the glyphs what can end a line may do so; formulas are fitted anew in another width.
-        for width in reversed(formulas.WIDTHS):
+        for width in reversed(formulas.HARDEST):
             visited.clipped.extend(formulas.clipped_at(page, width))
+            if width < formulas.TABLET:
+                visited.half_shown.extend(boxes.half_shown(page))
             findings.overflow = max(findings.overflow, page.evaluate(OVERFLOW))
-        visited.clipped.extend(formulas.clipped_zoomed(page))
-        page.set_viewport_size(view | {"width": boxes.NARROWEST})
-        visited.half_shown.extend(boxes.half_shown(page))
-        findings.overflow = max(findings.overflow, page.evaluate(OVERFLOW))
         visited.clipped.extend(formulas.clipped_on_paper(page))
         visited.half_shown.extend(boxes.half_shown(page, paper=True))
     return visited
@@ -147,6 +145,7 @@ def look_around(page: Page, width: int, visited: Visit, good: set[str] | None) -
     for theme in THEMES if width == PHONE else reversed(THEMES):
         turn(page, theme)
         findings.images += page.evaluate(BROKEN_IMAGES)
+        findings.overflow = max(findings.overflow, page.evaluate(OVERFLOW))
         figures = page.evaluate(FIGURES)
         found, rules = [], RULES.get((width, theme))
         if rules:
