@@ -88,7 +88,7 @@ FAINT = """(count) => {
 """Makes some elements of a page too faint, in four ways."""
 
 
-@pytest.mark.parametrize("path", ["book/mlp.html", "_modules/escape_ntk/models/random_states.html"])
+@pytest.mark.parametrize("path", ["book/mlp.html", "_modules/escape_ntk/training/descent.html"])
 def test_what_axe_is_spared_hides_nothing(browser, site, path):
     """Looks of text and boxes for glyphs, against every text and every glyph."""
     page = browser.new_page(viewport={"width": DESKTOP, "height": 900})

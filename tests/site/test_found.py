@@ -40,7 +40,7 @@ def said(page: BeautifulSoup, name: str) -> list[str]:
 
 @pytest.mark.parametrize("path", [p for p in PAGES if not p.startswith("_modules/")])
 def test_a_page_says_what_it_is_about(path):
-    page = read(SITE / path)
+    page = read_frame(SITE / path)
     (about,) = said(page, "description")
     assert 30 <= len(about) <= 200 and not TEX.search(about), about
     title = page.title.get_text().strip()
