@@ -347,11 +347,11 @@ def test_the_guarantee_asks_for_more_at_more_dimensions_and_smaller_errors():
     assert (a["samples"][1] > 4 * a["samples"][0]).all()
     g = torch.Generator().manual_seed(0)
     target = draw_target(2, 8, g, torch.float64)
-    weights = draw_weights(20_000, 8, g, dtype=torch.float64)
+    weights = draw_weights(6_000, 8, g, dtype=torch.float64)
     made = explicit(weights, end_to_end.Required.activation, target)
     drawn = made.quadratic.norm_2_4_to_the_4
     assert a["norm_fourth"][0] == pytest.approx(drawn, rel=0.05)
-    X = draw_inputs(20_000, 8, "sphere", g, dtype=torch.float64)
+    X = draw_inputs(6_000, 8, "sphere", g, dtype=torch.float64)
     rest = target(X) - made.quadratic.terms(X)[1]
     assert a["low"][0] == pytest.approx(float(rest.square().mean()), rel=0.05)
 

@@ -500,7 +500,7 @@ def test_the_leak_has_all_its_derivatives(keep):
 
 
 def test_the_quadratic_term_has_all_its_derivatives():
-    net, X = nn.Sequential(nn.Linear(5, 4), nn.LayerNorm(4), nn.Linear(4, 1)).double(), inputs(6, 5)
+    net, X = nn.Sequential(nn.Linear(3, 3), nn.LayerNorm(3), nn.Linear(3, 1)).double(), inputs(4, 3)
     features = ModuleFeatures(net, X, chunk=4)
 
     def total(movement):

@@ -30,8 +30,6 @@ JUDGED = ("color-contrast", "link-in-text-block")
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice")
 RULES_OF_COLOURS = (*JUDGED, "image-alt", "role-img-alt", "svg-img-alt")
 """What another theme of the same page can break: colours, and the pictures that it shows."""
-RULES_OF_WIDTH = ("scrollable-region-focusable",)
-"""What a narrower window of the same page can break: what scrolls there and not at a desk."""
 UNFOLD = """() => {
     const folded = '.conditions details, .provenance, .figure-files, .results > details';
     document.querySelectorAll(folded).forEach((d) => { d.open = true; });
@@ -185,7 +183,7 @@ def violations(
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE)
     page.evaluate(UNFOLD)
-    looks = [] if rules == RULES_OF_WIDTH else page.evaluate(MARK, [*(good or ())])
+    looks = page.evaluate(MARK, [*(good or ())])
     few = "" if every_text else f"[{MARKED}]"
     page.evaluate(JUDGE, [few or "*", f"a[href]{few}"])
     found = page.evaluate(RUN, {"runOnly": list(rules), **BRIEF})

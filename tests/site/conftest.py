@@ -10,6 +10,7 @@ import firefox
 import headless
 import pytest
 import walk
+from sample import CLOSELY
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +42,7 @@ def site():
 def visited(browser, site) -> Callable[[str], walk.Visit]:
     """A page of the site, visited when it is first asked for and no more."""
     good: set[str] = set()
-    return cache(lambda path: walk.visit(browser, f"{site}/{path}", good))
+    return cache(lambda path: walk.visit(browser, f"{site}/{path}", good, path in CLOSELY))
 
 
 @pytest.fixture

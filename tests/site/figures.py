@@ -8,7 +8,9 @@ from headless import PHONE
 def lacks(figure: dict) -> list[str]:
     """What a figure lacks."""
     names = [url.rsplit("/", 1)[-1] for url in figure["files"]]
+    looks = set() if figure["made"] else {*" ".join(figure["looks"]).split()}
     parts = {
+        "looks": figure["made"] or {"only-light", "only-dark"} <= looks,
         "alt text": figure["alts"] and all(len(alt) > 20 for alt in figure["alts"]),
         "provenance": figure["provenance"],
         "drawing": figure["made"] or any(name.endswith(".svg") for name in names),

@@ -1,4 +1,5 @@
-"""Every page against WCAG 2.1 AA and axe-core's best practices; what a keyboard can reach."""
+"""Every kind of element against WCAG 2.1 AA and axe-core's best practices; what a keyboard reaches.
+"""
 
 from __future__ import annotations
 

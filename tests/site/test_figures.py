@@ -32,13 +32,16 @@ def test_files_of_a_figure_hold_it():
 # --- negative controls -------------------------------------------------------------------------
 
 ALT = "alt='A curve that falls with the width'"
+DRAWN = "".join(
+    f"<img src=favicon.ico class='only-{theme} wide' {ALT}>" for theme in ("light", "dark")
+)
 WHOLE = {
-    "alt text": f"<figure id=f><img src=favicon.ico {ALT}></figure>",
+    "alt text": f"<figure id=f>{DRAWN}</figure>",
     "provenance": "<div class=provenance>Recorded.</div>",
     "drawing": "<div class=figure-files><a href=a.svg>drawing</a>",
     "data": "<a href=a.csv>data</a></div>",
 }
-BROKEN = {"alt text": "<figure id=f><img src=favicon.ico></figure>"}
+BROKEN = {"alt text": WHOLE["alt text"].replace(ALT, "alt=''", 1)}
 
 
 def complete(parts: dict[str, str]) -> str:
@@ -59,6 +62,11 @@ def test_what_a_figure_lacks_is_found(browser, made, part):
     if part == "drawing":
         parts[part] = "<div class=figure-files>"
     assert [lacks(f) for f in figures_of(browser, made(complete(parts)))] == [[part]]
+
+
+def test_a_figure_without_a_dark_look_is_found(browser, made):
+    parts = WHOLE | {"alt text": WHOLE["alt text"].replace("only-dark", "only-light")}
+    assert [lacks(f) for f in figures_of(browser, made(complete(parts)))] == [["looks"]]
 
 
 def test_the_next_figures_strip_does_not_count(browser, made):

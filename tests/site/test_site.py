@@ -124,7 +124,7 @@ def test_a_formula_cut_by_a_table_is_found():
 
 
 class Anchors(HTMLParser):
-    """The ``id`` of every element of a page, and where its links lead."""
+    """The ``id`` of every element of a page, where its links lead, and its pictures."""
 
     def __init__(self, text: str):
         super().__init__()
@@ -138,6 +138,8 @@ class Anchors(HTMLParser):
         self.ids |= {value for name in ("id", "name") if (value := found.get(name))}
         if tag == "a" and found.get("href"):
             self.links.append(found["href"])
+        if tag == "img" and found.get("src"):
+            self.links.append(found["src"])
 
 
 @cache
@@ -146,7 +148,7 @@ def anchors(path: Path) -> Anchors:
 
 
 def dangling(page: Path) -> list[str]:
-    """Links of a page to a file of the site that is not there, or to no element of it."""
+    """Links and pictures of a page that are no file of the site, or lead to no element of it."""
     found = []
     for link in anchors(page).links:
         parts = urlsplit(link)
@@ -184,9 +186,11 @@ def test_a_dangling_link_is_found(tmp_path):
     (tmp_path / "b.html").write_text("<p id='here'>b</p>", "utf-8")
     page = tmp_path / "a.html"
     sound = "<a href='b.html#here'></a><a href='#own' id='own'></a><a href='https://x.y/#z'></a>"
+    sound += "<img src='b.html'>"
     broken = ["b.html#gone", "c.html", "#none"]
-    page.write_text(sound + "".join(f"<a href='{link}'></a>" for link in broken), "utf-8")
-    assert dangling(page) == broken
+    links = "".join(f"<a href='{link}'></a>" for link in broken)
+    page.write_text(f"{sound}{links}<img class=only-dark src='dark.png'>", "utf-8")
+    assert dangling(page) == [*broken, "dark.png"]
 
 
 def test_without_scripts_the_page_can_be_read(browser, site):
@@ -284,6 +288,16 @@ def test_box_that_is_half_shown_is_found(browser, made, fault):
     found = walk.visit(browser, made(f"{SOUND}<article>{HALF[fault]}</article>")).half_shown
     named = "cut" if fault == "cut" else "goes on unsaid"
     assert [line.split(":")[0] for line in found] == [named, "cut"]  # on a phone, on paper
+
+
+def test_box_that_no_key_can_scroll_is_found(browser, made):
+    listing = "<article><pre style='width: 90px; overflow-x: auto'{}>" + "a long line " * 20
+    reached = "tabindex=0", "><a href=page.html>a</a"
+    for stop, due in {"": 1, " tabindex=-1": 1, f" {reached[0]}": 0, reached[1]: 0}.items():
+        visited = walk.visit(browser, made(SOUND + listing.format(stop)), closely=False)
+        said = ["out of reach of the keyboard" in line for line in visited.half_shown]
+        assert sum(said) == due, stop
+        assert {*visited.looks} == {(width, "light") for width in (PHONE, DESKTOP)}
 
 
 def test_box_that_says_that_it_goes_on_passes_and_is_whole_on_paper(browser, made):

@@ -1,9 +1,10 @@
 """One visit to a page: all that is looked at there, as data for the tests.
 
-A page is loaded once, in a window as narrow as a phone's, which then is made wide; light and dark
-are looked at one after the other, as when a reader's system goes over to its night; formulas come
-last.  Whatever is new to be looked at on every page belongs here: a field of :class:`Look` if it
-depends on the width or the colours, of :class:`Visit` if not.
+A page is loaded once, in a window as narrow as a phone's, which then is made wide; formulas come
+last.  A page that is looked at closely (:mod:`sample`) is also seen in the dark, one after the
+other as when a reader's system goes over to its night, and by axe-core.  Whatever is new to be
+looked at belongs here: a field of :class:`Look` if it depends on the width or the colours, of
+:class:`Visit` if not.
 """
 
 from __future__ import annotations
@@ -26,13 +27,10 @@ from playwright.sync_api import Browser, Page
 
 WIDTHS = (PHONE, DESKTOP)
 THEMES = ("light", "dark")
-RULES = {
-    (PHONE, "light"): barriers.RULES_OF_WIDTH,
-    (DESKTOP, "light"): barriers.RULES,
-    (DESKTOP, "dark"): barriers.RULES_OF_COLOURS,
-}
-"""What axe-core is asked at each look: everything at a desk, where nothing is hidden, and elsewhere
-what can differ there.  On a phone test_access.py asks it everything, of some pages."""
+RULES = {(DESKTOP, "light"): barriers.RULES, (DESKTOP, "dark"): barriers.RULES_OF_COLOURS}
+"""What axe-core is asked at each look: everything at a desk, where nothing is hidden, and in the
+dark what can differ there.  On a phone :mod:`boxes` asks of every page whether a keyboard can
+scroll what scrolls, and test_access.py everything, of some pages."""
 
 # Every picture that can be seen is scrolled to, and there after at most some seconds.
 SCROLL_THROUGH = """async () => {
@@ -82,7 +80,7 @@ class Look:
     """A page at one width and in one of its colours."""
 
     figures: list[dict]
-    violations: list[dict]
+    violations: list[dict] = field(default_factory=list)
     """What axe-core finds."""
 
 
@@ -109,8 +107,10 @@ class Visit:
         ]
 
 
-def visit(browser: Browser, url: str, good: set[str] | None = None) -> Visit:
-    """Load ``url``, and look at everything.
+def visit(
+    browser: Browser, url: str, good: set[str] | None = None, closely: bool = True
+) -> Visit:
+    """Load ``url``, and look at everything; if not ``closely``, only by light and without axe-core.
 
     ``good``: looks of text known to be read well, as for :func:`barriers.violations`.
     """
@@ -126,7 +126,10 @@ def visit(browser: Browser, url: str, good: set[str] | None = None) -> Visit:
         with barriers.boxes_for_glyphs(page):
             for width in WIDTHS:
                 page.set_viewport_size(view | {"width": width})
-                look_around(page, width, visited, good)
+                if closely:
+                    look_around(page, width, visited, good)
+                else:
+                    look(page, width, THEMES[0], visited)
         # With the glyphs what can end a line may do so; formulas are fitted anew in another width.
         for width in reversed(formulas.HARDEST):
             visited.clipped.extend(formulas.clipped_at(page, width))
@@ -140,18 +143,22 @@ def visit(browser: Browser, url: str, good: set[str] | None = None) -> Visit:
 
 def look_around(page: Page, width: int, visited: Visit, good: set[str] | None) -> None:
     """All that is seen of a page at one width."""
-    findings = visited.findings
     # Dark first where the page is dark already: to change the colours is to draw it anew.
     for theme in THEMES if width == PHONE else reversed(THEMES):
-        turn(page, theme)
-        findings.images += page.evaluate(BROKEN_IMAGES)
-        findings.overflow = max(findings.overflow, page.evaluate(OVERFLOW))
-        figures = page.evaluate(FIGURES)
-        found, rules = [], RULES.get((width, theme))
+        look(page, width, theme, visited)
+        rules = RULES.get((width, theme))
         if rules:
-            with findings.look_away():  # axe-core loads imported styles by a wrong address
+            with visited.findings.look_away():  # axe-core loads imported styles by a wrong address
                 found = barriers.violations(page, rules, good)
-        visited.looks[width, theme] = Look(figures, found)
+            visited.looks[width, theme].violations.extend(found)
+
+
+def look(page: Page, width: int, theme: str, visited: Visit) -> None:
+    """What is seen of a page at one width and in one of its colours, by anyone."""
+    turn(page, theme)
+    visited.findings.images += page.evaluate(BROKEN_IMAGES)
+    visited.findings.overflow = max(visited.findings.overflow, page.evaluate(OVERFLOW))
+    visited.looks[width, theme] = Look(page.evaluate(FIGURES))
 
 
 def turn(page: Page, theme: str) -> None:

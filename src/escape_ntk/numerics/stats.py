@@ -87,24 +87,35 @@ def censored_slope(
         )
     u = u - u.mean()
 
-    def negative(parameters: np.ndarray, slope: float) -> float:
-        centre, log_spread = parameters
+    def negative(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        """−log likelihood of (slope, centre, log spread), and its gradient."""
+        slope, centre, log_spread = parameters
         z = (v - slope * u - centre) * math.exp(-log_spread)
-        seen = (z[~open_] ** 2 / 2 + log_spread).sum()
-        return float(seen - log_ndtr(-z[open_]).sum())
+        above = log_ndtr(-z[open_])
+        by_z = z.copy()  # of a bound: φ(z) / Φ(−z)
+        by_z[open_] = np.exp(-(z[open_] ** 2) / 2 - above) / math.sqrt(2 * math.pi)
+        value = (z[~open_] ** 2 / 2 + log_spread).sum() - above.sum()
+        by_line = -math.exp(-log_spread) * by_z
+        by_spread = (~open_).sum() - by_z @ z
+        return float(value), np.array([by_line @ u, by_line.sum(), by_spread])
 
     start, _ = np.polyfit(u, v, 1)
     rest = v - start * u
     if rest.std() < 1e-12:
         return Interval(float(start), float(start), float(start))
-    begin = np.array([rest.mean(), math.log(rest.std())])
+    begin = np.array([start, rest.mean(), math.log(rest.std())])
+
+    best = minimize(negative, begin, jac=True, tol=1e-8)
+    value, least = float(best.x[0]), 2 * float(best.fun)
 
     @functools.cache
     def deviance(slope: float) -> float:
-        return 2 * float(minimize(negative, begin, args=(slope,), tol=1e-10).fun)
+        def profile(rest: np.ndarray) -> tuple[float, np.ndarray]:
+            value, gradient = negative(np.append(slope, rest))
+            return value, gradient[1:]
 
-    best = minimize(lambda p: negative(p[:2], p[2]), np.append(begin, start), tol=1e-10)
-    value, least = float(best.x[2]), 2 * float(best.fun)
+        return 2 * float(minimize(profile, best.x[1:], jac=True, tol=1e-8).fun)
+
     quantile = t_quantile(level, len(v) - 2)
     allowed = least + len(v) * math.log1p(quantile**2 / (len(v) - 2))
     reach = quantile * rest.std() / (u.std() * math.sqrt(len(v)))
@@ -115,7 +126,9 @@ def censored_slope(
         while deviance(value + side * far) < allowed:
             far *= 2
         ends.append(
-            root_scalar(lambda b: deviance(b) - allowed, bracket=(value, value + side * far))
+            root_scalar(
+                lambda b: deviance(b) - allowed, bracket=(value, value + side * far), xtol=1e-8
+            )
         )
     return Interval(value, *(float(end.root) for end in ends))
 
