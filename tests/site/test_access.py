@@ -1,5 +1,4 @@
-"""Every kind of element against WCAG 2.1 AA and axe-core's best practices; what a keyboard reaches.
-"""
+"""Every kind of element against WCAG 2.1 AA and axe-core's best practices; what keys can reach."""
 
 from __future__ import annotations
 

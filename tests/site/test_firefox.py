@@ -1,10 +1,13 @@
 """The site in Firefox too: pages load, formulas and figures are there, nothing is wide.
 
-Firefox sees the pages on which every kind of element stands (:mod:`sample`); what is looked at on
-all of them, in Chromium, is in :mod:`walk`.
+On a phone, and at a desk those on which every kind of element stands (:mod:`sample`).  Pages made
+from sources come from one template each: Firefox sees those of that sample.  What is looked at more
+closely, in Chromium, is in :mod:`walk`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import firefox
 import pytest
@@ -13,12 +16,15 @@ from headless import (
     BROKEN_IMAGES,
     DESKTOP,
     FORMULAS,
+    FROM_SOURCES,
     OVERFLOW,
+    PAGES,
     PHONE,
     Findings,
 )
 from sample import CLOSELY
 
+VISITED = sorted({path for path in PAGES if not path.startswith(FROM_SOURCES)} | {*CLOSELY})
 # Smaller than any that can be read.
 WITHOUT_SIZE = """() => [...document.querySelectorAll(
         'figure img, :is(figure, .moves, .parts) svg[role=img]')]
@@ -27,13 +33,13 @@ WITHOUT_SIZE = """() => [...document.querySelectorAll(
     .map((e) => e.src ?? e.outerHTML.slice(0, 200))"""
 
 
-def visit(fox: firefox.Tab, url: str) -> Findings:
-    """Load ``url`` as at a desk, make it as narrow as a phone, and return what is wrong."""
-    fox.resize(DESKTOP)
+def visit(fox: firefox.Tab, url: str, widths: Sequence[int] = (DESKTOP, PHONE)) -> Findings:
+    """Load ``url`` at the first of the ``widths``, go through all, and return what is wrong."""
+    fox.resize(widths[0])
     fox.open(url)
     findings = fox.findings
     findings.formulas = fox.evaluate(FORMULAS)
-    for width in (DESKTOP, PHONE):
+    for width in widths:
         fox.resize(width)
         fox.evaluate(walk.SCROLL_THROUGH)
         findings.images += fox.evaluate(BROKEN_IMAGES) + fox.evaluate(WITHOUT_SIZE)
@@ -41,9 +47,10 @@ def visit(fox: firefox.Tab, url: str) -> Findings:
     return findings
 
 
-@pytest.mark.parametrize("path", CLOSELY)
+@pytest.mark.parametrize("path", VISITED)
 def test_page_has_no_fault_in_firefox(fox, site, path):
-    assert visit(fox, f"{site}/{path}") == Findings()
+    widths = (DESKTOP, PHONE) if path in CLOSELY else (PHONE,)
+    assert visit(fox, f"{site}/{path}", widths) == Findings()
 
 
 TURN = """async () => {

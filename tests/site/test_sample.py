@@ -18,7 +18,7 @@ def test_every_kind_of_element_is_looked_at_closely():
 
 
 @pytest.mark.parametrize(
-    "new", ["<p class=\"b a\">", "<mark>", '<a href="x"\n class="c">'], ids=["class", "tag", "lines"]
+    "new", ['<p class="b a">', "<mark>", '<a href="x"\n class="c">'], ids=["class", "tag", "lines"]
 )
 def test_a_page_with_a_kind_of_its_own_is_chosen(new):
     pages = {"long": "<p>" * 100, "short": "<p>", "same": "<p>"}

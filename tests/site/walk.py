@@ -107,9 +107,7 @@ class Visit:
         ]
 
 
-def visit(
-    browser: Browser, url: str, good: set[str] | None = None, closely: bool = True
-) -> Visit:
+def visit(browser: Browser, url: str, good: set[str] | None = None, closely: bool = True) -> Visit:
     """Load ``url``, and look at everything; if not ``closely``, only by light and without axe-core.
 
     ``good``: looks of text known to be read well, as for :func:`barriers.violations`.
