@@ -1,7 +1,7 @@
 """What axe-core finds on a page that is open: WCAG 2.1 AA and its best practices.
 
-axe-core comes with the package axe-playwright-python; nothing is fetched.  Two things take most of
-its time and are spared it, tests compare with what it finds unspared:
+axe-core comes with the package axe-playwright-python; nothing is fetched.  Three things take most
+of its time and are spared it, tests compare with what it finds unspared:
 
 * Contrast is the same for all text and all links that look the same: it is judged on the first and
   the last element of each look, until one has been found good, be it on another page.  A look
@@ -13,6 +13,8 @@ its time and are spared it, tests compare with what it finds unspared:
 * The glyphs of a formula are many elements, hidden from assistive technology (the MathML beside
   them is not) and without text: a box of their size stands for them while axe-core looks, and one
   element with all its text for the parts of the MathML.
+* Rows of a table that hold no kind of element (tag, classes, role and style) that rows of
+  its stripe above do not hold are empty while it looks.
 """
 
 from __future__ import annotations
@@ -126,6 +128,24 @@ MARK = """(good) => {
     return [...looks].map(([look, some]) => [look, some.length]);
 }""".replace("MARKED", MARKED)
 
+THIN = """() => {
+    const kinds = (row) => [...row.querySelectorAll(':not(mjx-container *)')].map((e) =>
+        [e.localName, e.getAttribute('class'), e.getAttribute('role'), e.getAttribute('style'),
+            e.querySelector(':scope > *') ? '' : !e.textContent.trim()].join('|'));
+    window.thinned = [];
+    for (const body of document.querySelectorAll('tbody')) {
+        const stripes = [new Set(), new Set()];
+        [...body.rows].forEach((row, i) => {
+            const own = kinds(row), met = stripes[i % 2];
+            if (own.every((kind) => met.has(kind))) window.thinned.push([row, [...row.childNodes]]);
+            own.forEach((kind) => met.add(kind));
+        });
+    }
+    window.thinned.forEach(([row]) => row.replaceChildren());
+    return window.thinned.length;
+}"""
+THICK = "() => window.thinned.forEach(([row, cells]) => row.replaceChildren(...cells))"
+
 GLYPHS = """() => {
     const reached = 'a, button, input, select, textarea, iframe, img, svg, [tabindex], [role]';
     const spared = (m) => m.matches('[aria-hidden=true]') && !m.textContent.trim()
@@ -178,15 +198,20 @@ def violations(
     """What is found on a page as it now looks, and is not excused.
 
     ``good``: looks whose contrast is known to suffice, and is not judged again; those found good
-    are added.  With ``every_text`` contrast is judged on each element, as axe-core itself would.
+    are added.  With ``every_text`` contrast is judged on each element, of every row, as axe-core
+    itself would.
     """
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE)
     page.evaluate(UNFOLD)
+    if not every_text:
+        page.evaluate(THIN)
     looks = page.evaluate(MARK, [*(good or ())])
     few = "" if every_text else f"[{MARKED}]"
     page.evaluate(JUDGE, [few or "*", f"a[href]{few}"])
     found = page.evaluate(RUN, {"runOnly": list(rules), **BRIEF})
+    if not every_text:
+        page.evaluate(THICK)
     if good is not None:
         unjudged = Counter(found["open"])
         good.update(

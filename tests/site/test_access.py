@@ -108,6 +108,29 @@ def test_what_axe_is_spared_hides_nothing(browser, site, path):
     assert glyphs >= 5 * count and (count > 100) == path.startswith("book")
 
 
+ROW = "<tr><td>a <b>word</b></td><td class=c>more</td></tr>"
+FAULT_OF_A_ROW = {
+    "a kind of its own": "<tr><td>a <b class=faint>word</b></td><td class=c>more</td></tr>",
+    "a style": ROW.replace("<b", "<b style='color: #aaa'"),
+    "no name": ROW.replace("<b>word</b>", "<a href=page.html></a>"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULT_OF_A_ROW)
+def test_rows_that_are_spared_hide_nothing(browser, made, fault):
+    """A fault in one row of fifty is found as without sparing, and all rows are back."""
+    page = browser.new_page()
+    for rows, due in (([ROW] * 50, False), ([ROW] * 30 + [FAULT_OF_A_ROW[fault]] * 20, True)):
+        style = "<style>.faint { color: #aaa }</style>"
+        page.goto(made(SOUND.format(f"{style}<table><tbody>{''.join(rows)}</tbody></table>")))
+        every = {(x["rule"], x["why"]) for x in barriers.violations(page, every_text=True)}
+        spared = barriers.violations(page)
+        assert {(x["rule"], x["why"]) for x in spared} == every and bool(every) == due
+        assert page.locator("tr td").count() == 100
+        assert page.evaluate(barriers.THIN) == (46 if due else 48)
+    page.close()
+
+
 @pytest.mark.parametrize("inside", ["<a href=page.html>a</a>", "<b tabindex=0></b>", "text"])
 def test_a_formula_with_more_than_glyphs_keeps_them(browser, made, inside):
     hidden = f"<mjx-container><mjx-math aria-hidden=true>{inside}</mjx-math></mjx-container>"
