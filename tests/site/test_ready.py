@@ -40,8 +40,7 @@ def opened(browser, site):
         yield load
 
 
-@pytest.mark.parametrize("width", [DESKTOP, PHONE])
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize(("path", "width"), zip(PAGES, (DESKTOP, PHONE), strict=True))
 def test_what_the_window_shows_is_typeset_first_and_all_in_the_end(opened, path, width):
     page = opened(f"{path}.html", width=width)
     first = page.evaluate("first")

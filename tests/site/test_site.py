@@ -55,7 +55,7 @@ PLACES = """() => {
 }"""
 
 
-@pytest.mark.parametrize("path", ["book/setup.html", "book/reference/taylor.html"])
+@pytest.mark.parametrize("path", ["book/mlp.html", "book/reference/taylor.html"])
 def test_a_page_made_wide_is_as_one_that_was_loaded_so(browser, site, path):
     """Pages are visited narrow first and then wide; a reader at a desk loads them wide."""
     places = []
@@ -236,7 +236,7 @@ def test_paper_has_the_same_colours_from_the_dark(browser, site, script):
             page = context.new_page()
             if not script:
                 page.route("**/paper.js*", lambda route: route.fulfill(body=""))
-            page.goto(f"{site}/book/setup.html")
+            page.goto(f"{site}/book/mlp.html")
             page.evaluate(headless.FORMULAS)
             page.emulate_media(media="print")
             page.wait_for_function("matchMedia('print').matches")
