@@ -31,8 +31,9 @@ _PULLED = 2**17
 _BLOCK_ELSEWHERE = 2**25
 """On other devices, which are kept busy by much at a time."""
 _LEAST_ROWS, _MOST_ROWS = 32, 512
-"""Rows in a block on a processor: beyond, products gain nothing.  One that is also pulled back has
-2d at least: with fewer it reads and writes more of the gradient than of its own numbers."""
+"""Rows in a block on a processor, 2d at least: a product with fewer reads more of the movement,
+and reads and writes more of the gradient, than of its own numbers.  Beyond the most they gain
+nothing."""
 
 
 def to_pairs(U: Float[Tensor, "m d"]) -> Float[Tensor, "2 m//2 d"]:
@@ -128,9 +129,9 @@ class PairFeatures:
         self.X = checks.array("X", X, (None, weights.shape[1]), like=weights)
         self.weights = weights
         self.n_pairs, self.dim = weights.shape
-        given = _rows_at_once(weights) if chunk is None else chunk
+        given = _rows_at_once(weights, _BLOCK) if chunk is None else chunk
         self.chunk = checks.integer("chunk", given, least=1)
-        pulled = _rows_at_once(weights, _PULLED, 2 * self.dim) if chunk is None else chunk
+        pulled = _rows_at_once(weights, _PULLED) if chunk is None else chunk
         self._rows_pulled = pulled
         m = 2 * self.n_pairs
         self.first = torch.empty(len(X), self.n_pairs, dtype=X.dtype, device=X.device)
@@ -305,11 +306,12 @@ class PairFeatures:
         return [slice(i, min(i + size, n)) for i in range(0, n, size)]
 
 
-def _rows_at_once(weights: Tensor, block: int = _BLOCK, least: int = 0) -> int:
-    """Rows of a block where arrays (rows, p) are worked on."""
+def _rows_at_once(weights: Tensor, block: int) -> int:
+    """Rows of a block where arrays (rows, p) of so many numbers are worked on."""
+    p, d = weights.shape
     if weights.device.type == "cpu":
-        return min(_MOST_ROWS, max(least, _LEAST_ROWS, block // len(weights)))
-    return max(1, _BLOCK_ELSEWHERE // len(weights))
+        return min(_MOST_ROWS, max(2 * d, _LEAST_ROWS, block // p))
+    return max(1, _BLOCK_ELSEWHERE // p)
 
 
 class NetworkFeatures(PairFeatures):
