@@ -105,7 +105,7 @@ bench-peers:  ## Time what JAX and neural-tangents take for the same: benchmarks
 	@test -d $(VENV)-peers || $(PYTHON) -m venv $(VENV)-peers
 	@$(VENV)-peers/bin/python -m pip --disable-pip-version-check -q install -r benchmarks/peers.txt
 	@XLA_FLAGS=--xla_cpu_multi_thread_eigen=false taskset -c 0 \
-	    $(VENV)-peers/bin/python benchmarks/peers.py 2> /dev/null
+	    $(VENV)-peers/bin/python benchmarks/peers.py
 
 .PHONY: coverage
 coverage: $(STAMP)  ## Run the tests of the numeric core: 95 % of its lines and branches, or fail
@@ -159,7 +159,7 @@ clean:  ## Remove what was built; .venv stays
 help:  ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } \
 	    /^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	    /^[a-z]+:.*## / { split($$1, name, ":"); printf "  make %-10s %s\n", name[1], $$2 }' \
+	    /^[a-z-]+:.*## / { split($$1, name, ":"); printf "  make %-11s %s\n", name[1], $$2 }' \
 	    $(MAKEFILE_LIST)
 	@printf '\nVariables: PYTHON, TORCH_INDEX, PAGES, PORT (see the first lines of the Makefile)\n'
 

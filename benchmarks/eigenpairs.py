@@ -96,12 +96,14 @@ def compared(n: int, d: int, count: int) -> dict[str, object]:
 def main() -> None:
     """Measure, print, store."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--sizes", nargs="+", default=[",".join(map(str, s)) for s in SIZES])
+    known = [",".join(map(str, s)) for s in SIZES]
+    parser.add_argument("--sizes", nargs="+", choices=known, default=known, metavar="N,D,COUNT")
+    parser.add_argument("--replace", action="store_true", help="begin the record anew")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     versions = {"torch": torch.__version__, "scipy": scipy.__version__}
     conditions = {"machine": machine(1, **versions), "least gap": RCOND}
-    kept = stored(RECORD, conditions)
+    kept = stored(RECORD, conditions, asked.replace)
     with threadpool_limits(1, "blas"):
         for name in asked.sizes:
             kept[name] = compared(*map(int, name.split(",")))

@@ -155,10 +155,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--ways", nargs="*", choices=WAYS, default=list(WAYS))
     parser.add_argument("--problems", nargs="*", choices=problems(), default=list(problems()))
+    parser.add_argument("--replace", action="store_true", help="begin the record anew")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     conditions = {"machine": machine(1, torch=torch.__version__)}
-    kept = stored(RECORD, conditions)
+    kept = stored(RECORD, conditions, asked.replace)
+    missing = [name for name in asked.problems if name not in kept.get("present", {})]
+    if asked.ways and missing and asked.ways[0] != "present":
+        parser.error(f"no present way to compare with is stored for {missing}: --ways present …")
     for name in asked.problems if asked.ways else ():
         draw, weight, rtol, t_end = problems()[name]
         problem = draw(weight)

@@ -204,6 +204,7 @@ def main() -> None:
         print(json.dumps(found | {"n": asked.n}))
         return
     conditions = {"sizes": sizes, "machine": machine(asked.threads, torch=torch.__version__)}
+    stored(RECORD, conditions)  # ends here what would mix two machines
     for name in asked.networks:
         for thing in asked.things:
             command = ["--one", name, thing]

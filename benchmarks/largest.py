@@ -5,9 +5,9 @@ whose forecast fits, with the upper end of its interval, is **declared**: writte
 run.  It is then run once, in a process that may hold no more and is ended when the time is up, and
 what came out is written beside the forecast, whether it fits or not.
 
-The forecast: a gradient with R_2 and a record are timed at d = 100, and taken to grow as gradients
-do by ``training.json``; the number of gradients is taken to be that of the published size; features
-and projector grow like d³.
+The forecast: a gradient with R_2 and a record are timed at d = 100 on the same two threads, and
+taken to grow as gradients do by ``training.json``, on one; the number of gradients is taken to be
+that of the published size; features and projector grow like d³.
 
     python benchmarks/largest.py [--seconds 600] [--record largest.json]
 """
@@ -113,6 +113,8 @@ def mebibytes(d: int) -> float:
 def declared(limit: float) -> dict[str, object]:
     """The largest d that should fit, with the forecast."""
     own, pace, d = peak(), Pace.taken(), STEP
+    if interval(pace, d)[2] > limit or own + mebibytes(d) > GIB * 1024:
+        sys.exit(f"not even d = {STEP} fits {limit:g} s and {GIB} GiB; remedy: more --seconds")
     while interval(pace, d + STEP)[2] <= limit and own + mebibytes(d + STEP) <= GIB * 1024:
         d += STEP
     c = curve(d)
@@ -127,24 +129,29 @@ def declared(limit: float) -> dict[str, object]:
 # ---------------------------------------------------------------- the run
 
 
-def run(d: int, limit: float) -> dict[str, float]:
+def run(d: int, limit: float) -> dict[str, object]:
     """In this process, which may hold GIB and no more, and is ended when the time is up."""
     resource.setrlimit(resource.RLIMIT_AS, (GIB * 2**30, GIB * 2**30))
     signal.setitimer(signal.ITIMER_REAL, limit)
     start = time.perf_counter()
-    summary, arrays = curve(d).compute()
+    try:
+        summary, arrays = curve(d).compute()
+    except (MemoryError, RuntimeError) as error:  # PyTorch's has no name of its own on processors
+        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+            raise
+        return {"outcome": "out of memory", "seconds": None}
     ends = {name: float(arrays[name][-1]) for name in ("test", "train", "R_2")}
     told = {"outcome": summary["outcome"], "gradients": summary["gradients"], **ends}
     return {"seconds": time.perf_counter() - start, "MiB": peak(), **told}
 
 
 def measured(d: int, limit: float) -> dict[str, object]:
-    """What the run came to; None where it was ended."""
+    """What the run came to; ``seconds`` is None where it was ended for want of time or memory."""
     command = [sys.executable, __file__, "--seconds", str(limit), "--one", str(d)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        ended = done.returncode == -signal.SIGALRM
-        return {"outcome": "out of time" if ended else "out of memory", "seconds": None}
+    if done.returncode == -signal.SIGALRM:
+        return {"outcome": "out of time", "seconds": None}
+    done.check_returncode()  # any other error is no outcome
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -163,6 +170,7 @@ def main() -> None:
         "machine": machine(THREADS, torch=torch.__version__),
         "limits": {"seconds": asked.seconds, "GiB": GIB},
         "declared": declared(asked.seconds),
+        "measured": None,
     }
     write(asked.record, told)
     told["measured"] = measured(told["declared"]["d"], asked.seconds)

@@ -4,11 +4,11 @@ Each time is a ratio to the products that the formula cannot do without, of the 
 same threads, timed in turns in one process; whole curves are timed in processes of their own, so
 that their peak of memory is theirs.
 
-    python benchmarks/training.py [--threads 1] [--things gradient …]
+    python benchmarks/training.py [--threads 1] [--things gradient …] [--record FILE]
 
 The ratios are stored beside this file as JSON, with the machine, each as soon as it is there.  The
 page *Speed* draws them.  ``--label before`` stores them as those of another version of the package,
-which PYTHONPATH names.
+which PYTHONPATH names.  A record of another machine is never overwritten unasked.
 """
 
 import argparse
@@ -21,10 +21,22 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from timing import REPEATS, in_own_process, in_turns, machine, peak, store, stored, timed
+from timing import (
+    REPEATS,
+    dated,
+    in_own_process,
+    in_turns,
+    machine,
+    paired,
+    peak,
+    store,
+    stored,
+    timed,
+)
 from torch import Tensor
 from torch.func import jvp
 
+import escape_ntk
 from escape_ntk import chapters
 from escape_ntk.kernels.ntk import infinite_ntk
 from escape_ntk.models.data import draw_inputs
@@ -102,35 +114,36 @@ class Small:
             function(self.there)
 
 
-def gradient() -> float:
+def gradient() -> dict:
     """∇L_λ of f_L + f_Q with λ_2 > 0, over its four products."""
     small = Small(*PUBLISHED)
     risk = small.risk(empirical=10.0)
-    return in_turns(lambda: risk.value_and_gradient(small.state), small.four)[2]
+    return paired(lambda: risk.value_and_gradient(small.state), small.four)
 
 
-def added_by_r2() -> float:
+def added_by_r2() -> dict:
     """A gradient with λ_2 > 0 over one without."""
     small = Small(*PUBLISHED)
     with_r2, without = small.risk(empirical=10.0), small.risk()
     both = [lambda r=r: r.value_and_gradient(small.state) for r in (with_r2, without)]
-    return in_turns(*both)[2]
+    return paired(*both)
 
 
-def network_gradient() -> float:
+def network_gradient() -> dict:
     """∇L of the network itself, over its products and its σ and σ'."""
     small = Small(*PUBLISHED, kind=NetworkFeatures)
     risk = small.risk()
-    return in_turns(lambda: risk.value_and_gradient(small.state), small.slopes)[2]
+    return paired(lambda: risk.value_and_gradient(small.state), small.slopes)
 
 
-def measuring() -> float:
+def measuring() -> dict:
     """All that a record of a curve measures, over its products: two on all inputs."""
     problem = draw_problem(Curve(1, 0.0))
     observe, state = Observer(problem), 0.01 * torch.randn(2, Curve.m // 2, Curve.d)
     states = [state] * observe.at_once
-    whole = in_turns(lambda: observe.many(states), Bare(problem).record, 3)[2]
-    return whole / observe.at_once
+    whole, count = paired(lambda: observe.many(states), Bare(problem).record, 3), observe.at_once
+    quartiles = [x / count for x in whole["quartiles"]]
+    return {"ratio": whole["ratio"] / count, "quartiles": quartiles, "ms": whole["ms"] / count}
 
 
 class Bare:
@@ -162,11 +175,11 @@ class Bare:
         torch.mm(self.gram, self.weights, out=self.back)
 
 
-def leak() -> float:
+def leak() -> dict:
     """A gradient of R_1 in closed form, over its three products."""
     problem = draw_problem(Curve(1, 0.0))
     form, bare = problem.leak, Bare(problem)
-    return in_turns(lambda: form.value_and_gradient(problem.weights), bare.leak, 3)[2]
+    return paired(lambda: form.value_and_gradient(problem.weights), bare.leak, 3)
 
 
 def curve(population: float) -> dict[str, float]:
@@ -267,7 +280,7 @@ def autograd(n: int, d: int, m: int) -> dict[str, float]:
         f = linear_term(network, small.X, U) + quadratic_term(network, small.X, U)
         return torch.autograd.grad((f - small.y).square().mean(), U)[0]
 
-    return {"ratio": in_turns(call, small.four, 3)[2], "MiB": peak() - start}
+    return {**paired(call, small.four, 3), "MiB": peak() - start}
 
 
 def torch_func(n: int, d: int, m: int) -> dict[str, float]:
@@ -284,7 +297,7 @@ def torch_func(n: int, d: int, m: int) -> dict[str, float]:
         first, second = jvp(slope_along, (still,), (U,))
         return torch.autograd.grad((first + second / 2 - small.y).square().mean(), U)[0]
 
-    return {"ratio": in_turns(call, small.four, 3)[2], "MiB": peak() - start}
+    return {**paired(call, small.four, 3), "MiB": peak() - start}
 
 
 def ours(n: int, d: int, m: int) -> dict[str, float]:
@@ -292,8 +305,8 @@ def ours(n: int, d: int, m: int) -> dict[str, float]:
     start = peak()
     small = Small(n, d, m)
     risk = small.risk()
-    found = in_turns(lambda: risk.value_and_gradient(small.state), small.four)[2]
-    return {"ratio": found, "MiB": peak() - start}
+    found = paired(lambda: risk.value_and_gradient(small.state), small.four)
+    return {**found, "MiB": peak() - start}
 
 
 def kernels(n: int, d: int, m: int) -> dict[str, float]:
@@ -343,11 +356,11 @@ def all_sizes() -> dict[str, list]:
 
 
 THINGS: dict[str, Callable[[], object]] = {
-    "gradient": lambda: {"ratio": gradient()},
-    "gradient with R_2": lambda: {"ratio": added_by_r2()},
-    "gradient of the network": lambda: {"ratio": network_gradient()},
-    "measuring": lambda: {"ratio": measuring()},
-    "leak": lambda: {"ratio": leak()},
+    "gradient": gradient,
+    "gradient with R_2": added_by_r2,
+    "gradient of the network": network_gradient,
+    "measuring": measuring,
+    "leak": leak,
     "curve": lambda: curve(0.0),
     "curve with R_1": lambda: curve(1e-5),
     "curve with a larger R_1": lambda: curve(0.1),
@@ -365,9 +378,14 @@ THINGS: dict[str, Callable[[], object]] = {
 def main() -> None:
     """Measure, print, store."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--label", default="now")
-    parser.add_argument("--things", nargs="+", choices=THINGS, default=list(THINGS))
+    parser.add_argument("--threads", type=int, default=1, choices=range(1, 257), metavar="N")
+    parser.add_argument("--label", default="now", choices=("before", "now"))
+    parser.add_argument("--record", type=Path, default=RECORD, metavar="FILE")
+    parser.add_argument("--replace", action="store_true", help="begin the record anew")
+    names = "; ".join(THINGS)
+    parser.add_argument(
+        "--things", nargs="+", choices=THINGS, default=list(THINGS), metavar="THING", help=names
+    )
     parser.add_argument("--one", choices=THINGS, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
@@ -375,12 +393,13 @@ def main() -> None:
         print(json_of(THINGS[asked.one]()))
         return
     conditions = {"machine": machine(asked.threads, torch=torch.__version__)}
+    kept = stored(asked.record, conditions, asked.replace)
+    package = Path(escape_ntk.__file__).parent
     for thing in asked.things:
         row = in_own_process(__file__, "--one", thing, "--threads", str(asked.threads))
         print(f"{asked.label:8}{thing:36}{json_of(row)[:120]}", flush=True)
-        kept = stored(RECORD, conditions)
-        kept.setdefault(asked.label, {})[thing] = row
-        store(RECORD, conditions, kept)
+        kept.setdefault(asked.label, {})[thing] = dated(row, package)
+        store(asked.record, conditions, kept)
 
 
 def json_of(row: object) -> str:

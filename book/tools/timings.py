@@ -1,16 +1,23 @@
 """What the benchmarks say, as the tables of the page *Speed*.
 
-Read from ``benchmarks/*.json``; no number is typed by hand.
+Read from ``benchmarks/*.json``; no measured number is typed by hand.
 """
 
 from __future__ import annotations
 
 import json
 import statistics
+import sys
 from pathlib import Path
 from typing import Any
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+ROOT = Path(__file__).parents[2]
+BENCHMARKS = ROOT / "benchmarks"
+PACKAGE = ROOT / "src/escape_ntk"
+sys.path.append(str(BENCHMARKS))
+
+import timing  # noqa: E402
+
 WHAT = {
     "gradient": ("a gradient, λ₂ > 0, n = 1000, d = 100, m = 10 000", "four products", "1.25"),
     "gradient with R_2": ("the same", "one with λ₂ = 0", "1"),
@@ -34,6 +41,9 @@ GROWING = {
 }
 COLUMNS = ("before", "now", "least", "with λ₂")
 """Of the table of all sizes."""
+BY_D = {"8 to 16": 16, "17 to 32": 32, "more than 32": 10**9}
+"""Its rows: the largest d of each."""
+AIM_OF_SIZES = 1.6
 TRIED = {
     "constant": "the error's constant by the stages",
     "eager": "less safety, fewer radii",
@@ -41,6 +51,22 @@ TRIED = {
     "exponential": "stiff linear directions exactly",
 }
 """What was tried for fewer gradients, in words."""
+
+
+RECORDS = {
+    "tried": ("fewer_gradients",),
+    "eigenpairs": ("eigenpairs",),
+    "largest": ("largest",),
+    "peers": ("training", "peers"),
+    "kernels": ("training", "peers"),
+}
+"""Table → the records that it is read from, if not from that of training alone."""
+TOOLS = {
+    "torch": "PyTorch",
+    "scipy": "SciPy",
+    "jax": "JAX",
+    "neural-tangents": "neural-tangents",
+}
 
 
 def found(name: str) -> dict[str, Any]:
@@ -53,25 +79,48 @@ def ratio(number: float | None) -> str:
     return "–" if number is None else f"{number:.3g}"
 
 
+def with_quartiles(row: dict[str, Any]) -> str:
+    """A ratio, and between which two half of its turns lay."""
+    if "quartiles" not in row:
+        return ratio(row.get("ratio"))
+    low, high = row["quartiles"]
+    return f"{row['ratio']:.2f} ({low:.2f} to {high:.2f})"
+
+
+def met(value: float, aim: str) -> str:
+    """The aim, and whether it is missed."""
+    return f"{aim}, missed" if value > float(aim.split()[0]) else aim
+
+
 def products() -> tuple[list[str], list[list[str]]]:
     """Ratios to bare products, before and now."""
     told = found("training")["found"]
-    header = ["what", "over", "before", "now", "aim"]
+    header = ["what", "over", "before", "now", "seconds now", "aim"]
     rows = []
     for thing, (words, over, aim) in WHAT.items():
-        pair = [told[label].get(thing, {}).get("ratio") for label in ("before", "now")]
-        rows.append([words, over, *map(ratio, pair), aim or "–"])
+        before, now = (told[label][thing] for label in ("before", "now"))
+        seconds = now["seconds"] if "seconds" in now else now["ms"] / 1e3
+        judged = met(now["ratio"], aim) if aim else "–"
+        cells = [with_quartiles(before), with_quartiles(now), f"{seconds:.2g}"]
+        rows.append([words, over, *cells, judged])
     for pulled, weight in WITH_R1.items():
-        pair = [_over(told[label], pulled) for label in ("before", "now")]
-        rows.append([f"a curve with R₁, λ₁ = {weight}", "one without", *map(ratio, pair), "2.5"])
-    held = [f"{told[at]['curve']['MiB']:.0f} MiB" for at in ("before", "now")]
-    rows.append(["memory of a curve beyond its start", "", *held, "300 MiB"])
+        before, now = (_over(told[label], pulled) for label in ("before", "now"))
+        cells = [ratio(before), ratio(now), f"{told['now'][pulled]['seconds']:.2g}"]
+        words = f"a curve with R₁, λ₁ = {weight}"
+        rows.append([words, "one without, in a process of its own", *cells, met(now, "2.5")])
+    pair = [told[label]["threads"]["speedup"] for label in ("before", "now")]
+    slower = [ratio(1 / speedup) for speedup in pair]
+    words = f"a gradient on {told['now']['threads']['threads']} threads, on the clock"
+    rows.append([words, "on one", *slower, "–", "–"])
+    held = [told[at]["curve"]["MiB"] for at in ("before", "now")]
+    cells = [f"{x:.0f} MiB" for x in held]
+    rows.append(["memory of a curve beyond its start", "", *cells, "–", met(held[1], "300 MiB")])
     return header, rows
 
 
-def _over(told: dict[str, Any], pulled: str) -> float | None:
+def _over(told: dict[str, Any], pulled: str) -> float:
     """Seconds of a curve with R_1 over those of one without."""
-    return told[pulled]["seconds"] / told["curve"]["seconds"] if pulled in told else None
+    return told[pulled]["seconds"] / told["curve"]["seconds"]
 
 
 def sizes() -> tuple[list[str], list[list[str]]]:
@@ -80,19 +129,20 @@ def sizes() -> tuple[list[str], list[list[str]]]:
     by_d: dict[str, dict[str, list[float]]] = {}
     for at in ("before", "now"):
         for _, d, _, *values in told[at]["sizes of the book"]["rows"]:
-            name = "8 to 16" if d <= 16 else "17 to 32" if d <= 32 else "more than 32"
+            name = next(words for words, most in BY_D.items() if d <= most)
             for what, value in zip((at, "least", "with λ₂"), values, strict=False):
                 by_d.setdefault(name, {}).setdefault(what, []).append(value)
-    header = ["d", "sizes", *(f"median {what}" for what in COLUMNS), "largest now"]
-    rows = [
-        [
-            name,
-            str(len(v["now"])),
-            *(ratio(statistics.median(v[what])) for what in COLUMNS),
-            ratio(max(v["now"])),
+    above = f"above {AIM_OF_SIZES:g}: now, with λ₂"
+    header = ["d", "sizes", *(f"median {what}" for what in COLUMNS), "largest now", above]
+    rows = []
+    for name in BY_D:
+        v = by_d[name]
+        medians = [ratio(statistics.median(v[what])) for what in COLUMNS]
+        missed = [
+            f"{sum(x > AIM_OF_SIZES for x in v[what])} of {len(v[what])}"
+            for what in ("now", "with λ₂")
         ]
-        for name, v in sorted(by_d.items(), key=lambda item: -max(item[1]["now"]))
-    ]
+        rows.append([name, str(len(v["now"])), *medians, ratio(max(v["now"])), ", ".join(missed)])
     return header, rows
 
 
@@ -104,7 +154,8 @@ def peers() -> tuple[list[str], list[list[str]]]:
     rows = []
     for name, source, words in PEERS:
         cells = [told[source][f"{name}, {place}"] for place in places]
-        rows.append([words, *(f"{ratio(c['ratio'])}, {c['MiB']:.0f} MiB" for c in cells)])
+        said = [f"{ratio(c['ratio'])}, {c['ms']:.3g} ms, {c['MiB']:.0f} MiB" for c in cells]
+        rows.append([words, *said])
     return header, rows
 
 
@@ -188,7 +239,7 @@ def largest() -> tuple[list[str], list[list[str]]]:
     if not (BENCHMARKS / "largest.json").exists():
         return header, []
     told = found("largest")
-    said, got = told["declared"], told["measured"]
+    said, got = told["declared"], told["measured"] or {"outcome": "not yet", "seconds": None}
     size = ", ".join(str(said[name]) for name in "ndm")
     value, low, high = said["seconds"]
     seconds = f"{value:.0f} [{low:.0f}, {high:.0f}]"
@@ -200,18 +251,29 @@ def largest() -> tuple[list[str], list[list[str]]]:
 
 
 def conditions(chosen: str) -> str:
-    """The machine, in words."""
-    own = chosen if chosen in ("eigenpairs", "largest") else "training"
-    m = found(own)["machine"]
+    """The machine, the day and the state of the code, in words: of each record that is read."""
+    records = RECORDS.get(chosen, ("training",))
+    return "; ".join(_conditions(record) for record in records)
+
+
+def _conditions(record: str) -> str:
+    told = found(record)
+    m = told["machine"]
     threads = f"{m['threads']} thread{'s' * (m['threads'] > 1)} of {m['cores']} cores"
-    told = f"{threads} ({m['processor']}), PyTorch {m['torch']}"
-    if chosen == "eigenpairs":
-        seconds = found("training")["found"]["now"]["curve"]["seconds"]
-        told += f", SciPy {m['scipy']}; a published curve takes {seconds:.0f} s"
-    if chosen in ("peers", "kernels"):
-        other = found("peers")["machine"]
-        told += f"; JAX {other['jax']}, neural-tangents {other['neural-tangents']}"
-    return told
+    tools = [f"{TOOLS[name]} {m[name]}" for name in TOOLS if name in m]
+    said = [f"{threads} ({m['processor']})", *tools]
+    rows = [row for row in _rows_of(told.get("found", {})) if "day" in row]
+    if rows:
+        days = sorted({row["day"] for row in rows})
+        said.append(" to ".join(dict.fromkeys((days[0], days[-1]))))
+        if {row["code"] for row in rows} != {timing.state_of(PACKAGE)}:
+            said.append("before the last change of the code that is timed")
+    return ", ".join(said)
+
+
+def _rows_of(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was timed as it is now: under "now" where there is a before."""
+    return [row for row in found.get("now", found).values() if isinstance(row, dict)]
 
 
 TABLES = {
