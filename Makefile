@@ -100,7 +100,7 @@ CORE_TESTS := $(foreach name,$(CORE),$(wildcard tests/*/test_$(name).py)) \
 bench: $(STAMP)  ## Time training against its bare products: benchmarks/training.json
 	@$(BIN)/python benchmarks/training.py
 
-# neural-tangents goes with no recent JAX: an environment of its own, on one core.
+# neural-tangents goes with no recent JAX: an environment of its own, on one core.  Python 3.11 or 3.12.
 bench-peers:  ## Time what JAX and neural-tangents take for the same: benchmarks/peers.json
 	@test -d $(VENV)-peers || $(PYTHON) -m venv $(VENV)-peers
 	@$(VENV)-peers/bin/python -m pip --disable-pip-version-check -q install -r benchmarks/peers.txt

@@ -61,6 +61,14 @@ RECORDS = {
     "kernels": ("training", "peers"),
 }
 """Table → the records that it is read from, if not from that of training alone."""
+ROWS = {
+    "products": (*WHAT, *WITH_R1, "threads"),
+    "sizes": ("sizes",),
+    "peers": tuple(name for name, _, _ in PEERS),
+    "kernels": ("kernels",),
+    "growth": ("growth",),
+}
+"""Table → how the names of the rows start that it is read from, if not all."""
 TOOLS = {
     "torch": "PyTorch",
     "scipy": "SciPy",
@@ -154,9 +162,13 @@ def peers() -> tuple[list[str], list[list[str]]]:
     rows = []
     for name, source, words in PEERS:
         cells = [told[source][f"{name}, {place}"] for place in places]
-        said = [f"{ratio(c['ratio'])}, {c['ms']:.3g} ms, {c['MiB']:.0f} MiB" for c in cells]
+        said = [f"{ratio(c['ratio'])}, {_seconds(c)}{c['MiB']:.0f} MiB" for c in cells]
         rows.append([words, *said])
     return header, rows
+
+
+def _seconds(row: dict[str, Any]) -> str:
+    return f"{row['ms']:.3g} ms, " if "ms" in row else ""
 
 
 def kernels() -> tuple[list[str], list[list[str]]]:
@@ -253,27 +265,23 @@ def largest() -> tuple[list[str], list[list[str]]]:
 def conditions(chosen: str) -> str:
     """The machine, the day and the state of the code, in words: of each record that is read."""
     records = RECORDS.get(chosen, ("training",))
-    return "; ".join(_conditions(record) for record in records)
+    return "; ".join(_conditions(record, ROWS.get(chosen, ("",))) for record in records)
 
 
-def _conditions(record: str) -> str:
+def _conditions(record: str, starts: tuple[str, ...]) -> str:
+    """Of the rows of ``record`` whose names start so."""
     told = found(record)
     m = told["machine"]
     threads = f"{m['threads']} thread{'s' * (m['threads'] > 1)} of {m['cores']} cores"
     tools = [f"{TOOLS[name]} {m[name]}" for name in TOOLS if name in m]
     said = [f"{threads} ({m['processor']})", *tools]
-    rows = [row for row in _rows_of(told.get("found", {})) if "day" in row]
-    if rows:
-        days = sorted({row["day"] for row in rows})
-        said.append(" to ".join(dict.fromkeys((days[0], days[-1]))))
-        if {row["code"] for row in rows} != {timing.state_of(PACKAGE)}:
-            said.append("before the last change of the code that is timed")
+    every = told.get("found", {})
+    rows = [row for name, row in every.get("now", every).items() if name.startswith(starts)]
+    days = sorted({row["day"] for row in rows if "day" in row})
+    said += dict.fromkeys((days[0], days[-1])) if days else []
+    if any(row.get("code") != timing.state_of(PACKAGE) for row in rows):
+        said.append("in part before the last change of the code that is timed")
     return ", ".join(said)
-
-
-def _rows_of(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """What was timed as it is now: under "now" where there is a before."""
-    return [row for row in found.get("now", found).values() if isinstance(row, dict)]
 
 
 TABLES = {
