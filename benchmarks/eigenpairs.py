@@ -19,9 +19,10 @@ import torch
 from scipy.linalg import eigh
 from scipy.sparse.linalg import eigsh
 from threadpoolctl import threadpool_limits
-from timing import machine, store, stored, timed
+from timing import dated, machine, store, stored, takes_record, timed
 from torch import Tensor
 
+import escape_ntk
 from escape_ntk.models.data import draw_inputs
 from escape_ntk.models.network import draw_weights
 from escape_ntk.models.pairs import PairFeatures
@@ -98,17 +99,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     known = [",".join(map(str, s)) for s in SIZES]
     parser.add_argument("--sizes", nargs="+", choices=known, default=known, metavar="N,D,COUNT")
-    parser.add_argument("--replace", action="store_true", help="begin the record anew")
+    takes_record(parser, RECORD)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     versions = {"torch": torch.__version__, "scipy": scipy.__version__}
     conditions = {"machine": machine(1, **versions), "least gap": RCOND}
-    kept = stored(RECORD, conditions, asked.replace)
+    kept = stored(asked.record, conditions, asked.replace)
+    package = Path(escape_ntk.__file__).parent
     with threadpool_limits(1, "blas"):
         for name in asked.sizes:
-            kept[name] = compared(*map(int, name.split(",")))
+            kept[name] = dated(compared(*map(int, name.split(","))), package)
             print(name, kept[name], flush=True)
-            store(RECORD, conditions, kept)
+            store(asked.record, conditions, kept)
 
 
 if __name__ == "__main__":

@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 import torch
 from other_flows import WAYS, Way
-from timing import in_turns, machine, store, stored
+from timing import dated, in_turns, machine, store, stored, takes_record
 from torch import Tensor
 
+import escape_ntk
 from escape_ntk.models.data import draw_inputs
 from escape_ntk.models.network import draw_weights
 from escape_ntk.models.pairs import PairFeatures
@@ -155,11 +156,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--ways", nargs="*", choices=WAYS, default=list(WAYS))
     parser.add_argument("--problems", nargs="*", choices=problems(), default=list(problems()))
-    parser.add_argument("--replace", action="store_true", help="begin the record anew")
+    takes_record(parser, RECORD)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     conditions = {"machine": machine(1, torch=torch.__version__)}
-    kept = stored(RECORD, conditions, asked.replace)
+    kept = stored(asked.record, conditions, asked.replace)
     missing = [name for name in asked.problems if name not in kept.get("present", {})]
     if asked.ways and missing and asked.ways[0] != "present":
         parser.error(f"no present way to compare with is stored for {missing}: --ways present …")
@@ -171,15 +172,15 @@ def main() -> None:
             found = [follow(WAYS[way], problem, weight, rtol * x, t_end) for x in LADDER]
             rows = [[float(f["gradients"]), *errors(f, exact)] for f in found]
             table = kept.setdefault(way, {})
-            table[name] = {"rows": rows}
+            table[name] = dated({"rows": rows}, Path(escape_ntk.__file__).parent)
             table[name]["ratios"] = ratios(rows, kept["present"][name]["rows"])
             print(f"{name:18}{way:14}", rows, table[name]["ratios"], flush=True)
-            store(RECORD, conditions, kept)
+            store(asked.record, conditions, kept)
     for size in ((400, 40, 2000), (1000, 100, 10_000), (3200, 40, 4000)):
         kept.setdefault("side by side", {})[str(size)] = {
             k: side_by_side(*size, k) for k in (2, 4, 8)
         }
-    store(RECORD, conditions, kept)
+    store(asked.record, conditions, kept)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,18 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-from timing import REPEATS, in_own_process, in_turns, machine, peak, store, stored, timed
+from timing import (
+    REPEATS,
+    count,
+    in_own_process,
+    in_turns,
+    machine,
+    peak,
+    store,
+    stored,
+    takes_record,
+    timed,
+)
 from torch import Tensor, nn
 from torch.func import functional_call, jvp, vjp
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -190,10 +201,11 @@ THINGS = (
 def main() -> None:
     """Measure all, print the table, write the JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--n", type=int, default=10_000)
-    parser.add_argument("--n-k", type=int, default=20)
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--n", type=count, default=10_000)
+    parser.add_argument("--n-k", type=count, default=20)
+    parser.add_argument("--batch", type=count, default=128)
+    parser.add_argument("--threads", type=count, default=1)
+    takes_record(parser, RECORD)
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--things", nargs="+", choices=THINGS, default=list(THINGS))
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
@@ -204,19 +216,18 @@ def main() -> None:
         print(json.dumps(found | {"n": asked.n}))
         return
     conditions = {"sizes": sizes, "machine": machine(asked.threads, torch=torch.__version__)}
-    stored(RECORD, conditions)  # ends here what would mix two machines
+    kept = stored(asked.record, conditions, asked.replace)
     for name in asked.networks:
         for thing in asked.things:
             command = ["--one", name, thing]
             for option, value in (*sizes.items(), ("n", asked.n), ("threads", asked.threads)):
                 command += [f"--{option.replace('_', '-')}", str(value)]
             row = in_own_process(__file__, *command) | {"load": os.getloadavg()[0]}
-            kept = stored(RECORD, conditions)
             rows = {**kept.get(name, {}), thing: row}
             kept[name] = {what: rows[what] for what in THINGS if what in rows}
             kept = {known: kept[known] for known in NETWORKS if known in kept}
-            store(RECORD, conditions, kept)
-        show(name, stored(RECORD, conditions)[name])
+            store(asked.record, conditions, kept)
+        show(name, kept[name])
 
 
 RECORD = Path(__file__).with_suffix(".json")

@@ -24,8 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from timing import machine, peak, timed
+from timing import dated, machine, peak, store, stored, takes_record, timed
 
+import escape_ntk
 from escape_ntk.risk.regularizer import Penalties
 from escape_ntk.study.curve import AT_ONCE, Curve, Observer, draw_problem
 
@@ -159,28 +160,24 @@ def main() -> None:
     """Declare, write, run, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--seconds", type=float, default=600)
-    parser.add_argument("--record", type=Path, default=Path(__file__).with_suffix(".json"))
+    takes_record(parser, Path(__file__).with_suffix(".json"))
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     torch.set_num_threads(THREADS)
     if asked.one:
         print(json.dumps(run(asked.one, asked.seconds)))
         return
-    told = {
-        "machine": machine(THREADS, torch=torch.__version__),
-        "limits": {"seconds": asked.seconds, "GiB": GIB},
-        "declared": declared(asked.seconds),
-        "measured": None,
-    }
-    write(asked.record, told)
-    told["measured"] = measured(told["declared"]["d"], asked.seconds)
-    write(asked.record, told)
-
-
-def write(record: Path, told: dict[str, object]) -> None:
-    """Into the file, and out."""
-    record.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
-    print(json.dumps(told), flush=True)
+    limits = {"seconds": asked.seconds, "GiB": GIB}
+    conditions = {"machine": machine(THREADS, torch=torch.__version__), "limits": limits}
+    if stored(asked.record, conditions, asked.replace):
+        sys.exit(f"{asked.record} holds a run under these conditions; remedy: --replace")
+    package = Path(escape_ntk.__file__).parent
+    said = dated(declared(asked.seconds), package)
+    print(json.dumps(said), flush=True)
+    store(asked.record, conditions, {"declared": said})
+    got = dated(measured(said["d"], asked.seconds), package)
+    print(json.dumps(got), flush=True)
+    store(asked.record, conditions, {"declared": said, "measured": got})
 
 
 if __name__ == "__main__":

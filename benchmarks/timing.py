@@ -6,6 +6,7 @@ its caches too.  So each ratio carries its quartiles, its milliseconds, the day,
 the code that was timed.
 """
 
+import argparse
 import datetime
 import hashlib
 import json
@@ -81,9 +82,10 @@ def state_of(package: Path) -> str:
     return told.hexdigest()[:12]
 
 
-def dated(row: dict[str, Any], package: Path) -> dict[str, Any]:
-    """``row`` with the day, and the state of the code that it was timed with."""
-    return {**row, "day": datetime.date.today().isoformat(), "code": state_of(package)}
+def dated(row: dict[str, Any], package: Path | None) -> dict[str, Any]:
+    """``row`` with the day and, where it is the package that was timed, the state of its code."""
+    code = {"code": state_of(package)} if package else {}
+    return {**row, "day": datetime.date.today().isoformat(), **code}
 
 
 def in_own_process(script: str, *asked: str) -> Any:
@@ -105,11 +107,27 @@ def machine(threads: int, **versions: str) -> dict[str, object]:
 
 
 def _processor() -> str:
-    """Its name, as far as the system tells it."""
+    """Its name, family and model, as far as the system tells: one name may stand for several."""
     about = Path("/proc/cpuinfo")
     lines = about.read_text("utf-8").splitlines() if about.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    told = {key.strip(): value.strip() for key, _, value in (x.partition(":") for x in lines)}
+    if "model name" not in told:
+        return platform.processor() or platform.machine()
+    which = "/".join(told[key] for key in ("cpu family", "model") if key in told)
+    return f"{told['model name']} {which}".strip()
+
+
+def count(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1; got {text!r}")
+    return int(text)
+
+
+def takes_record(parser: argparse.ArgumentParser, record: Path) -> None:
+    """Let ``parser`` take where to store, and whether to begin anew there."""
+    parser.add_argument("--record", type=Path, default=record, metavar="FILE")
+    parser.add_argument("--replace", action="store_true", help="begin the record anew")
 
 
 def stored(record: Path, conditions: dict[str, Any], replace: bool = False) -> dict[str, Any]:

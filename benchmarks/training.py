@@ -23,6 +23,7 @@ from pathlib import Path
 import torch
 from timing import (
     REPEATS,
+    count,
     dated,
     in_own_process,
     in_turns,
@@ -31,6 +32,7 @@ from timing import (
     peak,
     store,
     stored,
+    takes_record,
     timed,
 )
 from torch import Tensor
@@ -378,10 +380,9 @@ THINGS: dict[str, Callable[[], object]] = {
 def main() -> None:
     """Measure, print, store."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--threads", type=int, default=1, choices=range(1, 257), metavar="N")
+    parser.add_argument("--threads", type=count, default=1, metavar="N")
     parser.add_argument("--label", default="now", choices=("before", "now"))
-    parser.add_argument("--record", type=Path, default=RECORD, metavar="FILE")
-    parser.add_argument("--replace", action="store_true", help="begin the record anew")
+    takes_record(parser, RECORD)
     names = "; ".join(THINGS)
     parser.add_argument(
         "--things", nargs="+", choices=THINGS, default=list(THINGS), metavar="THING", help=names

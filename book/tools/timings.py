@@ -87,6 +87,11 @@ def ratio(number: float | None) -> str:
     return "–" if number is None else f"{number:.3g}"
 
 
+def plain(number: float) -> str:
+    """With three digits, or all before the point."""
+    return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
+
+
 def with_quartiles(row: dict[str, Any]) -> str:
     """A ratio, and between which two half of its turns lay."""
     if "quartiles" not in row:
@@ -109,11 +114,11 @@ def products() -> tuple[list[str], list[list[str]]]:
         before, now = (told[label][thing] for label in ("before", "now"))
         seconds = now["seconds"] if "seconds" in now else now["ms"] / 1e3
         judged = met(now["ratio"], aim) if aim else "–"
-        cells = [with_quartiles(before), with_quartiles(now), f"{seconds:.2g}"]
+        cells = [with_quartiles(before), with_quartiles(now), plain(seconds)]
         rows.append([words, over, *cells, judged])
     for pulled, weight in WITH_R1.items():
         before, now = (_over(told[label], pulled) for label in ("before", "now"))
-        cells = [ratio(before), ratio(now), f"{told['now'][pulled]['seconds']:.2g}"]
+        cells = [ratio(before), ratio(now), plain(told["now"][pulled]["seconds"])]
         words = f"a curve with R₁, λ₁ = {weight}"
         rows.append([words, "one without, in a process of its own", *cells, met(now, "2.5")])
     pair = [told[label]["threads"]["speedup"] for label in ("before", "now")]
@@ -138,7 +143,8 @@ def sizes() -> tuple[list[str], list[list[str]]]:
     for at in ("before", "now"):
         for _, d, _, *values in told[at]["sizes of the book"]["rows"]:
             name = next(words for words, most in BY_D.items() if d <= most)
-            for what, value in zip((at, "least", "with λ₂"), values, strict=False):
+            of_row = (at, "least", "with λ₂") if at == "now" else (at,)
+            for what, value in zip(of_row, values, strict=False):
                 by_d.setdefault(name, {}).setdefault(what, []).append(value)
     above = f"above {AIM_OF_SIZES:g}: now, with λ₂"
     header = ["d", "sizes", *(f"median {what}" for what in COLUMNS), "largest now", above]
@@ -168,7 +174,7 @@ def peers() -> tuple[list[str], list[list[str]]]:
 
 
 def _seconds(row: dict[str, Any]) -> str:
-    return f"{row['ms']:.3g} ms, " if "ms" in row else ""
+    return f"{plain(row['ms'])} ms, " if "ms" in row else ""
 
 
 def kernels() -> tuple[list[str], list[list[str]]]:
@@ -250,8 +256,9 @@ def largest() -> tuple[list[str], list[list[str]]]:
     header = ["", "n, d, m", "gradients", "seconds", "memory", "test error at the end"]
     if not (BENCHMARKS / "largest.json").exists():
         return header, []
-    told = found("largest")
-    said, got = told["declared"], told["measured"] or {"outcome": "not yet", "seconds": None}
+    told = found("largest")["found"]
+    said = told["declared"]
+    got = told.get("measured", {"outcome": "not yet", "seconds": None})
     size = ", ".join(str(said[name]) for name in "ndm")
     value, low, high = said["seconds"]
     seconds = f"{value:.0f} [{low:.0f}, {high:.0f}]"
@@ -275,13 +282,19 @@ def _conditions(record: str, starts: tuple[str, ...]) -> str:
     threads = f"{m['threads']} thread{'s' * (m['threads'] > 1)} of {m['cores']} cores"
     tools = [f"{TOOLS[name]} {m[name]}" for name in TOOLS if name in m]
     said = [f"{threads} ({m['processor']})", *tools]
-    every = told.get("found", {})
-    rows = [row for name, row in every.get("now", every).items() if name.startswith(starts)]
-    days = sorted({row["day"] for row in rows if "day" in row})
-    said += dict.fromkeys((days[0], days[-1])) if days else []
-    if any(row.get("code") != timing.state_of(PACKAGE) for row in rows):
+    every = told["found"].get("now", told["found"])
+    chosen = [row for name, row in every.items() if name.startswith(starts)]
+    rows = [row for each in chosen for row in ([each] if "day" in each else _dated_in(each))]
+    days = sorted({row["day"] for row in rows})
+    said += dict.fromkeys((days[0], days[-1])) if days else ["on a day that was not kept"]
+    if any(row["code"] != timing.state_of(PACKAGE) for row in rows if "code" in row):
         said.append("in part before the last change of the code that is timed")
     return ", ".join(said)
+
+
+def _dated_in(several: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows one level deeper that have a day."""
+    return [row for row in several.values() if isinstance(row, dict) and "day" in row]
 
 
 TABLES = {

@@ -1,5 +1,6 @@
 """What the benchmarks share: no record is lost or mixed, and what is told of each is true."""
 
+import argparse
 import importlib
 import json
 import subprocess
@@ -88,13 +89,33 @@ def test_what_was_timed_before_a_change_is_said_to_be(extensions, timing, monkey
     timings = importlib.import_module("timings")
     machine = {"processor": "p", "cores": 2, "threads": 1, "torch": "2"}
     monkeypatch.setattr(timings, "BENCHMARKS", tmp_path)
-    for code, late in ((timing.state_of(timings.PACKAGE), False), ("0" * 12, True)):
-        rows = {"gradient": {"ratio": 1.0, "day": "2026-01-02", "code": code}}
+    now = timing.state_of(timings.PACKAGE)
+    for code, late in (({"code": now}, False), ({"code": "0" * 12}, True), ({}, False)):
+        rows = {"gradient": {"ratio": 1.0, "day": "2026-01-02", **code}}
         told = {"machine": machine, "found": {"now": rows}}
         (tmp_path / "training.json").write_text(json.dumps(told), "utf-8")
         said = timings.conditions("products")
         assert "2026-01-02" in said and ("in part before the last change" in said) == late
         assert "1 thread of 2 cores (p), PyTorch 2" in said
+
+
+def test_a_command_takes_where_to_store_and_refuses_bad_counts(timing, tmp_path, capsys):
+    """Each of the benchmarks takes what the refusal names as its remedy."""
+    folder = ROOT / "benchmarks"
+    storing = [p for p in folder.glob("*.py") if "stored(" in p.read_text("utf-8")]
+    assert len(storing) > 6
+    for path in storing:
+        own = path.name == "timing.py" or "takes_record(parser, " in path.read_text("utf-8")
+        assert own, path.name
+    parser = argparse.ArgumentParser()
+    timing.takes_record(parser, tmp_path)
+    parser.add_argument("--n", type=timing.count)
+    asked = parser.parse_args(["--record", "x.json", "--replace", "--n", "3"])
+    assert (asked.record, asked.replace, asked.n) == (Path("x.json"), True, 3)
+    for bad in ("0", "-1", "2.5", "x"):
+        with pytest.raises(SystemExit):
+            parser.parse_args(["--n", bad])
+        assert "a whole number of at least 1" in capsys.readouterr().err
 
 
 def test_each_record_tells_its_own_machine(extensions, timing, monkeypatch, tmp_path):

@@ -66,6 +66,15 @@ def test_terms_are_those_of_all_weights(n, d, p, chunk, seed):
     torch.testing.assert_close(quadratic, expected[1], rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize("wide", [False, True])
+def test_a_block_has_twice_as_many_rows_as_a_row_has_numbers(wide):
+    """However many neurons there are; few neurons take more (the control)."""
+    p, d = (20_000, 30) if wide else (50, 30)
+    features = PairFeatures(torch.ones(1, d), torch.eye(1, d).repeat(p, 1), "erf")
+    assert (features.chunk == 2 * d) == (features._rows_pulled == 2 * d) == wide
+    assert min(features.chunk, features._rows_pulled) >= 2 * d
+
+
 def test_the_last_short_block_fits_its_buffers():
     """7 = 3 + 3 + 1 rows; torch warns when it has to resize what it writes into."""
     X, weights, state = case(n=7)

@@ -13,8 +13,9 @@ of its time and are spared it, tests compare with what it finds unspared:
 * The glyphs of a formula are many elements, hidden from assistive technology (the MathML beside
   them is not) and without text: a box of their size stands for them while axe-core looks, and one
   element with all its text for the parts of the MathML.
-* Rows of a table that hold no kind of element (tag, classes, role and style) that rows of
-  its stripe above do not hold are empty while it looks.
+* Rows of a table that hold no kind of element that rows of its stripe above do not hold are empty
+  while it looks: a kind is a tag, the names of its attributes, the values of those that are seen
+  or say what it is, and whether it and its attributes are empty.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ AXE = importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").
 MARKED = "data-look"
 JUDGED = ("color-contrast", "link-in-text-block")
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice")
+ALL_BUT_COLOURS = "all but colours"
+"""What the text of a page can break, whichever kinds of element stand on it."""
 RULES_OF_COLOURS = (*JUDGED, "image-alt", "role-img-alt", "svg-img-alt")
 """What another theme of the same page can break: colours, and the pictures that it shows."""
 UNFOLD = """() => {
@@ -129,9 +132,12 @@ MARK = """(good) => {
 }""".replace("MARKED", MARKED)
 
 THIN = """() => {
+    const told = /^(class|role|style|type|lang|dir|scope|tabindex|target)$/;
     const kinds = (row) => [...row.querySelectorAll(':not(mjx-container *)')].map((e) =>
-        [e.localName, e.getAttribute('class'), e.getAttribute('role'), e.getAttribute('style'),
-            e.querySelector(':scope > *') ? '' : !e.textContent.trim()].join('|'));
+        [e.localName, !e.textContent.trim(), ...[...e.attributes]
+            .filter(({name}) => name !== 'MARKED')
+            .map(({name, value}) => `${name}=${told.test(name) ? value : !value.trim()}`)]
+            .join('|'));
     window.thinned = [];
     for (const body of document.querySelectorAll('tbody')) {
         const stripes = [new Set(), new Set()];
@@ -143,7 +149,7 @@ THIN = """() => {
     }
     window.thinned.forEach(([row]) => row.replaceChildren());
     return window.thinned.length;
-}"""
+}""".replace("MARKED", MARKED)
 THICK = "() => window.thinned.forEach(([row, cells]) => row.replaceChildren(...cells))"
 
 GLYPHS = """() => {
@@ -191,7 +197,7 @@ def boxes_for_glyphs(page: Page) -> Iterator[int]:
 
 def violations(
     page: Page,
-    rules: Sequence[str] = RULES,
+    rules: Sequence[str] | str = RULES,
     good: set[str] | None = None,
     every_text: bool = False,
 ) -> list[dict]:
@@ -206,10 +212,14 @@ def violations(
     page.evaluate(UNFOLD)
     if not every_text:
         page.evaluate(THIN)
-    looks = page.evaluate(MARK, [*(good or ())])
+    looks = page.evaluate(MARK, [*(good or ())]) if rules != ALL_BUT_COLOURS else []
     few = "" if every_text else f"[{MARKED}]"
     page.evaluate(JUDGE, [few or "*", f"a[href]{few}"])
-    found = page.evaluate(RUN, {"runOnly": list(rules), **BRIEF})
+    colours = rules != ALL_BUT_COLOURS
+    asked = {"runOnly": list(rules if colours else RULES), **BRIEF}
+    if not colours:
+        asked["rules"] = {rule: {"enabled": False} for rule in JUDGED}
+    found = page.evaluate(RUN, asked)
     if not every_text:
         page.evaluate(THICK)
     if good is not None:

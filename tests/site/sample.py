@@ -1,10 +1,9 @@
 """Few pages on which every kind of element of the site stands: they are looked at most closely.
 
-Colours, names and roles come from the templates and the style sheets, by the kind of an element:
-its tag and its classes.  What is wrong with a kind is wrong wherever it stands, so what takes long,
-axe-core, is asked about the pages of :data:`CLOSELY`, and they are seen in the dark; a page with a
-kind of its own is one of them from the day on that it has it.  What the text itself can break, on
-whichever page (formulas, pictures, widths), is looked at on each (:mod:`walk`).
+Colours come from the style sheets, by the kind of an element: its tag and its classes.  So they are
+judged, by light and in the dark, on the pages of :data:`CLOSELY`; a page with a kind of its own is
+one of them from the day on that it has it.  What the text itself can break, on whichever page
+(formulas, pictures, widths, headings, names of links), is looked at on each (:mod:`walk`).
 """
 
 from __future__ import annotations

@@ -75,6 +75,15 @@ def test_fault_is_found(browser, made, rule):
         assert (rule in found) == asked, (width, theme)
 
 
+@pytest.mark.parametrize("rule", FAULTS)
+def test_what_a_text_can_break_is_found_on_every_page(browser, made, rule):
+    """Where a page is not looked at closely too; colours are not (the control)."""
+    looks = walk.visit(browser, made(SOUND.format(FAULTS[rule])), closely=False).looks
+    assert looks.keys() == {(width, "light") for width in WIDTHS}
+    found = {violation["rule"] for violation in looks[DESKTOP, "light"].violations}
+    assert (rule in found) == (rule not in barriers.JUDGED)
+
+
 # --- what axe-core is spared --------------------------------------------------------------------
 
 FAINT = """(count) => {
@@ -113,6 +122,8 @@ FAULT_OF_A_ROW = {
     "a kind of its own": "<tr><td>a <b class=faint>word</b></td><td class=c>more</td></tr>",
     "a style": ROW.replace("<b", "<b style='color: #aaa'"),
     "no name": ROW.replace("<b>word</b>", "<a href=page.html></a>"),
+    "no alternative": ROW.replace("word", "<img src=favicon.ico>"),
+    "an attribute": ROW.replace("<b", "<b aria-pressed=true"),
 }
 
 

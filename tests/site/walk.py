@@ -1,8 +1,8 @@
 """One visit to a page: all that is looked at there, as data for the tests.
 
 A page is loaded once, in a window as narrow as a phone's, which then is made wide; formulas come
-last.  A page that is looked at closely (:mod:`sample`) is also seen in the dark, one after the
-other as when a reader's system goes over to its night, and by axe-core.  Whatever is new to be
+last.  A page that is looked at closely (:mod:`sample`) is also seen in the dark, as when a reader's
+system goes over to its night, and axe-core is asked about its colours.  Whatever is new to be
 looked at belongs here: a field of :class:`Look` if it depends on the width or the colours, of
 :class:`Visit` if not.
 """
@@ -108,7 +108,7 @@ class Visit:
 
 
 def visit(browser: Browser, url: str, good: set[str] | None = None, closely: bool = True) -> Visit:
-    """Load ``url``, and look at everything; if not ``closely``, only by light and without axe-core.
+    """Load ``url``, and look at everything; if not ``closely``, not at its colours.
 
     ``good``: looks of text known to be read well, as for :func:`barriers.violations`.
     """
@@ -124,10 +124,7 @@ def visit(browser: Browser, url: str, good: set[str] | None = None, closely: boo
         with barriers.boxes_for_glyphs(page):
             for width in WIDTHS:
                 page.set_viewport_size(view | {"width": width})
-                if closely:
-                    look_around(page, width, visited, good)
-                else:
-                    look(page, width, THEMES[0], visited)
+                look_around(page, width, visited, good, closely)
         # With the glyphs what can end a line may do so; formulas are fitted anew in another width.
         for width in reversed(formulas.HARDEST):
             visited.clipped.extend(formulas.clipped_at(page, width))
@@ -139,13 +136,17 @@ def visit(browser: Browser, url: str, good: set[str] | None = None, closely: boo
     return visited
 
 
-def look_around(page: Page, width: int, visited: Visit, good: set[str] | None) -> None:
-    """All that is seen of a page at one width."""
+def look_around(
+    page: Page, width: int, visited: Visit, good: set[str] | None, closely: bool
+) -> None:
+    """All that is seen of a page at one width; only by light if not ``closely``."""
     # Dark first where the page is dark already: to change the colours is to draw it anew.
-    for theme in THEMES if width == PHONE else reversed(THEMES):
+    themes = THEMES if closely else THEMES[:1]
+    for theme in themes if width == PHONE else reversed(themes):
         look(page, width, theme, visited)
         rules = RULES.get((width, theme))
         if rules:
+            rules = rules if closely else barriers.ALL_BUT_COLOURS
             with visited.findings.look_away():  # axe-core loads imported styles by a wrong address
                 found = barriers.violations(page, rules, good)
             visited.looks[width, theme].violations.extend(found)
