@@ -97,7 +97,7 @@ def with_quartiles(row: dict[str, Any]) -> str:
     if "quartiles" not in row:
         return ratio(row.get("ratio"))
     low, high = row["quartiles"]
-    return f"{row['ratio']:.2f} ({low:.2f} to {high:.2f})"
+    return f"{row['ratio']:.2f}, {low:.2f}–{high:.2f}"
 
 
 def met(value: float, aim: str) -> str:
@@ -120,7 +120,7 @@ def products() -> tuple[list[str], list[list[str]]]:
         before, now = (_over(told[label], pulled) for label in ("before", "now"))
         cells = [ratio(before), ratio(now), plain(told["now"][pulled]["seconds"])]
         words = f"a curve with R₁, λ₁ = {weight}"
-        rows.append([words, "one without, in a process of its own", *cells, met(now, "2.5")])
+        rows.append([words, "one without", *cells, met(now, "2.5")])
     pair = [told[label]["threads"]["speedup"] for label in ("before", "now")]
     slower = [ratio(1 / speedup) for speedup in pair]
     words = f"a gradient on {told['now']['threads']['threads']} threads, on the clock"
